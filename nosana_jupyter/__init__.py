@@ -1,0 +1,42 @@
+"""Run a notebook cell on a rented GPU, paid by the second in NOS."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+__version__ = "0.1.0"
+
+# Where each public name lives. Nothing is imported before it is used, so that the runner, which
+# imports this package inside a container, stays light.
+_HOMES = {
+    "NosanaError": "errors",
+    "Receipt": "jobs",
+    "remote": "client",
+    "run": "client",
+}
+
+__all__ = ["NosanaError", "Receipt", "remote", "run"]  # noqa: F822 - provided by __getattr__
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Make `%%nosana` and `%nosana` known to a shell (`%load_ext nosana_jupyter`)."""
+    from .notebook import magics
+
+    magics.load(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """Take the magics back (`%unload_ext nosana_jupyter`)."""
+    from .notebook import magics
+
+    magics.unload(shell)

@@ -1,0 +1,156 @@
+"""
+Units: how quantities are held, read and spelled.
+
+Money is an integer number of micro-NOS (10⁻⁶ NOS) or of lamports (10⁻⁹ SOL);
+no float ever holds it. Time is whole seconds, memory is GiB.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, InvalidOperation
+from typing import NewType
+
+from .errors import UsageError
+
+MicroNos = NewType("MicroNos", int)
+"""An amount of NOS in units of 10⁻⁶ NOS."""
+
+Lamports = NewType("Lamports", int)
+"""An amount of SOL in units of 10⁻⁹ SOL."""
+
+Seconds = NewType("Seconds", int)
+"""A duration in whole seconds."""
+
+GiB = NewType("GiB", float)
+"""An amount of memory in 2³⁰ bytes."""
+
+MICRO = 1_000_000
+LAMPORTS = 1_000_000_000
+
+_NUMBER = r"(\d+(?:[_,]\d{3})*(?:\.\d+)?|\.\d+)"
+_SECONDS = {"": 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
+_GIB = {
+    "": Decimal(1),
+    "g": Decimal(1),
+    "gb": Decimal(1),  # Cards are sold in GB and hold GiB: "16GB" means the 16 on the box.
+    "gib": Decimal(1),
+    "m": Decimal(1) / 1024,
+    "mb": Decimal(1) / 1024,
+    "mib": Decimal(1) / 1024,
+    "t": Decimal(1024),
+    "tb": Decimal(1024),
+    "tib": Decimal(1024),
+}
+
+
+def parse_seconds(text: str) -> Seconds:
+    """
+    Read a duration: `90`, `90s`, `30m`, `2h`, `1h30m`.
+
+    Raises:
+        UsageError: The text is not a duration, or it is zero.
+    """
+    rest = text.strip().lower().replace(" ", "")
+    total = Decimal(0)
+    pattern = re.compile(_NUMBER + r"([a-z]*)")
+    position = 0
+    while position < len(rest):
+        match = pattern.match(rest, position)
+        if match is None or match[2] not in _SECONDS:
+            break
+        total += _decimal(match[1]) * _SECONDS[match[2]]
+        position = match.end()
+    if not rest or position != len(rest) or total <= 0 or total != int(total):
+        raise UsageError(f"{text!r} is not a duration", hint="Write it as 90s, 30m, 2h or 1h30m.")
+    return Seconds(int(total))
+
+
+def parse_gib(text: str) -> GiB:
+    """
+    Read an amount of memory: `16`, `16GB`, `24 GiB`, `512MB`. Without a unit it is GiB.
+
+    Raises:
+        UsageError: The text is not an amount of memory, or it is zero.
+    """
+    match = re.fullmatch(_NUMBER + r"\s*([a-z]*)", text.strip().lower())
+    if match is None or match[2] not in _GIB or not (value := _decimal(match[1]) * _GIB[match[2]]):
+        raise UsageError(f"{text!r} is not an amount of memory", hint="Write it as 16, 16GB or 512MB.")
+    return GiB(float(value))
+
+
+def parse_nos(text: str, *, usd_per_nos: Decimal | None = None) -> MicroNos:
+    """
+    Read an amount of money: `0.2`, `0.2 NOS`, `$0.10`, `0.10 USD`.
+
+    Args:
+        text: The amount. Without a unit it is NOS.
+        usd_per_nos: Price of one NOS, needed for amounts in dollars. A dollar amount rounds down.
+
+    Raises:
+        UsageError: The text is not an amount, has more than six decimals of NOS, or is in dollars
+            while no price is known.
+    """
+    word = text.strip().lower().replace(" ", "")
+    dollars = word.startswith("$") or word.endswith("usd")
+    number = word.removeprefix("$").removesuffix("usd").removesuffix("nos")
+    if not re.fullmatch(_NUMBER, number):
+        raise UsageError(f"{text!r} is not an amount of money", hint="Write 0.2, 0.2 NOS or $0.10.")
+    value = _decimal(number)
+    if dollars:
+        if not usd_per_nos:
+            raise UsageError(
+                f"{text!r} is in dollars, and the price of NOS is not known here",
+                hint="Give the amount in NOS.",
+            )
+        return MicroNos(int(value / usd_per_nos * MICRO))
+    micro = value * MICRO
+    if micro != int(micro):
+        raise UsageError(f"{text!r} is finer than 0.000001 NOS", hint="Round it to six decimals.")
+    return MicroNos(int(micro))
+
+
+def is_dollars(text: str) -> bool:
+    """Say whether an amount is written in dollars, so that a price has to be known to read it."""
+    return "$" in text or text.strip().lower().endswith("usd")
+
+
+def nos(amount: int) -> str:
+    """Spell micro-NOS: `1.260000 NOS`."""
+    sign = "-" if amount < 0 else ""
+    return f"{sign}{abs(amount) // MICRO}.{abs(amount) % MICRO:06d} NOS"
+
+
+def sol(amount: int) -> str:
+    """Spell lamports: `0.002561280 SOL`."""
+    sign = "-" if amount < 0 else ""
+    return f"{sign}{abs(amount) // LAMPORTS}.{abs(amount) % LAMPORTS:09d} SOL"
+
+
+def duration(seconds: float) -> str:
+    """Spell a duration with its two largest units: `90 s`, `30 min`, `2 h 5 min`."""
+    whole = int(seconds)
+    if whole < 120:
+        return f"{seconds:.1f} s" if seconds < 10 and seconds != whole else f"{whole} s"
+    if whole < 7200:
+        minutes, rest = divmod(whole, 60)
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, rest = divmod(whole // 60, 60)
+    return f"{hours} h {rest} min" if rest else f"{hours} h"
+
+
+def size(count: int) -> str:
+    """Spell a number of bytes: `512 B`, `1.5 MB`, `2.0 GB` (powers of 1000)."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text.replace("_", "").replace(",", ""))
+    except InvalidOperation:  # The pattern above admits digits of other scripts.
+        raise UsageError(f"{text!r} is not a number") from None
