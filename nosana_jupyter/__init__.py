@@ -15,11 +15,11 @@ __version__ = "0.1.0"
 _HOMES = {
     "NosanaError": "errors",
     "Receipt": "jobs",
-    "remote": "client",
-    "run": "client",
+    "remote": "api",
+    "run": "api",
 }
 
-__all__ = ["NosanaError", "Receipt", "remote", "run"]  # noqa: F822 - provided by __getattr__
+__all__ = ["NosanaError", "Receipt", "remote", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -96,7 +96,13 @@ class ProgramError(NosanaError):
     """
 
     def __init__(
-        self, message: str, *, name: str = "", number: int | None = None, index: int = 0, hint: str = ""
+        self,
+        message: str,
+        *,
+        name: str = "",
+        number: int | None = None,
+        index: int = 0,
+        hint: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
         self.name = name

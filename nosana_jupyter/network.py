@@ -62,7 +62,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     """`POST {faucet}` gives play money. Empty where there is none."""
 
     stand_in: str = ""
-    """What hosts really are where they only stand in for a market's card. Empty: what they promise."""
+    """What hosts really are where they only stand in for a card. Empty: what they promise."""
 
     wallet: str = ""
     """Key file of the wallet made with the network. Empty: the user's own."""
@@ -131,9 +131,7 @@ def load(name: str, *, rpc: str = "") -> Network:
         if network.name == name:
             if not rpc:
                 return network
-            return msgspec.structs.replace(
-                network, rpc=rpc, websocket=rpc.replace("http", "ws", 1)
-            )
+            return msgspec.structs.replace(network, rpc=rpc, websocket=rpc.replace("http", "ws", 1))
     raise UsageError(f"there is no network {name!r}", hint=f"Networks are {', '.join(NAMES)}.")
 
 
@@ -149,6 +147,7 @@ def _local() -> Network:
     if done.returncode:
         raise NetworkError(
             f"the local network does not start: {done.stderr.strip()[-600:]}",
-            hint=f"Look into {local_folder() / 'log.txt'}, or run: python -m nosana_jupyter.local reset",
+            hint=f"Look into {local_folder() / 'log.txt'}, or start afresh: "
+            "python -m nosana_jupyter.local reset",
         )
     return msgspec.json.decode(done.stdout, type=Network)

@@ -75,7 +75,9 @@ def parse_gib(text: str) -> GiB:
     """
     match = re.fullmatch(_NUMBER + r"\s*([a-z]*)", text.strip().lower())
     if match is None or match[2] not in _GIB or not (value := _decimal(match[1]) * _GIB[match[2]]):
-        raise UsageError(f"{text!r} is not an amount of memory", hint="Write it as 16, 16GB or 512MB.")
+        raise UsageError(
+            f"{text!r} is not an amount of memory", hint="Write it as 16, 16GB or 512MB."
+        )
     return GiB(float(value))
 
 

@@ -1,0 +1,1 @@
+"""What client, host and runner share: definitions, messages, values, the sealed session. No I/O."""

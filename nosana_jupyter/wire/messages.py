@@ -1,0 +1,266 @@
+"""
+What the client and the runner say to each other.
+
+Contents of output messages are Jupyter's own, so that they are republished and not re-invented.
+Everything is decoded strictly: an unknown message or field ends the conversation.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from ..errors import RemoteProtocolError
+
+VERSION = 1
+"""Version of this conversation. Both sides must speak the same."""
+
+CHUNK = 1 << 20
+"""Most bytes of a buffer that one message carries."""
+
+
+class Message(msgspec.Struct, frozen=True, tag=True):
+    """Base of every message."""
+
+
+# What the client says.
+
+
+class Check(Message, frozen=True):
+    """Ask which versions of these distributions the runner has."""
+
+    distributions: list[str]
+
+
+class Install(Message, frozen=True):
+    """Install what is missing into an environment of the host's cache; never upgrade."""
+
+    requirements: list[str]
+    """Pinned requirements, as in `pandas==3.1.1`."""
+
+
+class Module(msgspec.Struct, frozen=True):
+    """One source file of the user's own code."""
+
+    path: str
+    """Relative path with `/`, as in `pkg/sub/mod.py`."""
+
+    source: bytes
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Text of an earlier cell, so that tracebacks can show its lines."""
+
+    filename: str
+    text: str
+    count: int | None = None
+    """Execution count of that cell, or nothing for a file."""
+
+
+class Execute(Message, frozen=True):
+    """Run a cell. Its buffers have been sent before, as chunks."""
+
+    code: str
+    """Source of the cell, without its magic line."""
+
+    count: int
+    """Execution count of the local cell: tracebacks say `Cell In[count]`."""
+
+    header: bytes
+    """Pickled `dict` of the names the cell reads; its buffers are out of band."""
+
+    buffers: int
+    """Number of buffers that go with the header."""
+
+    returns: list[str]
+    """Names whose values come back once the cell has ended."""
+
+    modules: list[Module] = []
+    sources: list[Source] = []
+    environment: dict[str, str] = {}
+
+
+class Interrupt(Message, frozen=True):
+    """Interrupt the running cell, as Ctrl-C does."""
+
+
+class Bye(Message, frozen=True):
+    """The conversation is over; the runner may end."""
+
+
+# What both say.
+
+
+class Chunk(Message, frozen=True):
+    """A piece of a buffer. Pieces come in order, buffer after buffer."""
+
+    buffer: int
+    size: int
+    """Whole size of the buffer, in bytes."""
+
+    offset: int
+    data: bytes | memoryview
+
+
+class Ack(Message, frozen=True):
+    """Nothing but the acknowledgement that every frame carries."""
+
+
+# What the runner says.
+
+
+class Gpu(msgspec.Struct, frozen=True):
+    """A card the runner sees."""
+
+    name: str
+    memory: float
+    """In GiB."""
+
+    driver: str = ""
+
+
+class Hello(Message, frozen=True):
+    """What the runner is. The first message of a conversation."""
+
+    version: int
+    python: str
+    """As in `3.11.7`."""
+
+    implementation: str
+    """As in `cpython`."""
+
+    platform: str
+    """As in `linux`."""
+
+    machine: str
+    """As in `x86_64`."""
+
+    cloudpickle: str
+    cpus: int
+    memory: float
+    """In GiB."""
+
+    disk: float
+    """Free, in GiB."""
+
+    gpus: list[Gpu] = []
+    isolated: bool = True
+    """Whether the runner lives in a container."""
+
+
+class Checked(Message, frozen=True):
+    """Versions of the distributions asked for; nothing for what is missing."""
+
+    versions: dict[str, str | None]
+
+
+class Installed(Message, frozen=True):
+    """The installation has ended."""
+
+    ok: bool
+    log: str
+    """What the installer printed, at most its last 20,000 characters."""
+
+
+class Stream(Message, frozen=True):
+    name: Literal["stdout", "stderr"]
+    text: str
+
+
+class DisplayData(Message, frozen=True):
+    data: dict[str, Any]
+    metadata: dict[str, Any] = {}
+    transient: dict[str, Any] = {}
+    """May hold `display_id`."""
+
+
+class UpdateDisplayData(Message, frozen=True):
+    data: dict[str, Any]
+    metadata: dict[str, Any] = {}
+    transient: dict[str, Any] = {}
+
+
+class ClearOutput(Message, frozen=True):
+    wait: bool = False
+
+
+class ExecuteResult(Message, frozen=True):
+    data: dict[str, Any]
+    metadata: dict[str, Any] = {}
+
+
+class Error(Message, frozen=True):
+    """The cell raised."""
+
+    ename: str
+    evalue: str
+    traceback: list[str]
+
+
+class Handle(msgspec.Struct, frozen=True):
+    """A name whose value stays with the host, and why."""
+
+    type: str
+    text: str
+    """Its repr, cut short."""
+
+    reason: str
+
+
+class Reply(Message, frozen=True):
+    """The cell has ended. The buffers of its values have been sent before, as chunks."""
+
+    status: Literal["ok", "error", "interrupted"]
+    seconds: float
+    """Time the cell ran."""
+
+    values: dict[str, Any] = {}
+    """Names the cell bound, as plain data: see `values`."""
+
+    buffers: int = 0
+    handles: dict[str, Handle] = {}
+    peak_memory: float = 0.0
+    """Most memory the runner held, in GiB."""
+
+
+AnyMessage = (
+    Check | Install | Execute | Interrupt | Bye | Chunk | Ack | Hello | Checked | Installed
+    | Stream | DisplayData | UpdateDisplayData | ClearOutput | ExecuteResult | Error | Reply
+)  # fmt: skip
+
+Output = Stream | DisplayData | UpdateDisplayData | ClearOutput | ExecuteResult | Error
+
+
+class Frame(msgspec.Struct, array_like=True, frozen=True):
+    """What one sealed frame holds."""
+
+    sequence: int
+    """Number of the message, from 1; 0 for messages that are not kept."""
+
+    received: int
+    """Highest number the sender has received: an acknowledgement."""
+
+    message: AnyMessage
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Frame)
+
+
+def encode(frame: Frame) -> bytes:
+    """Return the bytes of a frame."""
+    return _encoder.encode(frame)
+
+
+def decode(data: bytes) -> Frame:
+    """
+    Read a frame.
+
+    Raises:
+        RemoteProtocolError: The bytes are not a frame of this conversation.
+    """
+    try:
+        return _decoder.decode(data)
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        raise RemoteProtocolError(f"unreadable message: {error}") from error

@@ -1,0 +1,170 @@
+"""
+Sealed frames: X25519 keys made for one job, ChaCha20-Poly1305, a key for each direction.
+
+A connection opens with two plain messages that carry nonces and the runner's public key. Keys are
+derived from both X25519 keys and from a token that only the job's private definition holds, so that
+a tunnel that swaps keys learns nothing. Each connection has keys of its own. Nonces are counters
+that both sides keep and neither sends: a frame replayed, dropped or reordered does not open.
+
+The host that runs the cell can read what it computes. Nothing here changes that.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from ..errors import RemoteProtocolError
+from .messages import VERSION
+
+OVERHEAD = 16
+"""Bytes that sealing adds to a frame."""
+
+Side = Literal["client", "runner"]
+
+
+class Knock(msgspec.Struct, frozen=True, tag=True):
+    """The client's opening, in plain."""
+
+    version: int
+    nonce: bytes
+
+
+class Answer(msgspec.Struct, frozen=True, tag=True):
+    """The runner's opening, in plain."""
+
+    version: int
+    nonce: bytes
+    public: bytes
+    """The runner's X25519 public key."""
+
+
+class Key:
+    """An X25519 key pair. Its secret is never shown."""
+
+    def __init__(self, secret: bytes | None = None) -> None:
+        self._private = (
+            X25519PrivateKey.from_private_bytes(secret) if secret else X25519PrivateKey.generate()
+        )
+        self.public = self._private.public_key().public_bytes_raw()
+
+    def secret(self) -> bytes:
+        """Return the secret, for the journal of the machine that made it and nothing else."""
+        return self._private.private_bytes_raw()
+
+    def agree(self, public: bytes) -> bytes:
+        """
+        Return the secret shared with the holder of `public`.
+
+        Raises:
+            RemoteProtocolError: The key is not 32 bytes, or a point that gives no secret.
+        """
+        try:
+            return self._private.exchange(X25519PublicKey.from_public_bytes(public))
+        except ValueError as error:
+            raise RemoteProtocolError("the other side's key is not usable") from error
+
+    def __repr__(self) -> str:
+        return f"Key(public={self.public.hex()[:8]}…)"
+
+    def __reduce__(self) -> str:
+        raise TypeError("keys are not pickled")
+
+
+class Channel:
+    """The two directions of one connection."""
+
+    def __init__(self, sending: bytes, receiving: bytes, context: bytes) -> None:
+        self._sending = ChaCha20Poly1305(sending)
+        self._receiving = ChaCha20Poly1305(receiving)
+        self._context = context
+        self._sent = 0
+        self._received = 0
+
+    def seal(self, frame: bytes) -> bytes:
+        """Seal the next frame."""
+        nonce = self._sent.to_bytes(12, "little")
+        self._sent += 1
+        return self._sending.encrypt(nonce, frame, self._context)
+
+    def open(self, sealed: bytes) -> bytes:
+        """
+        Open the next frame.
+
+        Raises:
+            RemoteProtocolError: It is not the next frame of this connection.
+        """
+        nonce = self._received.to_bytes(12, "little")
+        try:
+            frame = self._receiving.decrypt(nonce, sealed, self._context)
+        except InvalidTag:
+            raise RemoteProtocolError("a frame does not open: altered, replayed or lost") from None
+        self._received += 1
+        return frame
+
+
+def knock() -> Knock:
+    """Make the client's opening."""
+    return Knock(version=VERSION, nonce=os.urandom(32))
+
+
+def answer(key: Key) -> Answer:
+    """Make the runner's opening."""
+    return Answer(version=VERSION, nonce=os.urandom(32), public=key.public)
+
+
+def channel(
+    side: Side, key: Key, peer: bytes, *, opening: Knock, reply: Answer, token: bytes, job: str
+) -> Channel:
+    """
+    Derive the keys of a connection.
+
+    Args:
+        side: Who derives.
+        key: This side's key pair.
+        peer: The other side's public key.
+        opening: What the client sent first.
+        reply: What the runner answered.
+        token: The secret that the job's private definition holds, 32 bytes.
+        job: Address of the job; frames of another job do not open.
+    """
+    client = key.public if side == "client" else peer
+    transcript = b"|".join([b"nosana-jupyter", bytes([VERSION]), job.encode()])
+    transcript += client + reply.public + opening.nonce + reply.nonce
+    material = HKDF(algorithm=SHA256(), length=64, salt=token, info=transcript).derive(
+        key.agree(peer)
+    )
+    ours, theirs = material[:32], material[32:]
+    if side == "runner":
+        ours, theirs = theirs, ours
+    return Channel(ours, theirs, job.encode())
+
+
+def encode_opening(opening: Knock | Answer) -> bytes:
+    """Return the bytes of an opening."""
+    return msgspec.msgpack.encode(opening)
+
+
+def decode_opening(data: bytes) -> Knock | Answer:
+    """
+    Read an opening.
+
+    Raises:
+        RemoteProtocolError: It is not one, or it speaks another version.
+    """
+    try:
+        opening = msgspec.msgpack.decode(data, type=Knock | Answer)
+    except msgspec.DecodeError as error:
+        raise RemoteProtocolError(f"unreadable opening: {error}") from error
+    if opening.version != VERSION:
+        raise RemoteProtocolError(f"the other side speaks version {opening.version}, not {VERSION}")
+    if len(opening.nonce) != 32:
+        raise RemoteProtocolError("an opening's nonce is 32 bytes")
+    return opening

@@ -1,0 +1,208 @@
+"""
+Whose turn it is, and what to say again after the line was cut.
+
+Rule 1: everything that affects the conversation lives in the table below.
+Rule 2: one class plays both roles, so that a rule cannot hold on one side only.
+Rule 3: nothing here reads a clock, a socket or a key. Frames come in, frames go out; `link.py` and
+`runner/__main__.py` own the socket.
+
+Messages are numbered per direction and kept until the other side says that it has them. After a
+reconnect both sides say what they have, and the rest is sent again: nothing is lost, nothing comes
+twice.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum
+
+from ..errors import LocalProtocolError, RemoteProtocolError
+from .messages import (
+    Ack,
+    AnyMessage,
+    Bye,
+    Check,
+    Checked,
+    Chunk,
+    ClearOutput,
+    DisplayData,
+    Error,
+    Execute,
+    ExecuteResult,
+    Frame,
+    Hello,
+    Install,
+    Installed,
+    Interrupt,
+    Reply,
+    Stream,
+    UpdateDisplayData,
+    decode,
+    encode,
+)
+
+
+class Role(Enum):
+    CLIENT = "client"
+    RUNNER = "runner"
+
+    @property
+    def other(self) -> Role:
+        return Role.RUNNER if self is Role.CLIENT else Role.CLIENT
+
+
+class State(Enum):
+    OPENING = "opening"
+    IDLE = "idle"
+    PREPARING = "preparing"
+    BUSY = "busy"
+    CLOSED = "closed"
+
+
+# Who may say what, in which state, and the state it leads to.
+RULES: dict[State, dict[type[AnyMessage], tuple[Role, State]]] = {
+    State.OPENING: {
+        Hello: (Role.RUNNER, State.IDLE),
+    },
+    State.IDLE: {
+        Check: (Role.CLIENT, State.PREPARING),
+        Install: (Role.CLIENT, State.PREPARING),
+        Chunk: (Role.CLIENT, State.IDLE),
+        Execute: (Role.CLIENT, State.BUSY),
+        Bye: (Role.CLIENT, State.CLOSED),
+        # A late interrupt crosses the reply on the wire. It is not an error.
+        Interrupt: (Role.CLIENT, State.IDLE),
+    },
+    State.PREPARING: {
+        Checked: (Role.RUNNER, State.IDLE),
+        Installed: (Role.RUNNER, State.IDLE),
+        Stream: (Role.RUNNER, State.PREPARING),
+        Interrupt: (Role.CLIENT, State.PREPARING),
+        Bye: (Role.CLIENT, State.CLOSED),
+    },
+    State.BUSY: {
+        Stream: (Role.RUNNER, State.BUSY),
+        DisplayData: (Role.RUNNER, State.BUSY),
+        UpdateDisplayData: (Role.RUNNER, State.BUSY),
+        ClearOutput: (Role.RUNNER, State.BUSY),
+        ExecuteResult: (Role.RUNNER, State.BUSY),
+        Error: (Role.RUNNER, State.BUSY),
+        Chunk: (Role.RUNNER, State.BUSY),
+        Interrupt: (Role.CLIENT, State.BUSY),
+        Reply: (Role.RUNNER, State.IDLE),
+        Bye: (Role.CLIENT, State.CLOSED),
+    },
+    State.CLOSED: {},
+}
+
+
+class Session:
+    """
+    The state of one conversation, seen from one side. It outlives its connections.
+
+    Args:
+        role: The side this object plays.
+    """
+
+    def __init__(self, role: Role) -> None:
+        self.role = role
+        self.state = State.OPENING
+        self.received = 0
+        """Highest number received from the other side."""
+        self._next = 1
+        self._kept: deque[tuple[int, AnyMessage]] = deque()
+        self._cursor = 0
+        self._silent = 0
+
+    @property
+    def unacknowledged(self) -> int:
+        """Number of messages sent or waiting that the other side has not confirmed."""
+        return len(self._kept)
+
+    @property
+    def owes(self) -> int:
+        """Number of messages received since the last frame that went out."""
+        return self._silent
+
+    def send(self, message: AnyMessage) -> None:
+        """
+        Take a message to be sent; `frames` gives it out.
+
+        Raises:
+            LocalProtocolError: This side may not say that now.
+        """
+        if not self._step(message, self.role, LocalProtocolError):
+            return
+        self._kept.append((self._next, message))
+        self._next += 1
+
+    def acknowledge(self) -> bytes:
+        """Return a frame that says nothing but what has been received."""
+        self._silent = 0
+        return encode(Frame(0, self.received, Ack()))
+
+    def frame(self) -> bytes | None:
+        """Return the next frame to put on the line, or nothing."""
+        if self._cursor >= len(self._kept):
+            return None
+        number, message = self._kept[self._cursor]
+        self._cursor += 1
+        self._silent = 0
+        return encode(Frame(number, self.received, message))
+
+    def receive(self, data: bytes) -> AnyMessage | None:
+        """
+        Read a frame; return its message unless it is an acknowledgement or came before.
+
+        Raises:
+            RemoteProtocolError: The frame is unreadable, out of order, or out of turn.
+        """
+        frame = decode(data)
+        self._confirm(frame.received)
+        if frame.sequence == 0:
+            if not isinstance(frame.message, Ack):
+                raise RemoteProtocolError("only an acknowledgement goes without a number")
+            return None
+        if frame.sequence <= self.received:
+            return None
+        if frame.sequence != self.received + 1:
+            raise RemoteProtocolError(
+                f"message {frame.sequence} came where {self.received + 1} was due"
+            )
+        has_place = self._step(frame.message, self.role.other, RemoteProtocolError)
+        self.received = frame.sequence
+        self._silent += 1
+        return frame.message if has_place else None
+
+    def reconnect(self) -> None:
+        """Forget what the lost connection carried: all that is not confirmed goes out again."""
+        self._cursor = 0
+
+    def _confirm(self, number: int) -> None:
+        if number >= self._next:
+            raise RemoteProtocolError(f"message {number} is confirmed and was never sent")
+        while self._kept and self._kept[0][0] <= number:
+            self._kept.popleft()
+            self._cursor = max(0, self._cursor - 1)
+
+    def _step(
+        self,
+        message: AnyMessage,
+        speaker: Role,
+        wrong: type[LocalProtocolError | RemoteProtocolError],
+    ) -> bool:
+        """Move by the table; say whether the message still has a place."""
+        rule = RULES[self.state].get(type(message))
+        name = type(message).__name__
+        if rule is None:
+            # What was on the wire when the other side closed, or an interrupt that came when
+            # nothing ran, is nobody's fault.
+            if isinstance(message, Interrupt) or self.state is State.CLOSED:
+                return False
+            raise wrong(f"{name} has no place while the session is {self.state.value}")
+        if rule[0] is not speaker:
+            raise wrong(
+                f"only the {rule[0].value} sends {name} while the session is {self.state.value}"
+            )
+        self.state = rule[1]
+        return True
