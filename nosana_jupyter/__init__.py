@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 # imports this package inside a container, stays light.
 _HOMES = {
     "NosanaError": "errors",
-    "Receipt": "jobs",
+    "Receipt": "journal",
     "remote": "api",
     "run": "api",
 }

@@ -1,0 +1,257 @@
+"""
+The journal: what this machine did with the wallet's money, in SQLite.
+
+An intent is written before its transaction is sent, so that a kernel that dies in between leaves a
+trace that `sweep` can follow. Kernel and sidebar share this file and never a socket.
+
+Keys in it are those of jobs: one key pair seals one job's link and is worth nothing afterwards. The
+wallet's key is never here.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from . import settings
+from .units import Lamports, MicroNos, nos, sol
+
+_SCHEMA = """
+create table if not exists jobs (
+    job text primary key,
+    network text not null,
+    wallet text not null,
+    market text not null,
+    state text not null,
+    created real not null,
+    updated real not null,
+    intent blob not null,
+    receipt blob
+);
+create index if not exists jobs_by_state on jobs (network, wallet, state);
+create index if not exists jobs_by_time on jobs (created);
+"""
+
+OPEN = ("intent", "posted", "running")
+"""States in which money may be in a vault. The others are `settled` and `unsent`."""
+
+
+class Intent(msgspec.Struct, frozen=True, kw_only=True):
+    """What is about to be posted."""
+
+    job: str
+    """Address of the job account: its key is made before anything is sent."""
+
+    network: str
+    wallet: str
+    market: str
+    """Address of the market."""
+
+    slug: str
+    gpu: str
+    price: MicroNos
+    timeout: int
+    fee: MicroNos
+    """Network fee expected, in micro-NOS."""
+
+    run: str
+    """Address the run account would get if a host were waiting."""
+
+    cell: str = ""
+    """First line of the cell, for lists."""
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What one job cost, read back from the chain."""
+
+    job: str
+    network: str
+    market: str
+    """Slug of the market."""
+
+    market_address: str
+    gpu: str
+    """Card the market promises."""
+
+    wallet: str
+    node: str = ""
+    """Address of the host. Empty if none took the job."""
+
+    ran_by: str = ""
+    """Who ran it, in words: says so where a host only stands in for the card."""
+
+    status: str
+    """`done`, `failed`, `interrupted`, `stopped`, `refunded` (no host) or `recovered` (host quit)."""
+
+    seconds: int
+    """Time paid for, in seconds."""
+
+    cell_seconds: float = 0.0
+    """Time the cell itself ran, in seconds."""
+
+    price: MicroNos
+    deposit: MicroNos
+    paid: MicroNos
+    """What the host earned, in micro-NOS."""
+
+    refunded: MicroNos
+    """What came back from the deposit, in micro-NOS."""
+
+    network_fee: MicroNos
+    sol_fee: Lamports
+    """Transaction fees, in lamports."""
+
+    sol_rent: Lamports
+    """Rent that the job's account still holds, in lamports; returned when it is cleaned."""
+
+    signatures: dict[str, str] = {}
+    """Transactions by what they did: `list`, `finish`, `end`, `delist`, `recover`."""
+
+    result: str = ""
+    """Content id of the result on IPFS."""
+
+    peak_memory: float = 0.0
+    """Most memory the runner held, in GiB."""
+
+    started: float = 0.0
+    """Unix time of the posting."""
+
+    ended: float = 0.0
+
+    cell: str = ""
+
+    @property
+    def cost(self) -> MicroNos:
+        """All NOS that is gone: what the host earned and the network fee."""
+        return MicroNos(self.paid + self.network_fee)
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Return the receipt as labels and texts, in the order they are shown."""
+        rows = [
+            ("job", self.job),
+            ("market", f"{self.market} ({self.gpu})"),
+            ("node", self.node or "none"),
+            ("ran by", self.ran_by),
+            ("status", self.status),
+            ("time paid", f"{self.seconds} s at {nos(self.price)}/s"),
+            ("deposit", nos(self.deposit)),
+            ("paid", nos(self.paid)),
+            ("refunded", nos(self.refunded)),
+            ("network fee", nos(self.network_fee)),
+            ("SOL", f"{sol(self.sol_fee)} fees, {sol(self.sol_rent)} rent held"),
+        ]
+        rows += [(f"tx {name}", signature) for name, signature in self.signatures.items()]
+        return [(label, text) for label, text in rows if text]
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """A job as the journal knows it."""
+
+    intent: Intent
+    state: str
+    created: float
+    updated: float
+    receipt: Receipt | None = None
+
+
+class Journal:
+    """
+    The file. Safe to be opened by several processes at once.
+
+    Args:
+        path: Where it lies; made with mode 0600. By default in the data folder.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path or settings.home() / "journal.sqlite"
+        if not self.path.exists():
+            self.path.touch(mode=0o600)
+        self._db = sqlite3.connect(self.path, timeout=10, check_same_thread=False)
+        self._db.execute("pragma journal_mode = wal")
+        self._db.execute("pragma synchronous = full")
+        self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def intend(self, intent: Intent) -> None:
+        """Write an intent. Once this returns, it survives the process."""
+        now = time.time()
+        with self._transaction() as db:
+            db.execute(
+                "insert into jobs values (?, ?, ?, ?, 'intent', ?, ?, ?, null)",
+                (
+                    intent.job,
+                    intent.network,
+                    intent.wallet,
+                    intent.market,
+                    now,
+                    now,
+                    msgspec.json.encode(intent),
+                ),
+            )
+
+    def mark(self, job: str, state: str) -> None:
+        """Note how far a job has come."""
+        with self._transaction() as db:
+            db.execute(
+                "update jobs set state = ?, updated = ? where job = ?", (state, time.time(), job)
+            )
+
+    def settle(self, receipt: Receipt) -> None:
+        """Keep the receipt; the job is closed."""
+        with self._transaction() as db:
+            db.execute(
+                "update jobs set state = 'settled', updated = ?, receipt = ? where job = ?",
+                (time.time(), msgspec.json.encode(receipt), receipt.job),
+            )
+
+    def open_jobs(self, network: str, wallet: str) -> list[Entry]:
+        """Return the jobs of a wallet whose money may still be out, oldest first."""
+        return self._entries(
+            "where network = ? and wallet = ? and state in ('intent', 'posted', 'running') "
+            "order by created",
+            (network, wallet),
+        )
+
+    def entries(self, network: str, *, limit: int = 20) -> list[Entry]:
+        """Return the newest jobs of a network, newest first."""
+        return self._entries("where network = ? order by created desc limit ?", (network, limit))
+
+    def receipts(self, network: str, *, limit: int = 20) -> list[Receipt]:
+        """Return the newest receipts of a network, newest first."""
+        rows = self._entries(
+            "where network = ? and receipt is not null order by created desc limit ?",
+            (network, limit),
+        )
+        return [entry.receipt for entry in rows if entry.receipt]
+
+    def find(self, job: str) -> Entry | None:
+        """Return a job by its address or the beginning of it, if only one fits."""
+        found = self._entries("where job like ? || '%' limit 2", (job,))
+        return found[0] if len(found) == 1 else None
+
+    def _entries(self, where: str, values: tuple[object, ...]) -> list[Entry]:
+        rows = self._db.execute(
+            f"select intent, state, created, updated, receipt from jobs {where}", values
+        ).fetchall()
+        return [
+            Entry(
+                intent=msgspec.json.decode(intent, type=Intent),
+                state=state,
+                created=created,
+                updated=updated,
+                receipt=msgspec.json.decode(receipt, type=Receipt) if receipt else None,
+            )
+            for intent, state, created, updated, receipt in rows
+        ]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._db:
+            yield self._db
