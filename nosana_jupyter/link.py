@@ -1,0 +1,218 @@
+"""
+A sealed WebSocket to the runner, around `Session`. It reconnects and resumes by itself.
+
+The session outlives its connections: when the line is cut, what the other side has not confirmed is
+sent again on the next one. Only when nobody answers for `patience` seconds is the host given up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from .errors import HostFailed, RemoteProtocolError
+from .units import duration
+from .wire import seal
+from .wire.messages import CHUNK, AnyMessage, Bye, Chunk
+from .wire.session import Role, Session
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
+
+log = logging.getLogger("nosana_jupyter.link")
+
+WINDOW = 64
+"""Most messages on their way without a confirmation; with chunks of 1 MiB, 64 MiB."""
+
+FRAME = CHUNK + (1 << 16)
+"""Most bytes of one frame."""
+
+INBOX = 256
+"""Most messages that wait here to be read; then the host has to wait."""
+
+FORGERIES = 5
+"""Connections in a row that do not open before the other side is called a fraud."""
+
+
+class Link:
+    """
+    One conversation with one runner.
+
+    Args:
+        url: Where the runner listens: `ws://…` or `wss://…`.
+        key: The client's key pair for this job.
+        token: The secret of the job's private definition.
+        job: Address of the job.
+        patience: Seconds without a connection after which the host is given up.
+    """
+
+    def __init__(
+        self, url: str, key: seal.Key, token: bytes, job: str, *, patience: float = 60
+    ) -> None:
+        self._url = url
+        self._key = key
+        self._token = token
+        self._job = job
+        self._patience = patience
+        self._session = Session(Role.CLIENT)
+        self._inbox: asyncio.Queue[AnyMessage | Exception] = asyncio.Queue(INBOX)
+        self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.connections = 0
+        """Connections made so far."""
+
+    async def __aenter__(self) -> Link:
+        self._task = asyncio.create_task(self._keep_connected(), name=f"link {self._job}")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def send(self, message: AnyMessage) -> None:
+        """
+        Send a message; chunks wait while too many are on their way.
+
+        Raises:
+            LocalProtocolError: The session does not allow it now.
+        """
+        while isinstance(message, Chunk) and self._session.unacknowledged >= WINDOW:
+            self._room.clear()
+            await self._room.wait()
+        self._session.send(message)
+        self._wake.set()
+
+    async def receive(self) -> AnyMessage:
+        """
+        Return the runner's next message.
+
+        Raises:
+            HostFailed: Nobody has answered for the length of the patience.
+            RemoteProtocolError: The other side breaks the rules.
+        """
+        message = await self._inbox.get()
+        if isinstance(message, Exception):
+            self._inbox.put_nowait(message)
+            raise message
+        return message
+
+    async def messages(self) -> AsyncIterator[AnyMessage]:
+        """Yield the runner's messages until an error ends the conversation."""
+        while True:
+            yield await self.receive()
+
+    async def goodbye(self, *, within: float = 2) -> None:
+        """Tell the runner that it may end, and wait until it has heard."""
+        await self.send(Bye())
+        deadline = time.monotonic() + within
+        while self._session.unacknowledged and time.monotonic() < deadline:
+            if self._task is None or self._task.done():
+                return
+            self._room.clear()
+            try:
+                await asyncio.wait_for(self._room.wait(), 0.2)
+            except TimeoutError:
+                continue
+
+    async def _keep_connected(self) -> None:
+        forgeries = 0
+        seen = time.monotonic()
+        pause = 0.02
+        while True:
+            try:
+                await self._converse()
+                forgeries = 0
+            except RemoteProtocolError as error:
+                # Before the first message anybody on the way may have answered; after it, only
+                # the runner itself can break the rules.
+                forgeries += 1
+                if self._session.received or forgeries >= FORGERIES:
+                    await self._inbox.put(error)
+                    return
+            except (OSError, TimeoutError) as error:
+                log.debug("no connection for job %s: %s", self._job, type(error).__name__)
+            if self._connected_at is not None:
+                seen, pause = time.monotonic(), 0.02
+                self._connected_at = None
+            if (silent := time.monotonic() - seen) > self._patience:
+                await self._inbox.put(
+                    HostFailed(
+                        f"the host of job {self._job} has not answered for {duration(silent)}",
+                        hint="Run the cell again: another host may take it.",
+                    )
+                )
+                return
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, 2.0)
+
+    _connected_at: float | None = None
+
+    async def _converse(self) -> None:
+        """Hold one connection for as long as it lasts."""
+        from websockets.asyncio.client import connect
+        from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
+
+        try:
+            async with connect(
+                self._url, max_size=FRAME, compression=None, open_timeout=10, close_timeout=1,
+                ping_interval=10, ping_timeout=20, proxy=None, max_queue=16,
+            ) as line:  # fmt: skip
+                channel = await self._handshake(line)
+                self._session.reconnect()
+                await line.send(channel.seal(self._session.acknowledge()))
+                writer = asyncio.create_task(self._write(line, channel))
+                try:
+                    await self._read(line, channel)
+                finally:
+                    writer.cancel()
+                    await asyncio.gather(writer, return_exceptions=True)
+        except ConnectionClosed:
+            return
+        except (InvalidHandshake, InvalidMessage) as error:
+            raise OSError(f"no runner there: {type(error).__name__}") from error
+
+    async def _handshake(self, line: ClientConnection) -> seal.Channel:
+        opening = seal.knock()
+        await line.send(seal.encode_opening(opening))
+        data = await asyncio.wait_for(line.recv(decode=False), 10)
+        answer = seal.decode_opening(data)
+        if not isinstance(answer, seal.Answer):
+            raise RemoteProtocolError("the runner's opening is not an answer")
+        return seal.channel(
+            "client", self._key, answer.public,
+            opening=opening, reply=answer, token=self._token, job=self._job,
+        )  # fmt: skip
+
+    async def _read(self, line: ClientConnection, channel: seal.Channel) -> None:
+        async for data in line:
+            if isinstance(data, str):
+                raise RemoteProtocolError("a text frame on a sealed line")
+            message = self._session.receive(channel.open(data))
+            if self._connected_at is None:
+                self._connected_at = time.monotonic()
+                self.connections += 1
+            self._room.set()
+            if message is not None:
+                await self._inbox.put(message)
+            if self._session.owes:
+                self._wake.set()
+
+    async def _write(self, line: ClientConnection, channel: seal.Channel) -> None:
+        while True:
+            frame = self._session.frame()
+            if frame is not None:
+                await line.send(channel.seal(frame))
+                continue
+            if self._session.owes >= 8:
+                await line.send(channel.seal(self._session.acknowledge()))
+                continue
+            self._wake.clear()
+            try:
+                await asyncio.wait_for(self._wake.wait(), 0.05 if self._session.owes else None)
+            except TimeoutError:
+                await line.send(channel.seal(self._session.acknowledge()))
