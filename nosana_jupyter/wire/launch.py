@@ -12,8 +12,10 @@ import io
 import zipfile
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .definition import Definition, Expose, HealthCheck, Run, RunOperation
+if TYPE_CHECKING:
+    from .definition import Definition
 
 PORT = 8765
 """Port the runner listens on, inside its container."""
@@ -68,6 +70,9 @@ def cell_definition(
         gpu: Whether to attach the host's cards.
         lease: Seconds the runner waits for its client before it ends.
     """
+    # The runner reads this module too, and its image need not have what `definition` imports.
+    from .definition import Definition, Expose, HealthCheck, Run, RunOperation
+
     environment = {
         SOURCES: packed(),
         CLIENT_KEY: client_key.hex(),

@@ -11,13 +11,20 @@ from typing import Any, Literal
 
 import msgspec
 
-from ..errors import RemoteProtocolError
+from ..errors import LocalProtocolError, RemoteProtocolError
+from ..units import size
 
 VERSION = 1
 """Version of this conversation. Both sides must speak the same."""
 
 CHUNK = 1 << 20
 """Most bytes of a buffer that one message carries."""
+
+FRAME = CHUNK + (1 << 16)
+"""Most bytes of a sealed frame."""
+
+LARGEST = 1 << 29
+"""Most bytes of one message, put together from its parts."""
 
 
 class Message(msgspec.Struct, frozen=True, tag=True):
@@ -79,6 +86,8 @@ class Execute(Message, frozen=True):
     modules: list[Module] = []
     sources: list[Source] = []
     environment: dict[str, str] = {}
+    explicit: bool = False
+    """Whether the user named the names to return: then large values come back too."""
 
 
 class Interrupt(Message, frozen=True):
@@ -105,6 +114,13 @@ class Chunk(Message, frozen=True):
 
 class Ack(Message, frozen=True):
     """Nothing but the acknowledgement that every frame carries."""
+
+
+class Part(Message, frozen=True):
+    """A piece of a message too long for one frame. The session puts the pieces together."""
+
+    data: bytes | memoryview
+    last: bool
 
 
 # What the runner says.
@@ -225,7 +241,7 @@ class Reply(Message, frozen=True):
 
 
 AnyMessage = (
-    Check | Install | Execute | Interrupt | Bye | Chunk | Ack | Hello | Checked | Installed
+    Check | Install | Execute | Interrupt | Bye | Chunk | Ack | Part | Hello | Checked | Installed
     | Stream | DisplayData | UpdateDisplayData | ClearOutput | ExecuteResult | Error | Reply
 )  # fmt: skip
 
@@ -246,11 +262,52 @@ class Frame(msgspec.Struct, array_like=True, frozen=True):
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Frame)
+_whole = msgspec.msgpack.Decoder(AnyMessage)
 
 
 def encode(frame: Frame) -> bytes:
     """Return the bytes of a frame."""
     return _encoder.encode(frame)
+
+
+def parts(message: AnyMessage) -> list[AnyMessage]:
+    """
+    Return what goes on the line for a message: itself, or its parts where it is long.
+
+    Raises:
+        LocalProtocolError: It cannot be encoded, or is too long even in parts.
+    """
+    if isinstance(message, Chunk):
+        if len(message.data) > CHUNK:
+            raise LocalProtocolError(f"a chunk of {len(message.data)} bytes is too long")
+        return [message]
+    name = type(message).__name__
+    try:
+        data = _encoder.encode(message)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise LocalProtocolError(
+            f"a {type(message).__name__} cannot be encoded: {error}"
+        ) from error
+    if len(data) <= CHUNK:
+        return [message]
+    if len(data) > LARGEST:
+        raise LocalProtocolError(f"a {name} of {size(len(data))} is too long")
+    view = memoryview(data)
+    starts = range(0, len(data), CHUNK)
+    return [Part(view[start : start + CHUNK], start == starts[-1]) for start in starts]
+
+
+def join(data: bytes | bytearray) -> AnyMessage:
+    """
+    Read a message that came in parts.
+
+    Raises:
+        RemoteProtocolError: The bytes are not a message.
+    """
+    try:
+        return _whole.decode(data)
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        raise RemoteProtocolError(f"unreadable message: {error}") from error
 
 
 def decode(data: bytes) -> Frame:

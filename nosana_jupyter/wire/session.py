@@ -18,6 +18,7 @@ from enum import Enum
 
 from ..errors import LocalProtocolError, RemoteProtocolError
 from .messages import (
+    LARGEST,
     Ack,
     AnyMessage,
     Bye,
@@ -34,11 +35,14 @@ from .messages import (
     Install,
     Installed,
     Interrupt,
+    Part,
     Reply,
     Stream,
     UpdateDisplayData,
     decode,
     encode,
+    join,
+    parts,
 )
 
 
@@ -63,6 +67,8 @@ class State(Enum):
 RULES: dict[State, dict[type[AnyMessage], tuple[Role, State]]] = {
     State.OPENING: {
         Hello: (Role.RUNNER, State.IDLE),
+        # Who has lost patience before the runner has spoken.
+        Bye: (Role.CLIENT, State.CLOSED),
     },
     State.IDLE: {
         Check: (Role.CLIENT, State.PREPARING),
@@ -113,6 +119,7 @@ class Session:
         self._kept: deque[tuple[int, AnyMessage]] = deque()
         self._cursor = 0
         self._silent = 0
+        self._parts = bytearray()
 
     @property
     def unacknowledged(self) -> int:
@@ -129,12 +136,14 @@ class Session:
         Take a message to be sent; `frames` gives it out.
 
         Raises:
-            LocalProtocolError: This side may not say that now.
+            LocalProtocolError: This side may not say that now, or it cannot be encoded.
         """
+        pieces = parts(message)
         if not self._step(message, self.role, LocalProtocolError):
             return
-        self._kept.append((self._next, message))
-        self._next += 1
+        for piece in pieces:
+            self._kept.append((self._next, piece))
+            self._next += 1
 
     def acknowledge(self) -> bytes:
         """Return a frame that says nothing but what has been received."""
@@ -169,14 +178,32 @@ class Session:
             raise RemoteProtocolError(
                 f"message {frame.sequence} came where {self.received + 1} was due"
             )
-        has_place = self._step(frame.message, self.role.other, RemoteProtocolError)
+        message = self._whole(frame.message)
+        has_place = message and self._step(message, self.role.other, RemoteProtocolError)
         self.received = frame.sequence
         self._silent += 1
-        return frame.message if has_place else None
+        return message if has_place else None
 
     def reconnect(self) -> None:
         """Forget what the lost connection carried: all that is not confirmed goes out again."""
         self._cursor = 0
+
+    def _whole(self, message: AnyMessage) -> AnyMessage | None:
+        """Return a message that is complete; keep a part until its last one is here."""
+        if not isinstance(message, Part):
+            if self._parts:
+                raise RemoteProtocolError("a message came between the parts of another")
+            return message
+        if len(self._parts) + len(message.data) > LARGEST:
+            raise RemoteProtocolError("a message is too long")
+        self._parts += message.data
+        if not message.last:
+            return None
+        data, self._parts = self._parts, bytearray()
+        whole = join(data)
+        if isinstance(whole, Part):
+            raise RemoteProtocolError("a part holds another part")
+        return whole
 
     def _confirm(self, number: int) -> None:
         if number >= self._next:
