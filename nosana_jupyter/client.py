@@ -4,141 +4,422 @@ The path of a cell, read from top to bottom.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, TypeVar
 
-from .units import GiB, MicroNos, Seconds
-from .wire.messages import Handle, Output
+from . import conversation, ipfs, markets, network, settings
+from .chain.rpc import Rpc
+from .chain.wallet import Wallet
+from .errors import FundsError, HostFailed, JobError, NosanaError
+from .events import (
+    Cell,
+    Event,
+    Outcome,
+    Plan,
+    Posted,
+    Quoted,
+    Running,
+    Settled,
+    Status,
+    Waiting,
+)
+from .jobs import Job, Jobs
+from .journal import Entry, Journal, Receipt
+from .link import Link
+from .markets import Quote, Requirements
+from .network import Network
+from .node import Node
+from .prepare import Prepared, prepare
+from .settings import Settings
+from .units import MicroNos, Seconds, is_dollars, nos, parse_gib, parse_nos, parse_seconds
+from .wire import definition, launch, seal
 
-if TYPE_CHECKING:
-    from .journal import Receipt
-    from .markets import Quote
+log = logging.getLogger("nosana_jupyter.client")
 
+T = TypeVar("T")
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Cell:
-    """A cell and what its writer asked for."""
+Emit = Callable[[Event], None]
+Confirm = Callable[[Quote, Network], bool]
 
-    source: str
-    """Its source, without the magic line."""
+FINISH = 5.0
+"""Seconds that a host has for closing a job whose cell has ended; then the client ends it."""
 
-    namespace: Mapping[str, Any]
-    """Where the names it reads are found."""
-
-    count: int = 1
-    """Its execution count: tracebacks say `Cell In[count]`."""
-
-    timeout: Seconds
-    """Longest run to pay for, in seconds."""
-
-    vram: GiB | None = None
-    gpu: str | None = None
-    market: str | None = None
-    image: str | None = None
-    pip: tuple[str, ...] = ()
-    """Requirements beside those that are found."""
-
-    takes: tuple[str, ...] | None = None
-    """Names to send; by default those the cell reads."""
-
-    returns: tuple[str, ...] | None = None
-    """Names to bring back; by default those the cell binds."""
-
-    environment: Mapping[str, str] = field(default_factory=dict)
-    max_cost: str | None = None
-    """Cap on deposit and fee, in NOS or dollars, as written."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
-    """A name that travels."""
-
-    name: str
-    type: str
-    size: int
-    """In bytes."""
-
-    via: str
-    """Who reads it: the cell, or a function of the notebook."""
+WATCH = 5.0
+"""Seconds between looks at the chain while a cell runs."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
-    """What a cell needs and what it may cost, before anything is spent."""
+class Control:
+    """What the user may do to a cell on its way. On the loop's thread only."""
 
-    rows: tuple[Row, ...]
-    packages: tuple[str, ...]
-    """Distributions pinned to the versions used here, as in `pandas==3.1.1`."""
+    def __init__(self) -> None:
+        self.body: asyncio.Task[Outcome] | None = None
+        self.interrupted = False
+        self.soft: Callable[[], Awaitable[None]] | None = None
+        """Interrupts the running cell, while one runs."""
 
-    modules: tuple[str, ...]
-    """The user's own modules that travel as source."""
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    returns: tuple[str, ...]
-    quote: Quote
-    notes: tuple[str, ...] = ()
-    """What may surprise, one sentence each."""
+    def interrupt(self) -> None:
+        """Interrupt the cell if it runs; take the job back if it does not run yet."""
+        self.interrupted = True
+        if self.soft is None:
+            self.abandon()
+            return
+        task = asyncio.ensure_future(self._soften(self.soft))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
+    def abandon(self) -> None:
+        """End the job."""
+        self.interrupted = True
+        if self.body is not None:
+            self.body.cancel()
 
-@dataclass(frozen=True, slots=True)
-class Quoted:
-    """A market was chosen. Nothing is spent."""
-
-    quote: Quote
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """Something is being waited for, in words."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """The job is on chain and its deposit in the vault."""
-
-    job: str
-    deposit: MicroNos
+    async def _soften(self, soft: Callable[[], Awaitable[None]]) -> None:
+        with contextlib.suppress(NosanaError):
+            await soft()
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A host took the job."""
+@dataclass(kw_only=True, slots=True)
+class Client:
+    """
+    A wallet on a network.
 
-    job: str
-    node: str
-    ran_by: str
-    """The host in words; says so where it only stands in for the card."""
+    Open it with `Client.open()`; everything it does is async and belongs to one loop.
+    """
+
+    network: Network
+    settings: Settings
+    wallet: Wallet
+    journal: Journal
+    rpc: Rpc
+    jobs: Jobs
+    _stack: AsyncExitStack
+    _confirmed: bool = field(default=False)
+
+    @classmethod
+    async def open(cls) -> Client:
+        """
+        Open the network and the wallet that the settings name.
+
+        Raises:
+            NetworkError: The local network does not start.
+            UsageError: There is no wallet where the settings say.
+        """
+        chosen = settings.load()
+        chain = await asyncio.to_thread(network.load, chosen.network, rpc=chosen.rpc)
+        wallet = Wallet.load(Path(chosen.wallet or chain.wallet or _default_wallet()).expanduser())
+        journal = Journal()
+        stack = AsyncExitStack()
+        stack.callback(journal.close)
+        rpc = await stack.enter_async_context(Rpc(chain))
+        return cls(
+            network=chain,
+            settings=chosen,
+            wallet=wallet,
+            journal=journal,
+            rpc=rpc,
+            jobs=Jobs(chain, rpc, wallet, journal),
+            _stack=stack,
+        )
+
+    async def close(self) -> None:
+        await self._stack.aclose()
+
+    async def run(
+        self,
+        cell: Cell,
+        emit: Emit,
+        *,
+        control: Control | None = None,
+        confirm: Confirm | None = None,
+    ) -> Outcome:
+        """
+        Run a cell on a rented GPU: the whole path, in order.
+
+        Nothing is spent before the job is posted. From then on the journal knows it, and any error
+        says where the money is.
+
+        Raises:
+            NosanaError: The path broke. What the cell itself raises is among the events.
+            CancelledError: The user gave the cell up; the job is settled all the same.
+        """
+        control = control or Control()
+        control.body = asyncio.ensure_future(self._run(cell, emit, control, confirm))
+        try:
+            return await control.body
+        finally:
+            control.body = None
+
+    async def _run(
+        self, cell: Cell, emit: Emit, control: Control, confirm: Confirm | None
+    ) -> Outcome:
+        emit(Waiting("finding out what the cell needs"))
+        prepared, quote = await asyncio.gather(
+            asyncio.to_thread(prepare, cell, self.settings),
+            self._quote_cell(cell),
+        )
+        emit(Quoted(quote))
+        await self._consent(quote, confirm)
+
+        key, token = seal.Key(), os.urandom(32)
+        asked = launch.cell_definition(
+            image=prepared.image, client_key=key.public, token=token, vram=cell.vram
+        )
+        async with self._job(quote, prepared.title, emit, control) as job:
+            node = await self.jobs.wait_for_host(
+                job, at_most=parse_seconds(self.settings.wait), tell=lambda t: emit(Waiting(t))
+            )
+            emit(Running(job.address, node, self.jobs.who(quote.market.gpu)))
+            host = Node(self.network, node, self.wallet, job.address)
+            async with asyncio.TaskGroup() as watched:
+                watch = watched.create_task(self._watch(job))
+                emit(Waiting("handing the job to the host"))
+                await host.deliver(definition.document(asked))
+                ended = await self._converse(job, key, token, prepared, emit, control)
+                watch.cancel()
+            await self._collect(host)
+        receipt = job.receipt
+        if receipt is None:
+            raise JobError(f"job {job.address} has no receipt", hint="Try %nosana sweep.")
+        return Outcome(
+            receipt=receipt, status=ended.status, values=ended.values, handles=ended.handles
+        )
+
+    async def _converse(
+        self,
+        job: Job,
+        key: seal.Key,
+        token: bytes,
+        prepared: Prepared,
+        emit: Emit,
+        control: Control,
+    ) -> conversation.Ended:
+        """Connect to the runner, compare, send, run, and take what comes back."""
+        from .wire.messages import Interrupt
+
+        service = definition.service_id(operation=0, port=launch.PORT, job=job.address)
+        url = self.network.address(service).replace("http", "ws", 1) + "/"
+        emit(Waiting("waiting for the runner to start"))
+        async with Link(url, key, token, job.address) as link:
+            hello = await conversation.greet(link)
+            conversation.check_python(hello, prepared.load.has_code)
+            await conversation.prepare(link, prepared.load, emit)
+            await conversation.upload(link, prepared.load, emit)
+            emit(Waiting(""))
+            control.soft = lambda: link.send(Interrupt())
+            try:
+                ended = await conversation.execute(link, prepared.load, emit)
+            finally:
+                control.soft = None
+            job.cell_seconds = ended.seconds
+            job.peak_memory = ended.peak_memory
+            job.status = {"ok": "done", "error": "failed"}.get(ended.status, ended.status)
+            await link.goodbye()
+        return ended
+
+    async def _watch(self, job: Job) -> None:
+        """
+        Look at the chain while the cell runs.
+
+        Raises:
+            HostFailed: The job is closed although the cell has not ended.
+        """
+        while True:
+            await asyncio.sleep(WATCH)
+            if not await self.jobs.is_open(job):
+                passed = time.time() - job.started
+                late = passed >= job.intent.timeout
+                raise HostFailed(
+                    f"job {job.address} ended before its cell did, after {int(passed)} s",
+                    hint="Give it more time with --timeout."
+                    if late
+                    else "Run the cell again: another host may take it.",
+                )
+
+    @asynccontextmanager
+    async def _job(
+        self, quote: Quote, title: str, emit: Emit, control: Control
+    ) -> AsyncIterator[Job]:
+        """
+        Post a job, and settle it whatever happens inside.
+
+        Leaving it is the one place where money comes back: a job that runs is ended, one that waits
+        is delisted, and a cancelled cell waits for it.
+        """
+        cid = await ipfs.pin(self.network, definition.STUB, token=self.settings.pin_token)
+        # A cancellation must not fall between the transaction and the knowledge of it.
+        job, cancelled = await _uncancelled(self.jobs.post(quote, cid, cell=title))
+        emit(Posted(job.address, quote.deposit))
+        try:
+            if cancelled:
+                raise asyncio.CancelledError
+            yield job
+        except BaseException as error:
+            failure = _unwrapped(error)
+            job.status = "interrupted" if control.interrupted else "failed"
+            await self._settle_failed(job, emit, failure)
+            if failure is error:
+                raise
+            raise failure from None
+        receipt, cancelled = await _uncancelled(self.jobs.settle(job, patience=FINISH))
+        emit(Settled(receipt))
+        if cancelled:
+            raise asyncio.CancelledError
+
+    async def _settle_failed(self, job: Job, emit: Emit, failure: BaseException) -> None:
+        """Settle after an error, and write into the error where the money is."""
+        try:
+            receipt, _ = await _uncancelled(self.jobs.settle(job))
+        except NosanaError as error:
+            log.warning("job %s is not settled: %s", job.address, error)
+            money = (
+                f"up to {nos(job.intent.price * job.intent.timeout)} are in the market's vault; "
+                "%nosana sweep brings back what is not used"
+            )
+        else:
+            emit(Settled(receipt))
+            money = (
+                f"{nos(receipt.paid)} went to the host, {nos(receipt.refunded)} are back in the "
+                "wallet"
+            )
+        if isinstance(failure, NosanaError):
+            failure.money = money
+
+    async def _collect(self, host: Node) -> None:
+        """Fetch the result of a confidential job: reading it lets the host finish at once."""
+        try:
+            await asyncio.wait_for(host.results(), FINISH)
+        except (NosanaError, TimeoutError) as error:
+            log.info("no result from the host: %s", type(error).__name__)
+
+    async def plan(self, cell: Cell) -> Plan:
+        """Say what a cell needs and what it may cost. Spends nothing."""
+        prepared, quote = await asyncio.gather(
+            asyncio.to_thread(prepare, cell, self.settings), self._quote_cell(cell)
+        )
+        return Plan(
+            rows=prepared.rows,
+            packages=prepared.packages,
+            modules=prepared.modules,
+            returns=tuple(prepared.load.returns),
+            quote=quote,
+            notes=prepared.notes,
+        )
+
+    async def quote(
+        self, wanted: Requirements, timeout: Seconds, *, max_cost: str | None = None
+    ) -> Quote:
+        """
+        Return the cheapest quote that fits. Spends nothing.
+
+        Raises:
+            UsageError: Nothing fits; says what came closest.
+            FundsError: The cheapest that fits is over the cap.
+        """
+        listed, price = await asyncio.gather(
+            markets.fetch(self.network, self.rpc), markets.usd_per_nos(self.network)
+        )
+        cap = max_cost or self.settings.max_cost
+        most = None
+        if cap:
+            most = parse_nos(cap, usd_per_nos=price if is_dollars(cap) else None)
+        return markets.choose(listed, wanted, timeout, most=most, price=price)
+
+    async def markets(self) -> list[markets.Market]:
+        """Return the markets of the network, cheapest first."""
+        return await markets.fetch(self.network, self.rpc)
+
+    async def status(self) -> Status:
+        """Say where the user is."""
+        lamports, held = await asyncio.gather(
+            self.rpc.get_balance(self.wallet.address), self.rpc.token_balance(self.wallet.address)
+        )
+        return Status(
+            network=self.network,
+            wallet=self.wallet.address,
+            sol=lamports,
+            nos=MicroNos(held),
+            running=tuple(self.journal.open_jobs(self.network.name, self.wallet.address)),
+        )
+
+    async def entries(self, limit: int) -> list[Entry]:
+        """Return the newest jobs, newest first."""
+        return self.journal.entries(self.network.name, limit=limit)
+
+    async def receipts(self, limit: int) -> list[Receipt]:
+        """Return the newest receipts, newest first."""
+        return self.journal.receipts(self.network.name, limit=limit)
+
+    async def stop(self, job: str) -> Receipt:
+        """End a job."""
+        return await self.jobs.stop(job)
+
+    async def sweep(self) -> list[Receipt]:
+        """Settle everything this wallet left behind."""
+        return await self.jobs.sweep()
+
+    async def _quote_cell(self, cell: Cell) -> Quote:
+        vram = cell.vram
+        if vram is None and self.settings.vram:
+            vram = parse_gib(self.settings.vram)
+        wanted = Requirements(
+            vram=vram, gpu=cell.gpu, market=cell.market or self.settings.market or None
+        )
+        return await self.quote(wanted, cell.timeout, max_cost=cell.max_cost)
+
+    async def _consent(self, quote: Quote, confirm: Confirm | None) -> None:
+        """
+        Ask once before the first real money is spent.
+
+        Raises:
+            FundsError: The user says no, or nobody can be asked.
+        """
+        if not self.network.real_money or self._confirmed or self.settings.confirm == "yes":
+            return
+        if confirm is None or not await asyncio.to_thread(confirm, quote, self.network):
+            raise FundsError(
+                f"spending up to {nos(quote.most)} on {self.network.name} was not confirmed. "
+                "Nothing was spent",
+                hint="Say `--yes`, or for good: %nosana config confirm yes",
+            )
+        self._confirmed = True
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """The cell said something: one of Jupyter's outputs."""
+def warm() -> None:
+    """Import what the first cell needs, so that it need not wait for it."""
+    import httpx  # noqa: F401
+    import websockets.asyncio.client  # noqa: F401
 
-    message: Output
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """The job is closed and paid."""
-
-    receipt: Receipt
+    from . import prepare as _prepare  # noqa: F401
 
 
-Event = Quoted | Waiting | Posted | Running | Said | Settled
+async def _uncancelled(work: Coroutine[Any, Any, T]) -> tuple[T, bool]:
+    """Let work end whoever cancels the task that waits for it; say whether somebody did."""
+    task = asyncio.ensure_future(work)
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            cancelled = True
+    return task.result(), cancelled
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Outcome:
-    """What a cell left behind."""
+def _unwrapped(error: BaseException) -> BaseException:
+    """Return the one error that a group holds."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) >= 1:
+        error = error.exceptions[0]
+    return error
 
-    receipt: Receipt
-    status: str
-    """`ok`, `error` or `interrupted`."""
 
-    values: Mapping[str, Any]
-    """Names that came back, as plain data."""
-
-    handles: Mapping[str, Handle]
-    """Names whose values stayed with the host, and why."""
+def _default_wallet() -> str:
+    return "~/.config/solana/id.json"

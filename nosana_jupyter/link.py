@@ -37,6 +37,10 @@ FORGERIES = 5
 """Connections in a row that do not open before the other side is called a fraud."""
 
 
+class _Forged(Exception):
+    """What came on this connection was not sealed by the runner: anybody on the way may have."""
+
+
 class Link:
     """
     One conversation with one runner.
@@ -128,11 +132,12 @@ class Link:
                 await self._converse()
                 forgeries = 0
             except RemoteProtocolError as error:
-                # Before the first message anybody on the way may have answered; after it, only
-                # the runner itself can break the rules.
+                await self._inbox.put(error)
+                return
+            except _Forged as error:
                 forgeries += 1
-                if self._session.received or forgeries >= FORGERIES:
-                    await self._inbox.put(error)
+                if forgeries >= FORGERIES:
+                    await self._inbox.put(RemoteProtocolError(str(error)))
                     return
             except (OSError, TimeoutError) as error:
                 log.debug("no connection for job %s: %s", self._job, type(error).__name__)
@@ -162,7 +167,10 @@ class Link:
                 self._url, max_size=FRAME, compression=None, open_timeout=10, close_timeout=1,
                 ping_interval=10, ping_timeout=20, proxy=None, max_queue=16,
             ) as line:  # fmt: skip
-                channel = await self._handshake(line)
+                try:
+                    channel = await self._handshake(line)
+                except RemoteProtocolError as error:
+                    raise _Forged(str(error)) from error
                 self._session.reconnect()
                 await line.send(channel.seal(self._session.acknowledge()))
                 writer = asyncio.create_task(self._write(line, channel))
@@ -190,9 +198,11 @@ class Link:
 
     async def _read(self, line: ClientConnection, channel: seal.Channel) -> None:
         async for data in line:
-            if isinstance(data, str):
-                raise RemoteProtocolError("a text frame on a sealed line")
-            message = self._session.receive(channel.open(data))
+            try:
+                frame = channel.open(data if isinstance(data, bytes) else data.encode())
+            except RemoteProtocolError as error:
+                raise _Forged(str(error)) from error
+            message = self._session.receive(frame)
             if self._connected_at is None:
                 self._connected_at = time.monotonic()
                 self.connections += 1

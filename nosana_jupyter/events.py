@@ -1,0 +1,160 @@
+"""
+What a cell asks for, what happens to it, and what it leaves behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .units import GiB, MicroNos, Seconds
+from .wire.messages import Handle, Output
+
+if TYPE_CHECKING:
+    from .journal import Entry, Receipt
+    from .markets import Quote
+    from .network import Network
+    from .units import Lamports
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cell:
+    """A cell and what its writer asked for."""
+
+    source: str
+    """Its source, without the magic line."""
+
+    namespace: Mapping[str, Any]
+    """Where the names it reads are found."""
+
+    count: int = 1
+    """Its execution count: tracebacks say `Cell In[count]`."""
+
+    timeout: Seconds
+    """Longest run to pay for, in seconds."""
+
+    vram: GiB | None = None
+    gpu: str | None = None
+    market: str | None = None
+    image: str | None = None
+    pip: tuple[str, ...] = ()
+    """Requirements beside those that are found."""
+
+    takes: tuple[str, ...] | None = None
+    """Names to send; by default those the cell reads."""
+
+    returns: tuple[str, ...] | None = None
+    """Names to bring back; by default those the cell binds."""
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    max_cost: str | None = None
+    """Cap on deposit and fee, in NOS or dollars, as written."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """A name that travels."""
+
+    name: str
+    type: str
+    size: int
+    """In bytes."""
+
+    via: str
+    """Who reads it: the cell, or a function of the notebook."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What a cell needs and what it may cost, before anything is spent."""
+
+    rows: tuple[Row, ...]
+    packages: tuple[str, ...]
+    """Distributions pinned to the versions used here, as in `pandas==3.1.1`."""
+
+    modules: tuple[str, ...]
+    """The user's own modules that travel as source."""
+
+    returns: tuple[str, ...]
+    quote: Quote
+    notes: tuple[str, ...] = ()
+    """What may surprise, one sentence each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """A market was chosen. Nothing is spent."""
+
+    quote: Quote
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Something is being waited for, in words."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """The job is on chain and its deposit in the vault."""
+
+    job: str
+    deposit: MicroNos
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A host took the job."""
+
+    job: str
+    node: str
+    ran_by: str
+    """The host in words; says so where it only stands in for the card."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The cell said something: one of Jupyter's outputs."""
+
+    message: Output
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The job is closed and paid."""
+
+    receipt: Receipt
+
+
+Event = Quoted | Waiting | Posted | Running | Said | Settled
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What a cell left behind."""
+
+    receipt: Receipt
+    status: str
+    """`ok`, `error` or `interrupted`."""
+
+    values: Mapping[str, Any]
+    """Names that came back, as plain data."""
+
+    handles: Mapping[str, Handle]
+    """Names whose values stayed with the host, and why."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Status:
+    """Where the user is."""
+
+    network: Network
+    wallet: str
+    """Address of the wallet that pays."""
+
+    sol: Lamports
+    nos: MicroNos
+    running: tuple[Entry, ...]
+    """Jobs that are not settled."""

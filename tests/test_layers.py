@@ -1,0 +1,99 @@
+"""The shape of the package: who may import whom."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import nosana_jupyter
+
+PACKAGE = Path(nosana_jupyter.__file__).parent
+
+# A module may import from its own folder, and from the modules that its row names.
+ROW1 = {"units", "errors"}
+ROW2 = ROW1 | {"network", "settings", "wire"}
+ROW3 = ROW2 | {"cell", "chain", "ipfs", "journal", "node", "link"}
+ROW4 = ROW3 | {"markets"}
+ROW5 = ROW4 | {"jobs", "bill", "events"}
+ROW6 = ROW5 | {"client", "conversation", "prepare", "portal"}
+LAYERS = {
+    "errors": set[str](),
+    "units": {"errors"},
+    "settings": ROW1,
+    "network": ROW1 | {"settings"},
+    "wire": ROW1,
+    "runner": ROW1 | {"wire"},
+    "cell": ROW1 | {"wire"},
+    "chain": ROW1 | {"network"},
+    "ipfs": ROW1 | {"network"},
+    "journal": ROW1 | {"settings"},
+    "node": ROW1 | {"network", "wire", "chain"},
+    "link": ROW1 | {"wire"},
+    "markets": ROW1 | {"network", "chain"},
+    "host": ROW2 | {"chain", "ipfs", "node"},
+    "local": ROW2 | {"chain", "ipfs"},
+    "bill": ROW1 | {"chain", "ipfs", "journal", "network"},
+    "jobs": ROW1 | {"network", "chain", "ipfs", "journal", "markets", "bill"},
+    "events": ROW1 | {"wire", "journal", "markets", "network"},
+    "prepare": ROW2 | {"cell", "events", "conversation"},
+    "conversation": ROW1 | {"wire", "link", "events"},
+    "client": ROW5 | {"prepare", "conversation"},
+    "portal": ROW6,
+    "api": ROW6,
+    "notebook": ROW6 | {"api"},
+}
+
+
+def imports(path: Path) -> set[str]:
+    """Return the modules of this package that a file imports, by their first name."""
+    here = ["nosana_jupyter", *path.relative_to(PACKAGE).with_suffix("").parts]
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = here[: -node.level] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            names = [f"{module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            first, _, rest = name.partition(".")
+            if first == "nosana_jupyter" and rest:
+                found.add(rest.split(".")[0])
+    return found
+
+
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down(path: Path) -> None:
+    """
+    Knowing the file one is in is knowing everything it can depend on.
+    """
+    here = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+    assert imports(path) - {here} <= LAYERS[here]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_modules_are_short(path: Path) -> None:
+    """
+    No module is longer than 400 lines, and none is named for being a rest.
+    """
+    assert len(path.read_text().splitlines()) <= 400
+    assert path.stem not in {"utils", "common", "helpers", "manager"}
+
+
+def test_solana_is_wrapped_once() -> None:
+    """
+    The `solana` package breaks its API often: one module imports it.
+    """
+    users = [
+        path for path in FILES if "\nfrom solana" in path.read_text().replace("    from", "from")
+    ]
+
+    assert {path.relative_to(PACKAGE).as_posix() for path in users} <= {"chain/rpc.py"}
