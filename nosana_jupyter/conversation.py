@@ -16,6 +16,7 @@ from .link import Link
 from .units import size
 from .wire import messages as say
 from .wire import values
+from .wire.chunks import Assembly, split
 
 MOST_VALUES = 2 << 30
 """Most bytes of values that one cell may bring back."""
@@ -46,6 +47,9 @@ class Load:
     modules: Sequence[say.Module]
     sources: Sequence[say.Source]
     returns: Sequence[str]
+    explicit: bool
+    """Whether the user named what comes back: then large values come too."""
+
     environment: dict[str, str]
 
 
@@ -144,15 +148,12 @@ async def upload(link: Link, load: Load, emit: Emit) -> None:
     """Send the buffers of what the cell reads, in pieces."""
     total = sum(buffer.nbytes for buffer in load.buffers)
     sent, told = 0, 0
-    for index, buffer in enumerate(load.buffers):
-        flat = buffer.cast("B") if buffer.nbytes else memoryview(b"")
-        for offset in range(0, max(1, flat.nbytes), say.CHUNK):
-            piece = flat[offset : offset + say.CHUNK]
-            await link.send(say.Chunk(index, flat.nbytes, offset, piece))
-            sent += piece.nbytes
-            if total > PROGRESS_ABOVE and sent - told > total // 20:
-                emit(Waiting(f"sending data: {size(sent)} of {size(total)}"))
-                told = sent
+    for chunk in split(load.buffers):
+        await link.send(chunk)
+        sent += len(chunk.data)
+        if total > PROGRESS_ABOVE and sent - told > total // 20:
+            emit(Waiting(f"sending data: {size(sent)} of {size(total)}"))
+            told = sent
 
 
 async def execute(link: Link, load: Load, emit: Emit) -> Ended:
@@ -173,13 +174,14 @@ async def execute(link: Link, load: Load, emit: Emit) -> Ended:
             modules=list(load.modules),
             sources=list(load.sources),
             environment=load.environment,
+            explicit=load.explicit,
         )
     )
-    incoming = Incoming(MOST_VALUES)
+    incoming = Assembly(limit=MOST_VALUES)
     async for message in link.messages():
         match message:
             case say.Chunk():
-                incoming.take(message)
+                incoming.add(message)
             case say.Reply():
                 return _ended(message, incoming, load.returns)
             case _ if isinstance(message, say.Output):
@@ -187,59 +189,6 @@ async def execute(link: Link, load: Load, emit: Emit) -> Ended:
             case _:
                 raise RemoteProtocolError(f"{type(message).__name__} while a cell runs")
     raise HostFailed("the conversation ended before the cell did")
-
-
-class Incoming:
-    """
-    Buffers as they come, piece by piece.
-
-    Args:
-        most: Most bytes in all: more is refused before it is allocated.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._buffers: list[bytearray] = []
-        self._filled = 0
-
-    def take(self, chunk: say.Chunk) -> None:
-        """
-        Add a piece.
-
-        Raises:
-            RemoteProtocolError: It is not the piece that is due, or there are too many bytes.
-        """
-        if chunk.offset == 0 and chunk.buffer == len(self._buffers):
-            if self._buffers and self._filled != len(self._buffers[-1]):
-                raise RemoteProtocolError("a buffer began before the last one was whole")
-            total = sum(map(len, self._buffers)) + chunk.size
-            if chunk.size < 0 or total > self._most:
-                raise RemoteProtocolError(f"the host sends {size(total)}, over the limit")
-            self._buffers.append(bytearray(chunk.size))
-            self._filled = 0
-        end = chunk.offset + len(chunk.data)
-        if (
-            chunk.buffer != len(self._buffers) - 1
-            or chunk.offset != self._filled
-            or end > len(self._buffers[-1])
-            or chunk.size != len(self._buffers[-1])
-        ):
-            raise RemoteProtocolError("a piece of a buffer that is not due")
-        self._buffers[-1][chunk.offset : end] = chunk.data
-        self._filled = end
-
-    def whole(self, count: int) -> list[bytearray]:
-        """
-        Return the buffers.
-
-        Raises:
-            RemoteProtocolError: There are not `count` whole ones.
-        """
-        if len(self._buffers) != count or (
-            self._buffers and self._filled != len(self._buffers[-1])
-        ):
-            raise RemoteProtocolError(f"{count} buffers were due, not {len(self._buffers)}")
-        return self._buffers
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
@@ -250,8 +199,8 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def _ended(reply: say.Reply, incoming: Incoming, returns: Sequence[str]) -> Ended:
-    buffers = incoming.whole(reply.buffers)
+def _ended(reply: say.Reply, incoming: Assembly, returns: Sequence[str]) -> Ended:
+    buffers = incoming.take(reply.buffers)
     unasked = (reply.values.keys() | reply.handles.keys()) - set(returns)
     if unasked:
         raise RemoteProtocolError(f"the host sends names nobody asked for: {sorted(unasked)[:5]}")

@@ -86,7 +86,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """Who ran it, in words: says so where a host only stands in for the card."""
 
     status: str
-    """`done`, `failed`, `interrupted`, `stopped`, `refunded` (no host) or `recovered` (host quit)."""
+    """`done`, `failed`, `interrupted`, `stopped`; `refunded`: no host; `recovered`: it quit."""
 
     seconds: int
     """Time paid for, in seconds."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from .errors import HostFailed, RemoteProtocolError
 from .units import duration
 from .wire import seal
-from .wire.messages import CHUNK, AnyMessage, Bye, Chunk
+from .wire.messages import FRAME, AnyMessage, Bye, Chunk
 from .wire.session import Role, Session
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ log = logging.getLogger("nosana_jupyter.link")
 
 WINDOW = 64
 """Most messages on their way without a confirmation; with chunks of 1 MiB, 64 MiB."""
-
-FRAME = CHUNK + (1 << 16)
-"""Most bytes of one frame."""
 
 INBOX = 256
 """Most messages that wait here to be read; then the host has to wait."""

@@ -136,7 +136,10 @@ def load(name: str, *, rpc: str = "") -> Network:
 
 
 def _local() -> Network:
-    """Start the local network unless it runs, and read what it says of itself."""
+    """Return the local network if it runs; start it otherwise, and read what it says of itself."""
+    running = _running()
+    if running is not None:
+        return running
     done = subprocess.run(
         [sys.executable, "-m", "nosana_jupyter.local", "start", "--json"],
         capture_output=True,
@@ -151,3 +154,15 @@ def _local() -> Network:
             "python -m nosana_jupyter.local reset",
         )
     return msgspec.json.decode(done.stdout, type=Network)
+
+
+def _running() -> Network | None:
+    """Return the local network if it has written down what it is, and answers."""
+    import urllib.request
+
+    try:
+        network = msgspec.json.decode((local_folder() / "network.json").read_bytes(), type=Network)
+        with urllib.request.urlopen(f"{network.api}/health", timeout=2):  # noqa: S310 - loopback
+            return network
+    except (OSError, msgspec.DecodeError):
+        return None
