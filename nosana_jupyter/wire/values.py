@@ -1,0 +1,290 @@
+"""
+The forms a value may come back in. Plain data only: nothing here runs what the other side wrote.
+
+A value becomes a tree of lists, strings, numbers and bytes, and its large parts become buffers
+beside it. Scalars stand for themselves; everything else is a list that begins with a tag. A tag
+names one form, and each form is checked as it is read: types, shapes and sizes, before memory is
+taken.
+
+Types are exact. A subclass may hold more than its data, so it stays where it is.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from ..errors import NosanaError, RemoteProtocolError
+from ..units import size
+
+Tree = Any
+"""None, bool, int of 64 bits, float, str, bytes, or a list that begins with a tag."""
+
+T = TypeVar("T")
+
+Encode = Callable[["Encoder", Any], Tree]
+Decode = Callable[..., Any]
+
+DEPTH = 100
+"""Most containers within each other."""
+
+ITEMS = 1_000_000
+"""Most items of one value, counted through its containers."""
+
+INLINE = 1024
+"""Most bytes that stay within the tree."""
+
+_WORD = 1 << 63
+
+# What broken data makes Python, NumPy, pandas and Pillow raise while a form is put together.
+_BROKEN = (
+    ArithmeticError, AssertionError, AttributeError, BufferError, LookupError, MemoryError,
+    NotImplementedError, OSError, RuntimeError, SyntaxError, TypeError, ValueError, Warning,
+    struct.error, zlib.error,
+)  # fmt: skip
+
+
+class NotPlain(NosanaError):
+    """
+    A value that is not plain data, or not here.
+
+    Args:
+        reason: Why, as a clause without a subject: "is not plain data".
+        path: Where in the value, as in `[3]['model']`.
+    """
+
+    def __init__(self, reason: str, path: str = "") -> None:
+        super().__init__(f"{path} {reason}" if path else reason)
+        self.reason = reason
+        self.path = path
+
+
+def encode(value: Any, buffers: list[memoryview], *, limit: int | None = None) -> Tree:
+    """
+    Turn a value into plain data.
+
+    Args:
+        value: The value.
+        buffers: Takes the large parts. They share memory with the value.
+        limit: Most bytes the value may take.
+
+    Raises:
+        NotPlain: It is not plain data, or larger than the limit.
+    """
+    start = len(buffers)
+    try:
+        return Encoder(buffers, limit).encode(value)
+    except _BROKEN as error:
+        # Containers that change meanwhile, tensors of a card that has failed.
+        del buffers[start:]
+        raise NotPlain(f"cannot be read: {type(error).__name__}: {error}") from error
+    except NotPlain:
+        del buffers[start:]
+        raise
+
+
+def decode(tree: Tree, buffers: Sequence[bytearray | memoryview]) -> Any:
+    """
+    Put a value together from what a stranger sent.
+
+    Args:
+        tree: The tree.
+        buffers: The large parts, in writable memory: arrays are made in place.
+
+    Raises:
+        RemoteProtocolError: It is not a value as `encode` makes them.
+        NotPlain: It takes a package that is not installed here.
+    """
+    try:
+        return Decoder(buffers).decode(tree)
+    except _BROKEN as error:
+        raise RemoteProtocolError(f"not a value: {type(error).__name__}: {error}"[:500]) from error
+
+
+class Encoder:
+    """Walks a value. Forms call back into `encode` for what they hold."""
+
+    def __init__(self, buffers: list[memoryview], limit: int | None) -> None:
+        self.buffers = buffers
+        self._limit = sys.maxsize if limit is None else limit
+        self._forms: dict[type, Encode] = _forms()
+        self._within: set[int] = set()
+        self._items = 0
+        self._bytes = 0
+
+    def encode(self, value: Any, step: str = "") -> Tree:
+        """
+        Return the tree of a value.
+
+        Args:
+            value: The value.
+            step: How it is reached from what holds it, as in `[3]`, for the error.
+        """
+        kind = type(value)
+        self._items += 1
+        if self._items > ITEMS:
+            raise NotPlain(f"holds more than {ITEMS:,} items: put them into a NumPy array")
+        if value is None or kind is bool or kind is float:
+            return value
+        if kind is int and -_WORD <= value < _WORD:
+            return value
+        if kind is str:
+            return self._text(value)
+        form = self._forms.get(kind) or _inherited(value)
+        if form is None:
+            raise NotPlain(f"is a {kind.__module__}.{kind.__qualname__}, not plain data", step)
+        if id(value) in self._within:
+            raise NotPlain("holds itself", step)
+        if len(self._within) >= DEPTH:
+            raise NotPlain(f"is more than {DEPTH} containers deep", step)
+        self._within.add(id(value))
+        try:
+            return form(self, value)
+        except NotPlain as error:
+            raise NotPlain(error.reason, step + error.path) from None
+        finally:
+            self._within.discard(id(value))
+
+    def items(self, values: Any) -> list[Tree]:
+        """Return the trees of an ordered run of values."""
+        return [self.encode(item, f"[{index}]") for index, item in enumerate(values)]
+
+    def pairs(self, value: Mapping[Any, Any]) -> list[Tree]:
+        """Return the trees of keys and values, by turns."""
+        tree = []
+        for key, item in value.items():
+            tree.append(self.encode(key, f" key {key!r}" if type(key) is str else " a key"))
+            tree.append(self.encode(item, f"[{key!r}]" if type(key) in (str, int) else "[…]"))
+        return tree
+
+    def data(self, data: bytes | bytearray | memoryview) -> Tree:
+        """Return bytes as they are, or the tree of a buffer."""
+        view = memoryview(data).cast("B") if memoryview(data).nbytes else memoryview(b"")
+        self.spend(view.nbytes)
+        if view.nbytes < INLINE:
+            return bytes(view)
+        self.buffers.append(view)
+        return ["buffer", len(self.buffers) - 1]
+
+    def spend(self, count: int) -> None:
+        """Count bytes against the limit."""
+        self._bytes += count
+        if self._bytes > self._limit:
+            raise NotPlain(f"is {size(self._bytes)} or more, over the limit of {size(self._limit)}")
+
+    def _text(self, value: str) -> Tree:
+        try:
+            data = value.encode()
+        except UnicodeEncodeError:
+            return ["surrogates", self.data(value.encode("utf-8", "surrogatepass"))]
+        if len(data) < INLINE:
+            self.spend(len(data))
+            return value
+        return ["text", self.data(data)]
+
+
+class Decoder:
+    """Reads a tree. Forms call back into `decode` for what they hold."""
+
+    def __init__(self, buffers: Sequence[bytearray | memoryview]) -> None:
+        self._buffers = buffers
+        self._forms: dict[str, Decode] = _readers()
+        self._used: set[int] = set()
+        self._items = 0
+        self._depth = 0
+
+    def decode(self, tree: Tree) -> Any:
+        """Return the value of a tree."""
+        kind = type(tree)
+        self._items += 1
+        if self._items > 4 * ITEMS:
+            raise RemoteProtocolError("a value holds too many items")
+        if tree is None or kind in (bool, int, float, str, bytes):
+            return tree
+        if kind is not list or not tree or type(tree[0]) is not str:
+            raise RemoteProtocolError("a value without a tag")
+        form = self._forms.get(tree[0])
+        if form is None:
+            raise RemoteProtocolError(f"a value with the unknown tag {tree[0][:40]!r}")
+        self._depth += 1
+        if self._depth > 2 * DEPTH:
+            raise RemoteProtocolError("a value is too deep")
+        value = form(self, *tree[1:])
+        self._depth -= 1
+        return value
+
+    def items(self, trees: object) -> list[Any]:
+        """Return the values of a list of trees."""
+        return [self.decode(tree) for tree in expect(trees, list)]
+
+    def data(self, tree: Tree) -> bytearray:
+        """Return bytes in writable memory: a buffer's own, or a copy."""
+        if type(tree) is bytes:
+            return bytearray(tree)
+        match tree:
+            case ["buffer", int(index)] if 0 <= index < len(self._buffers):
+                # Else a few bytes could ask for one buffer a million times.
+                if index in self._used:
+                    raise RemoteProtocolError("a buffer is used twice")
+                self._used.add(index)
+                buffer = self._buffers[index]
+                return buffer if isinstance(buffer, bytearray) else bytearray(buffer)
+        raise RemoteProtocolError("bytes were due")
+
+
+def expect(value: object, kind: type[T]) -> T:
+    """Return a value of exactly this type, or refuse it."""
+    if type(value) is not kind:
+        raise RemoteProtocolError(f"a {kind.__name__} was due, not a {type(value).__name__}")
+    return value
+
+
+def pick(table: Mapping[str, T], key: object) -> T:
+    """Return what a table holds for a key, or refuse the key."""
+    if type(key) is not str or key not in table:
+        raise RemoteProtocolError("a value of an unknown kind")
+    return table[key]
+
+
+def _inherited(value: Any) -> Encode | None:
+    """Return the form of types that are many: NumPy's scalars and Pillow's image files."""
+    if (numpy := sys.modules.get("numpy")) and isinstance(value, numpy.generic):
+        from . import arrays
+
+        return arrays.encode_scalar
+    image = sys.modules.get("PIL.Image")
+    if image and isinstance(value, image.Image) and type(value).__module__.startswith("PIL."):
+        from . import images
+
+        return images.encode_image
+    return None
+
+
+def _forms() -> dict[type, Encode]:
+    """Return the forms of types that can exist: those of packages that have been imported."""
+    from . import builtin
+
+    forms = dict(builtin.FORMS)
+    # A package that is half imported by another thread lacks its names.
+    if hasattr(sys.modules.get("numpy"), "ndarray"):
+        from . import arrays
+
+        forms |= arrays.forms()
+    if hasattr(sys.modules.get("pandas"), "DataFrame"):
+        from . import frames
+
+        forms |= frames.forms()
+    if hasattr(sys.modules.get("torch"), "Tensor"):
+        from . import tensors
+
+        forms |= tensors.forms()
+    return forms
+
+
+def _readers() -> dict[str, Decode]:
+    from . import arrays, builtin, frames, images, tensors
+
+    return builtin.READERS | arrays.READERS | frames.READERS | images.READERS | tensors.READERS
