@@ -7,7 +7,7 @@ Everything is decoded strictly: an unknown message or field ends the conversatio
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -25,6 +25,13 @@ FRAME = CHUNK + (1 << 16)
 
 LARGEST = 1 << 29
 """Most bytes of one message, put together from its parts."""
+
+
+if TYPE_CHECKING:
+    Octets = bytes | memoryview
+else:
+    # What comes in is bytes; what goes out may be a view, which the encoder takes without a copy.
+    Octets = bytes
 
 
 class Message(msgspec.Struct, frozen=True, tag=True):
@@ -109,7 +116,7 @@ class Chunk(Message, frozen=True):
     """Whole size of the buffer, in bytes."""
 
     offset: int
-    data: bytes | memoryview
+    data: Octets
 
 
 class Ack(Message, frozen=True):
@@ -119,7 +126,7 @@ class Ack(Message, frozen=True):
 class Part(Message, frozen=True):
     """A piece of a message too long for one frame. The session puts the pieces together."""
 
-    data: bytes | memoryview
+    data: Octets
     last: bool
 
 
@@ -305,7 +312,8 @@ def join(data: bytes | bytearray) -> AnyMessage:
         RemoteProtocolError: The bytes are not a message.
     """
     try:
-        return _whole.decode(data)
+        message: AnyMessage = _whole.decode(data)
+        return message
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise RemoteProtocolError(f"unreadable message: {error}") from error
 
