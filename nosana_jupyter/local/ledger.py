@@ -1,0 +1,417 @@
+"""
+A Solana ledger on this machine: real signatures, real SPL tokens, SQLite behind it.
+
+Rule 1: a transaction lands as a whole or not at all. Accounts it may write are kept as they were
+and put back when an instruction fails; a failed transaction that lands pays its fee.
+
+Rule 2: what LiteSVM forgets is kept here. Blockhashes follow from a seed and the slot, so that a
+restart loses none; signatures are unique in the file, so that none runs twice.
+
+Rule 3: one commit per transaction. After `kill -9` the file holds all of it or nothing of it.
+
+One thread at a time may use a ledger.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from solders.account import Account
+from solders.hash import Hash
+from solders.instruction import Instruction
+from solders.keypair import Keypair
+from solders.message import Message, MessageV0
+from solders.pubkey import Pubkey
+from solders.signature import Signature
+from solders.system_program import TransferParams, transfer
+from solders.transaction import VersionedTransaction
+
+from ..network import Programs
+from . import genesis, tokens
+from .admission import Refused, check_form, check_signatures, refused
+from .attempt import Attempt, attempt, restore
+from .message import AnyMessage, BadTransaction, budget, calls
+from .outcome import (
+    Outcome,
+    Simulation,
+    balances,
+    inner_json,
+    memo,
+    returned_json,
+    token_balances,
+)
+from .runtime import Bank
+from .slots import BLOCKHASH_SLOTS, Slots
+from .store import LedgerBroken, Store
+
+__all__ = ["Ledger", "LedgerBroken", "Outcome", "Refused", "Simulation"]
+
+Listener = Callable[[int, Mapping[Pubkey, Account | None], Signature, Any, list[str]], None]
+"""Called after each commit: slot, changed accounts, signature, error, logs."""
+
+
+class Ledger:
+    """
+    A Solana ledger with the Nosana programs.
+
+    Args:
+        path: File of the ledger. None keeps it in memory.
+        programs: Where the Nosana programs and the NOS mint are.
+        fee_divisor: 10 takes a tenth of a deposit as network fee, 0 takes none.
+        duplicate_rule: Whether programs refuse the same account in two writable slots, as those
+            of 2026 do.
+        clock: Unix time, in seconds.
+
+    Raises:
+        LedgerBroken: The file cannot be opened, or another process holds it.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        programs: Programs,
+        fee_divisor: int = 0,
+        duplicate_rule: bool = True,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.programs = programs
+        self.mint_key = Pubkey.from_string(programs.mint)
+        self._listeners: list[Listener] = []
+        self._bank = Bank()
+        self._stubs = genesis.stubs(programs)
+        self._store = Store(path=path)
+        self._slots = Slots(store=self._store, clock=clock)
+        self.authority = Keypair.from_seed(hashlib.sha256(self._slots.seed + b"authority").digest())
+        """The ledger's own key: mint authority of NOS, market admin, faucet."""
+
+        self._programs = genesis.registry(
+            programs,
+            admin=self.authority.pubkey(),
+            fee_divisor=fee_divisor,
+            duplicate_rule=duplicate_rule,
+        )
+        for key, account in self._store.accounts():
+            self._bank.put(key, account)
+        if self._store.fact("genesis") is None:
+            made = genesis.accounts(programs, authority=self.authority.pubkey())
+            for key, account in made.items():
+                self._bank.put(key, account)
+            self._store.write(accounts=made, facts={"genesis": b"\x01"})
+
+    def close(self) -> None:
+        """Close the file."""
+        self._store.close()
+
+    # Time and blockhashes
+
+    def now(self) -> float:
+        """Unix time of the ledger, in seconds. It never goes back."""
+        return self._slots.now()
+
+    def warp(self, seconds: float) -> None:
+        """Move the time of the ledger forward. Blockhashes age with it."""
+        self._slots.warp(seconds)
+
+    def slot(self) -> int:
+        """The current slot, which is the block height as well."""
+        return self._slots.current()
+
+    def block_time(self, slot: int) -> int | None:
+        """Unix time of a slot, or None for one that has not come yet."""
+        return self._slots.time(slot)
+
+    def genesis_hash(self) -> Hash:
+        """The name of this chain."""
+        return self._slots.blockhash(0)
+
+    def latest_blockhash(self) -> tuple[Hash, int]:
+        """Return a blockhash, and the last block height that accepts it."""
+        slot = self.slot()
+        return self._slots.blockhash(slot), slot + BLOCKHASH_SLOTS
+
+    def is_blockhash_valid(self, blockhash: Hash) -> bool:
+        """Say whether a transaction with this blockhash may land now."""
+        return self._slots.valid(blockhash)
+
+    # Transactions
+
+    def send(self, tx: VersionedTransaction, *, skip_preflight: bool = False) -> Outcome:
+        """
+        Run a transaction and commit it.
+
+        Args:
+            tx: The transaction, signed.
+            skip_preflight: Land it even if it fails. It then pays its fee.
+
+        Returns:
+            What became of it. For a transaction that has landed before and skips preflight, what
+            became of it then.
+
+        Raises:
+            Refused: It did not land.
+            LedgerBroken: It could not be written.
+        """
+        message = check_form(tx)
+        check_signatures(tx)
+        known = self._store.outcome(tx.signatures[0])
+        if known is not None:
+            if skip_preflight:
+                return known
+            raise refused("AlreadyProcessed")
+        if not self.is_blockhash_valid(message.recent_blockhash):
+            raise refused("BlockhashNotFound")
+        return self._land(tx, message, skip_preflight=skip_preflight)
+
+    def submit(self, instructions: Sequence[Instruction], *signers: Keypair) -> Outcome:
+        """
+        Sign and land instructions of the ledger's own services and tests; the first signer pays.
+
+        Raises:
+            Refused: It did not land.
+        """
+        # A blockhash of its own: the same instructions twice in a slot are two transactions.
+        blockhash = Hash(os.urandom(32))
+        message = Message.new_with_blockhash(instructions, signers[0].pubkey(), blockhash)
+        return self._land(
+            VersionedTransaction(message, list(signers)), message, skip_preflight=False
+        )
+
+    def simulate(
+        self,
+        tx: VersionedTransaction,
+        *,
+        sig_verify: bool = False,
+        replace_blockhash: bool = False,
+        accounts: Iterable[Pubkey] = (),
+    ) -> Simulation:
+        """
+        Run a transaction and undo it.
+
+        Raises:
+            Refused: It is malformed, or its signatures are asked for and bad.
+        """
+        message = check_form(tx)
+        if sig_verify:
+            check_signatures(tx)
+        slot, wanted = self.slot(), list(accounts)
+        try:
+            if not replace_blockhash and not self.is_blockhash_valid(message.recent_blockhash):
+                raise BadTransaction("BlockhashNotFound")
+            done = self._attempt(message)
+        except BadTransaction as bad:
+            return Simulation(
+                slot=slot,
+                err=bad.err,
+                logs=[],
+                units=0,
+                fee=0,
+                inner=[],
+                accounts=[self.get_account(key) for key in wanted],
+            )
+        seen = [self.get_account(key) for key in wanted]
+        restore(done.before, bank=self._bank)
+        return Simulation(
+            slot=slot,
+            err=done.err,
+            logs=done.execution.logs,
+            units=done.execution.used,
+            fee=done.fee,
+            inner=inner_json(done.execution),
+            accounts=seen,
+            returned=returned_json(done.execution),
+            replacement=self.latest_blockhash() if replace_blockhash else None,
+        )
+
+    def fee(self, message: AnyMessage) -> int:
+        """
+        Return the fee of a message, in lamports.
+
+        Raises:
+            Refused: Its compute budget is malformed.
+        """
+        try:
+            asked = budget(calls(message))
+        except BadTransaction as bad:
+            raise refused(bad.err) from bad
+        return asked.fee(signatures=message.header.num_required_signatures)
+
+    def _attempt(self, message: AnyMessage) -> Attempt:
+        return attempt(
+            message,
+            bank=self._bank,
+            programs=self._programs,
+            slot=self.slot(),
+            unix=int(self.now()),
+        )
+
+    def _land(
+        self, tx: VersionedTransaction, message: AnyMessage, *, skip_preflight: bool
+    ) -> Outcome:
+        """Run a transaction whose right to land has been checked, and commit it."""
+        try:
+            done = self._attempt(message)
+        except BadTransaction as bad:
+            raise refused(bad.err) from bad
+        execution = done.execution
+        if done.err is not None and not skip_preflight:
+            restore(done.before, bank=self._bank)
+            raise refused(done.err, logs=execution.logs, units=execution.used)
+        decimals = {self.mint_key: genesis.DECIMALS} | self._decimals(done)
+        outcome = Outcome(
+            signature=str(tx.signatures[0]),
+            slot=self.slot(),
+            time=execution.now,
+            err=done.err,
+            fee=done.fee,
+            units=execution.used,
+            logs=execution.logs,
+            inner=inner_json(execution),
+            pre_balances=balances(done.pre),
+            post_balances=balances(done.post),
+            pre_tokens=token_balances(done.pre, decimals=decimals),
+            post_tokens=token_balances(done.post, decimals=decimals),
+            wire=bytes(tx),
+            version=0 if isinstance(message, MessageV0) else "legacy",
+            returned=returned_json(execution),
+            memo=memo(message),
+        )
+        changed = done.changed()
+        self._store.write(
+            accounts=changed,
+            facts=self._slots.facts(),
+            outcome=outcome,
+            parts=message.account_keys,
+        )
+        for listener in list(self._listeners):
+            listener(outcome.slot, changed, tx.signatures[0], outcome.err, outcome.logs)
+        return outcome
+
+    def _decimals(self, done: Attempt) -> dict[Pubkey, int]:
+        """Return the decimals of all mints in a transaction."""
+        held = (tokens.read(account) for account in [*done.pre, *done.post])
+        mints = {token.mint for token in held if token is not None}
+        read = {key: tokens.read_mint(self._bank.get(key)) for key in mints}
+        return {key: mint.decimals for key, mint in read.items() if mint is not None}
+
+    def on_change(self, listener: Listener) -> Callable[[], None]:
+        """
+        Call `listener` after each commit.
+
+        Returns:
+            What stops it.
+        """
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    # Reading
+
+    def get_account(self, key: Pubkey) -> Account | None:
+        """Read an account; None if there is none."""
+        return self._stubs.get(key) or self._bank.get(key)
+
+    def get_program_accounts(
+        self, owner: Pubkey, filters: Sequence[int | tuple[int, bytes]] = ()
+    ) -> list[tuple[Pubkey, Account]]:
+        """
+        Read the accounts of a program.
+
+        Args:
+            owner: The program.
+            filters: A size in bytes, or an offset and the bytes that stand there.
+        """
+
+        def fits(data: bytes) -> bool:
+            return all(
+                len(data) == each
+                if isinstance(each, int)
+                else data[each[0] : each[0] + len(each[1])] == each[1]
+                for each in filters
+            )
+
+        return [pair for pair in self._bank.svm.get_program_accounts(owner) if fits(pair[1].data)]
+
+    def token_accounts(
+        self, owner: Pubkey, *, mint: Pubkey | None = None
+    ) -> list[tuple[Pubkey, Account]]:
+        """Read the token accounts of a wallet."""
+        filters: list[int | tuple[int, bytes]] = [tokens.ACCOUNT_SIZE, (32, bytes(owner))]
+        if mint is not None:
+            filters.append((0, bytes(mint)))
+        return self.get_program_accounts(tokens.TOKEN, filters)
+
+    def token_balance(self, key: Pubkey) -> tuple[int, int] | None:
+        """Return amount and decimals of a token account; None if it is not one."""
+        token = tokens.read(self._bank.get(key))
+        if token is None:
+            return None
+        mint = tokens.read_mint(self._bank.get(token.mint))
+        return token.amount, mint.decimals if mint else 0
+
+    def token_supply(self, key: Pubkey) -> tuple[int, int] | None:
+        """Return supply and decimals of a mint; None if it is not one."""
+        mint = tokens.read_mint(self._bank.get(key))
+        return (mint.supply, mint.decimals) if mint else None
+
+    def nos(self, owner: Pubkey) -> int:
+        """Return the NOS in a wallet's associated account, in micro-NOS."""
+        balance = self.token_balance(tokens.associated(owner, self.mint_key))
+        return balance[0] if balance else 0
+
+    def accounts(self) -> dict[Pubkey, Account]:
+        """Read every account that was ever changed here and still exists."""
+        return dict(self._store.accounts())
+
+    def outcome(self, signature: Signature) -> Outcome | None:
+        """Read a transaction; None if it never landed."""
+        return self._store.outcome(signature)
+
+    def outcomes(
+        self,
+        key: Pubkey,
+        *,
+        limit: int = 1000,
+        before: Signature | None = None,
+        until: Signature | None = None,
+    ) -> list[Outcome]:
+        """Read the transactions an account took part in, newest first."""
+        return self._store.of(key, limit=limit, before=before, until=until)
+
+    def transaction_count(self) -> int:
+        """Count the transactions that landed."""
+        return self._store.count()
+
+    def supply(self) -> int:
+        """Return the lamports of all accounts that were ever changed here."""
+        return sum(account.lamports for _, account in self._store.accounts())
+
+    # Faucet
+
+    def airdrop(self, key: Pubkey, lamports: int) -> Outcome:
+        """
+        Give SOL to an account.
+
+        Raises:
+            Refused: The amount leaves it below the rent exemption, or is more than there is.
+        """
+        move = TransferParams(from_pubkey=self.authority.pubkey(), to_pubkey=key, lamports=lamports)
+        return self.submit([transfer(move)], self.authority)
+
+    def mint(self, owner: Pubkey, micro_nos: int) -> Outcome:
+        """Give NOS to a wallet, into its associated account."""
+        payer = self.authority.pubkey()
+        instructions = [
+            tokens.create_associated(payer=payer, owner=owner, mint=self.mint_key),
+            tokens.mint_to(
+                mint=self.mint_key,
+                account=tokens.associated(owner, self.mint_key),
+                authority=payer,
+                amount=micro_nos,
+            ),
+        ]
+        return self.submit(instructions, self.authority)
