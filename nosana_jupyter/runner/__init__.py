@@ -1,0 +1,1 @@
+"""What runs in the container: listens, runs cells, sends what they say. Imports only `wire`."""

@@ -85,7 +85,7 @@ def _named(encoder: Encoder, column: Any, step: str) -> Tree:
     try:
         return _column(encoder, column)
     except NotPlain as error:
-        raise NotPlain(error.reason, step + error.path) from None
+        raise type(error)(error.reason, step + error.path) from None
 
 
 def _series(encoder: Encoder, series: Any) -> Tree:

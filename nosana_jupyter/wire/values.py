@@ -62,6 +62,10 @@ class NotPlain(NosanaError):
         self.path = path
 
 
+class TooLarge(NotPlain):
+    """A value that takes more bytes than may come back."""
+
+
 def encode(value: Any, buffers: list[memoryview], *, limit: int | None = None) -> Tree:
     """
     Turn a value into plain data.
@@ -72,7 +76,7 @@ def encode(value: Any, buffers: list[memoryview], *, limit: int | None = None) -
         limit: Most bytes the value may take.
 
     Raises:
-        NotPlain: It is not plain data, or larger than the limit.
+        NotPlain: It is not plain data, or `TooLarge`.
     """
     start = len(buffers)
     try:
@@ -144,7 +148,7 @@ class Encoder:
         try:
             return form(self, value)
         except NotPlain as error:
-            raise NotPlain(error.reason, step + error.path) from None
+            raise type(error)(error.reason, step + error.path) from None
         finally:
             self._within.discard(id(value))
 
@@ -173,7 +177,7 @@ class Encoder:
         """Count bytes against the limit."""
         self._bytes += count
         if self._bytes > self._limit:
-            raise NotPlain(f"is {size(self._bytes)} or more, over the limit of {size(self._limit)}")
+            raise TooLarge(f"is {size(self._bytes)} or more, over the limit of {size(self._limit)}")
 
     def _text(self, value: str) -> Tree:
         try:

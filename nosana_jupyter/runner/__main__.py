@@ -1,0 +1,179 @@
+"""
+Listen, shake hands, run cells until the client says goodbye or its lease lapses.
+
+The socket lives in a thread of its own; cells run in the main thread, where signals
+arrive and where libraries expect them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import logging
+import os
+import queue
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from ..wire import launch, seal
+from ..wire.messages import Check, Install
+from . import machine, packages, streams
+from .interrupts import Interrupts
+from .outbox import Outbox
+from .server import Server, Task
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Terms:
+    """What the job's definition and the host say to this runner."""
+
+    client: bytes
+    """The client's public key."""
+
+    token: bytes
+    job: str
+    lease: float
+    """Seconds without a client after which the job ends."""
+
+    port: int
+    isolated: bool
+    cache: Path
+
+    @classmethod
+    def read(cls, environment: MutableMapping[str, str]) -> Terms:
+        """Read the terms and take the secrets out, so that no cell and no child sees them."""
+        take = environment.pop
+        return cls(
+            client=bytes.fromhex(take(launch.CLIENT_KEY)),
+            token=bytes.fromhex(take(launch.TOKEN)),
+            job=take(launch.JOB, ""),
+            lease=float(take(launch.LEASE_SECONDS, launch.LEASE)),
+            port=int(take(launch.port_variable(launch.PORT), launch.PORT)),
+            isolated=not take(launch.NOT_ISOLATED, ""),
+            cache=Path(take(launch.CACHE, "") or packages.default_cache()),
+        )
+
+
+class Runner:
+    """
+    The process: its thread of the socket, and its main thread.
+
+    Args:
+        terms: What the definition and the host say.
+        folder: Where the sources were unpacked, removed at the end.
+    """
+
+    def __init__(self, terms: Terms, folder: Path) -> None:
+        self._terms = terms
+        self._folder = folder
+        self._tasks: queue.SimpleQueue[tuple[Task, list[bytearray]]] = queue.SimpleQueue()
+        self._interrupts = Interrupts()
+        self._outbox = Outbox(self._wake)
+        self._installer = packages.Installer(
+            terms.cache, lambda text: self._outbox.write("stderr", text)
+        )
+        self._loop = asyncio.new_event_loop()
+        self._server: Server | None = None
+        self._listening = threading.Event()
+
+    def serve(self) -> NoReturn:
+        """Run what the client asks for, one after the other, until the process ends."""
+        self._interrupts.hold()
+        if os.name == "posix":
+            # As the first process of a container, nothing else would end this one.
+            signal.signal(signal.SIGTERM, lambda *_: self.end("the host ends the job"))
+        threading.Thread(target=self._listen, name="line", daemon=True).start()
+        threading.Thread(target=self._greet, name="hello", daemon=True).start()
+        self._listening.wait()
+        pipes = streams.install(self._outbox.write, shield=self._interrupts)
+        log_to(pipes.stderr)
+        streams.refuse_input()
+
+        # IPython takes a quarter of a second to load. The client is being greeted meanwhile.
+        from .execute import Cells
+
+        cells = Cells(self._outbox, self._interrupts, pipes, folder=self._folder / "modules")
+        while True:
+            task, buffers = self._tasks.get()
+            if isinstance(task, Check):
+                self._outbox.put(packages.check(task.distributions))
+            elif isinstance(task, Install):
+                self._outbox.put(self._installer.install(task.requirements))
+            else:
+                cells.run(task, buffers)
+            del task, buffers
+
+    def end(self, reason: str) -> NoReturn:
+        """End this process at once, whatever it does."""
+        logging.getLogger("nosana_jupyter.runner").warning("the runner ends: %s", reason)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        # Threads and children of cells would keep an ordinary exit waiting.
+        os._exit(0)
+
+    def _listen(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        terms = self._terms
+        self._server = Server(
+            key=seal.Key(), client=terms.client, token=terms.token, job=terms.job,
+            outbox=self._outbox, work=self._work, interrupt=self._interrupt, end=self.end,
+            lease=terms.lease,
+        )  # fmt: skip
+        host = "0.0.0.0" if terms.isolated else "127.0.0.1"  # noqa: S104 - the tunnel is outside the container
+        try:
+            self._loop.run_until_complete(
+                self._server.run(host, terms.port, listening=self._listening.set)
+            )
+        except OSError as error:
+            print(f"cannot listen on port {terms.port}: {error}", file=sys.stderr)
+            os._exit(1)
+
+    def _greet(self) -> None:
+        self._outbox.put(machine.hello(isolated=self._terms.isolated))
+
+    def _work(self, task: Task, buffers: list[bytearray]) -> None:
+        self._interrupts.forget()
+        self._installer.prepare()
+        self._tasks.put((task, buffers))
+
+    def _interrupt(self) -> None:
+        self._installer.stop()
+        self._interrupts.request()
+
+    def _wake(self) -> None:
+        if self._server is not None:
+            self._loop.call_soon_threadsafe(self._server.wake)
+
+
+def main(folder: str | None = None) -> NoReturn:
+    """
+    Be the runner of a job.
+
+    Args:
+        folder: Where the sources were unpacked.
+    """
+    terms = Terms.read(os.environ)
+    # Before anything imports matplotlib: figures become displays, without a screen.
+    os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    Runner(terms, Path(folder or tempfile.mkdtemp(prefix="nosana-"))).serve()
+
+
+def log_to(fd: int) -> None:
+    """Write our own log to the host's, not into the cell's output."""
+    handler = logging.StreamHandler(open(fd, "w", encoding="utf-8", closefd=False))  # noqa: SIM115 - open for good
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    logger = logging.getLogger("nosana_jupyter")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    faulthandler.enable(fd)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""
+One cell after the other, in the main thread: what it reads comes in, it runs, what it binds leaves.
+"""
+
+from __future__ import annotations
+
+import os
+import reprlib
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import RemoteProtocolError
+from ..wire.chunks import split
+from ..wire.messages import Error, Execute, Handle, Reply
+from ..wire.values import NotPlain, TooLarge, encode
+from .machine import peak_memory
+from .modules import Modules
+from .shell import Shell, start
+
+if TYPE_CHECKING:
+    from .interrupts import Interrupts
+    from .outbox import Outbox
+    from .streams import Pipes
+
+VALUE = 64 << 20
+"""Most bytes of a value that comes back without being named by the user."""
+
+TOTAL = 512 << 20
+"""Most bytes of a cell's values."""
+
+TOTAL_EXPLICIT = 2 << 30
+"""Most bytes of a cell's values when the user named them."""
+
+_ABSENT = object()
+
+
+def load(header: bytes, buffers: list[bytearray], namespace: dict[str, Any]) -> None:
+    import pickle
+
+    namespace.update(pickle.loads(header, buffers=buffers))
+
+
+class Cells:
+    """
+    Runs cells in the one shell of this process.
+
+    Args:
+        outbox: Takes the messages.
+        interrupts: Says when a cell may be interrupted.
+        pipes: What C libraries and children write.
+        folder: Where the user's modules are written.
+    """
+
+    def __init__(
+        self, outbox: Outbox, interrupts: Interrupts, pipes: Pipes, *, folder: Path
+    ) -> None:
+        self._outbox = outbox
+        self._interrupts = interrupts
+        self._pipes = pipes
+        self._modules = Modules(folder)
+        self._shell: Shell = start(outbox.put)
+        # IPython's advice to a terminal, given when a cell raises SystemExit.
+        warnings.filterwarnings("ignore", message="To exit: use")
+
+    def run(self, cell: Execute, buffers: list[bytearray]) -> None:
+        """Run a cell, and say how it ended and what it left."""
+        shell = self._shell
+        shell.raised = False
+        before: dict[str, Any] = {}
+        began = time.monotonic()
+        status = "error"
+        try:
+            with self._interrupts.armed():
+                if self._prepare(cell, buffers):
+                    before = {name: shell.user_ns.get(name, _ABSENT) for name in cell.returns}
+                    began = time.monotonic()
+                    status = self._run(cell)
+        except KeyboardInterrupt as interrupt:
+            # Before or after the cell's own code: there is nothing of the user's to show.
+            self._fail(interrupt, lines=["KeyboardInterrupt"])
+            status = "interrupted"
+        seconds = time.monotonic() - began
+        self._pipes.settle()
+        self._reply(cell, status, seconds, before)
+
+    def _prepare(self, cell: Execute, buffers: list[bytearray]) -> bool:
+        """Put everything in place; say whether it worked."""
+        shell = self._shell
+        try:
+            os.environ.update(cell.environment)
+            self._modules.write(cell.modules)
+        except (OSError, ValueError, RemoteProtocolError) as error:
+            self._fail(error, lines=[f"{type(error).__name__}: {error}"])
+            return False
+        shell.know(cell.sources)
+        try:
+            load(cell.header, buffers, shell.user_ns)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001 - what is loaded runs code of the user's, which may raise anything
+            shell.showtraceback(tb_offset=0)
+            return False
+        return True
+
+    def _run(self, cell: Execute) -> str:
+        shell = self._shell
+        # The cell is compiled under this number: its frames read `Cell In[count]`.
+        shell.execution_count = cell.count
+        result = shell.run_cell(cell.code, store_history=True)
+        error = result.error_in_exec or result.error_before_exec
+        if error is None:
+            return "ok"
+        if not shell.raised:
+            self._fail(error, lines=[f"{type(error).__name__}: {error}"])
+        return "interrupted" if isinstance(error, KeyboardInterrupt) else "error"
+
+    def _fail(self, error: BaseException, *, lines: list[str]) -> None:
+        self._outbox.put(Error(type(error).__name__, str(error), lines))
+
+    def _reply(self, cell: Execute, status: Any, seconds: float, before: dict[str, Any]) -> None:
+        values: dict[str, Any] = {}
+        handles: dict[str, Handle] = {}
+        buffers: list[memoryview] = []
+        namespace = self._shell.user_ns
+        left = TOTAL_EXPLICIT if cell.explicit else TOTAL
+        for name in dict.fromkeys(cell.returns):
+            value = namespace.get(name, _ABSENT)
+            # After an error, what the cell did not get to is as the client knows it.
+            if value is _ABSENT or (status != "ok" and value is before.get(name)):
+                continue
+            start = len(buffers)
+            try:
+                limit = left if cell.explicit else min(left, VALUE)
+                values[name] = encode(value, buffers, limit=limit)
+            except NotPlain as error:
+                handles[name] = _handle(value, error, limit)
+            left -= sum(buffer.nbytes for buffer in buffers[start:])
+        for chunk in split(buffers):
+            self._outbox.put(chunk)
+        self._outbox.put(
+            Reply(status, seconds, values, len(buffers), handles, peak_memory=peak_memory())
+        )
+
+
+def _handle(value: Any, error: NotPlain, limit: int) -> Handle:
+    kind = type(value)
+    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    reason = str(error)
+    if isinstance(error, TooLarge) and limit == VALUE:
+        reason += ": name it with --out to fetch it"
+    return Handle(f"{module}{kind.__qualname__}", _text(value), reason)
+
+
+def _text(value: Any) -> str:
+    """Return a short repr, also of an object whose own repr fails."""
+    short = reprlib.Repr()
+    short.maxother = short.maxstring = 200
+    try:
+        text = short.repr(value)
+    except (SystemExit, KeyboardInterrupt, GeneratorExit) as error:
+        text = f"<{type(value).__name__}: repr raised {type(error).__name__}>"
+    return text.encode("utf-8", "backslashreplace").decode()[:200]

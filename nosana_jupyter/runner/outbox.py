@@ -1,0 +1,197 @@
+"""
+What waits to be sent: filled by any thread, emptied by the one that owns the socket.
+
+Text is merged while it waits, and nothing grows without bound while the client is away: of too much
+text the head and the tail are kept, of a display only its last update.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Literal
+
+from ..units import size
+from ..wire.messages import AnyMessage, DisplayData, Stream, UpdateDisplayData
+
+SETTLE = 0.01
+"""Seconds that text waits for more of its line."""
+
+PACE = 0.05
+"""Seconds between two messages of text."""
+
+PIECE = 1 << 18
+"""Most characters of one message of text."""
+
+MOST_TEXT = 64 << 20
+"""Most bytes of text that wait, about half of them from its head."""
+
+MOST_DISPLAYS = 256 << 20
+"""Most bytes of displays that wait."""
+
+_OVERHEAD = 64
+
+Name = Literal["stdout", "stderr"]
+
+
+class _Text:
+    """Text of one stream that waits. It may still grow."""
+
+    def __init__(self, name: Name) -> None:
+        self.name = name
+        self.pieces: deque[str] = deque()
+        self.since = time.monotonic()
+        self.dropped = 0
+        """Bytes that were here and are gone."""
+
+    def take(self) -> str:
+        pieces = []
+        if self.dropped:
+            pieces.append(f"\n… {size(self.dropped)} of output left out here …\n")
+            self.dropped = 0
+        length = 0
+        while self.pieces and length < PIECE:
+            pieces.append(self.pieces.popleft())
+            length += len(pieces[-1])
+        return "".join(pieces)
+
+
+class _Held:
+    """A message that waits. A later update may take its place."""
+
+    def __init__(self, message: AnyMessage, size: int) -> None:
+        self.message = message
+        self.size = size
+
+
+class Outbox:
+    """
+    A queue of messages.
+
+    Args:
+        wake: Called, from any thread, when there is something in an empty queue again.
+    """
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        # Reentrant: a finaliser that prints may run while this thread is in here.
+        self._lock = threading.RLock()
+        self._queue: deque[_Text | _Held] = deque()
+        self._updates: dict[str, _Held] = {}
+        self._tail: deque[_Text] = deque()
+        self._text = 0
+        self._displays = 0
+        self._last = 0.0
+        self._awake = False
+
+    def write(self, name: Name, text: str) -> None:
+        """Add text to a stream."""
+        if not text:
+            return
+        with self._lock:
+            entry = self._queue[-1] if self._queue else None
+            if not isinstance(entry, _Text) or entry.name != name:
+                entry = _Text(name)
+                self._queue.append(entry)
+                if self._text > MOST_TEXT // 2:
+                    self._tail.append(entry)
+            for start in range(0, len(text), PIECE):
+                piece = text[start : start + PIECE]
+                if self._text > MOST_TEXT // 2 and not self._tail:
+                    # From here on it is the tail, of which the oldest goes first.
+                    entry = _Text(name)
+                    self._queue.append(entry)
+                    self._tail.append(entry)
+                entry.pieces.append(piece)
+                self._text += len(piece) + _OVERHEAD
+            self._trim()
+            self._signal()
+
+    def put(self, message: AnyMessage) -> None:
+        """Add a message."""
+        with self._lock:
+            weight = 0
+            if isinstance(message, DisplayData | UpdateDisplayData):
+                weight = _weigh(message)
+                name = str(message.transient.get("display_id", ""))
+                held = self._updates.pop(name, None) if name else None
+                if held is not None and isinstance(message, UpdateDisplayData):
+                    self._displays += weight - held.size
+                    held.message, held.size = message, weight
+                    self._updates[name] = held
+                    return
+                if self._displays + weight > MOST_DISPLAYS:
+                    self.write("stderr", f"[a display of {size(weight)} left out: too many wait]\n")
+                    return
+                self._displays += weight
+            entry = _Held(message, weight)
+            self._queue.append(entry)
+            if isinstance(message, UpdateDisplayData):
+                self._updates[str(message.transient.get("display_id", ""))] = entry
+            self._signal()
+
+    def take(self) -> AnyMessage | float | None:
+        """Return the next message; or the seconds until there is one; or nothing: `wake` tells."""
+        with self._lock:
+            self._awake = False
+            while self._queue:
+                entry = self._queue[0]
+                if isinstance(entry, _Held):
+                    self._queue.popleft()
+                    return self._release(entry)
+                if not entry.pieces and not entry.dropped:
+                    self._queue.popleft()
+                    continue
+                now = time.monotonic()
+                ready = max(entry.since + SETTLE, self._last + PACE)
+                if len(self._queue) == 1 and now < ready and self._text < PIECE:
+                    return ready - now
+                return self._next_text(entry, now)
+            self._tail.clear()
+            return None
+
+    def _next_text(self, entry: _Text, now: float) -> Stream:
+        before = sum(len(piece) + _OVERHEAD for piece in entry.pieces)
+        text = entry.take()
+        after = sum(len(piece) + _OVERHEAD for piece in entry.pieces)
+        self._text += after - before
+        self._last = now
+        entry.since = now
+        if not entry.pieces:
+            self._queue.popleft()
+        if self._tail and self._tail[0] is entry and not entry.pieces:
+            self._tail.popleft()
+        return Stream(entry.name, text)
+
+    def _release(self, entry: _Held) -> AnyMessage:
+        self._displays -= entry.size
+        if isinstance(entry.message, UpdateDisplayData):
+            name = str(entry.message.transient.get("display_id", ""))
+            if self._updates.get(name) is entry:
+                del self._updates[name]
+        return entry.message
+
+    def _trim(self) -> None:
+        while self._text > MOST_TEXT and self._tail:
+            oldest = self._tail[0]
+            if not oldest.pieces:
+                self._tail.popleft()
+                if self._tail:
+                    self._tail[0].dropped += oldest.dropped
+                    oldest.dropped = 0
+                continue
+            gone = oldest.pieces.popleft()
+            oldest.dropped += len(gone)
+            self._text -= len(gone) + _OVERHEAD
+
+    def _signal(self) -> None:
+        if not self._awake:
+            self._awake = True
+            self._wake()
+
+
+def _weigh(message: DisplayData | UpdateDisplayData) -> int:
+    sizes = (len(item) if isinstance(item, str | bytes) else 100 for item in message.data.values())
+    return sum(sizes) + 1000

@@ -1,0 +1,282 @@
+"""
+The runner's end of the line: one session, and the connections that come and go.
+
+Anybody may connect. Only the client of this job can seal a frame that opens; until one does, a
+connection is a stranger's, and what strangers do disturbs nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from websockets.asyncio.server import serve
+from websockets.exceptions import ConnectionClosed
+
+from ..errors import LocalProtocolError, RemoteProtocolError
+from ..wire import seal
+from ..wire.chunks import Assembly
+from ..wire.messages import (
+    FRAME,
+    AnyMessage,
+    Bye,
+    Check,
+    Chunk,
+    Execute,
+    Install,
+    Interrupt,
+    Output,
+    Reply,
+    Stream,
+)
+from ..wire.session import Role, Session, State
+
+if TYPE_CHECKING:
+    from websockets.asyncio.server import ServerConnection
+    from websockets.http11 import Request, Response
+
+    from .outbox import Outbox
+
+log = logging.getLogger("nosana_jupyter.runner")
+
+WINDOW = 64
+"""Most messages on their way without a confirmation; with chunks of 1 MiB, 64 MiB."""
+
+STRANGERS = 16
+"""Most connections that have not shown the key. The oldest makes room for the next."""
+
+OPENING = 1024
+"""Most bytes of an opening."""
+
+PATIENCE = 10.0
+"""Seconds that a stranger has to show the key."""
+
+UPLOAD = 64 << 30
+"""Most bytes of the buffers that go with a cell."""
+
+LATE = 10_000
+"""Most outputs of no cell that wait for the next one."""
+
+Task = Check | Install | Execute
+
+
+class Server:
+    """
+    Listens for the client of one job.
+
+    Args:
+        key: This runner's key pair.
+        client: The client's public key.
+        token: The secret of the job's private definition.
+        job: Address of the job.
+        outbox: What there is to say.
+        work: Takes what the client wants done, with its buffers.
+        interrupt: Interrupts what is being done.
+        end: Called when the conversation is over, with the reason.
+        lease: Seconds without a client after which it is over.
+    """
+
+    def __init__(
+        self,
+        *,
+        key: seal.Key,
+        client: bytes,
+        token: bytes,
+        job: str,
+        outbox: Outbox,
+        work: Callable[[Task, list[bytearray]], None],
+        interrupt: Callable[[], None],
+        end: Callable[[str], None],
+        lease: float,
+    ) -> None:
+        self._key = key
+        self._client = client
+        self._token = token
+        self._job = job
+        self._outbox = outbox
+        self._work = work
+        self._interrupt = interrupt
+        self._end = end
+        self._lease = lease
+        self._session = Session(Role.RUNNER)
+        self._incoming = Assembly(limit=UPLOAD)
+        self._strangers: dict[ServerConnection, None] = {}
+        self._line: ServerConnection | None = None
+        self._writer: asyncio.Task[None] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        self._late: deque[AnyMessage] = deque(maxlen=LATE)
+        self._alone_since = time.monotonic()
+        self._wake = asyncio.Event()
+
+    async def run(self, host: str, port: int, *, listening: Callable[[], None]) -> None:
+        """Serve until the lease has lapsed."""
+        async with serve(
+            self._meet, host, port, process_request=_health, origins=[None], compression=None,
+            max_size=FRAME, max_queue=4, open_timeout=PATIENCE, close_timeout=1,
+            ping_interval=20, ping_timeout=20, server_header=None,
+        ):  # fmt: skip
+            listening()
+            while self._line or time.monotonic() - self._alone_since < self._lease:  # noqa: ASYNC110 - a deadline that moves
+                await asyncio.sleep(min(1.0, self._lease / 4))
+        self._end(f"no client for {self._lease:g} s: the lease has lapsed")
+
+    def wake(self) -> None:
+        """Look into the outbox. Only from the thread of this loop."""
+        self._wake.set()
+
+    async def _meet(self, line: ServerConnection) -> None:
+        """Serve one connection, from the handshake to its end."""
+        if len(self._strangers) >= STRANGERS:
+            oldest = next(iter(self._strangers))
+            del self._strangers[oldest]
+            oldest.transport.abort()
+        self._strangers[line] = None
+        try:
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    channel, first = await self._handshake(line)
+            finally:
+                self._strangers.pop(line, None)
+            await self._converse(line, channel, first)
+        except ConnectionClosed:
+            return
+        except TimeoutError:
+            log.info("a stranger said nothing")
+        except RemoteProtocolError as error:
+            log.info("a connection is closed: %s", error)
+        finally:
+            if self._line is line:
+                self._line = None
+                self._alone_since = time.monotonic()
+
+    async def _handshake(self, line: ServerConnection) -> tuple[seal.Channel, bytes]:
+        """
+        Exchange openings and wait for the first frame that opens.
+
+        Raises:
+            RemoteProtocolError: It is not the client of this job.
+        """
+        data = await line.recv(decode=False)
+        if len(data) > OPENING:
+            raise RemoteProtocolError("an opening is too long")
+        opening = seal.decode_opening(data)
+        if not isinstance(opening, seal.Knock):
+            raise RemoteProtocolError("a client's opening is a knock")
+        reply = seal.answer(self._key)
+        await line.send(seal.encode_opening(reply))
+        channel = seal.channel(
+            "runner", self._key, self._client,
+            opening=opening, reply=reply, token=self._token, job=self._job,
+        )  # fmt: skip
+        return channel, channel.open(await line.recv(decode=False))
+
+    async def _converse(self, line: ServerConnection, channel: seal.Channel, first: bytes) -> None:
+        """Let a connection that has shown the key take the place of the one before."""
+        before, self._line = self._line, line
+        if self._writer is not None:
+            self._writer.cancel()
+        if before is not None:
+            closing = asyncio.create_task(before.close())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+        message = self._session.receive(first)
+        self._session.reconnect()
+        self._writer = asyncio.create_task(self._write(line, channel))
+        try:
+            if message is not None:
+                await self._take(message, line, channel)
+            async for data in line:
+                frame = channel.open(data if isinstance(data, bytes) else data.encode())
+                if self._line is not line:
+                    return
+                message = self._session.receive(frame)
+                self._wake.set()
+                if message is not None:
+                    await self._take(message, line, channel)
+        finally:
+            if self._line is line:
+                self._writer.cancel()
+
+    async def _take(
+        self, message: AnyMessage, line: ServerConnection, channel: seal.Channel
+    ) -> None:
+        """Do what the client says."""
+        if isinstance(message, Chunk):
+            self._incoming.add(message)
+        elif isinstance(message, Execute):
+            self._work(message, self._incoming.take(message.buffers))
+        elif isinstance(message, Check | Install):
+            self._work(message, [])
+        elif isinstance(message, Interrupt):
+            # One that comes too late is nobody's fault, and must not hit the next cell.
+            if self._session.state in (State.BUSY, State.PREPARING):
+                self._interrupt()
+        elif isinstance(message, Bye):
+            # The client waits to hear that its goodbye was heard.
+            if self._writer is not None:
+                self._writer.cancel()
+            try:
+                await line.send(channel.seal(self._session.acknowledge()))
+                await line.close()
+            finally:
+                self._end("the client said goodbye")
+
+    async def _write(self, line: ServerConnection, channel: seal.Channel) -> None:
+        """Send what there is, and confirm what has come."""
+        try:
+            await line.send(channel.seal(self._session.acknowledge()))
+            while True:
+                wait = self._fill()
+                frame = self._session.frame()
+                if frame is None and self._session.owes >= 8:
+                    frame = self._session.acknowledge()
+                if frame is not None:
+                    await line.send(channel.seal(frame))
+                    continue
+                self._wake.clear()
+                if self._session.owes:
+                    wait = min(wait or 0.05, 0.05)
+                try:
+                    await asyncio.wait_for(self._wake.wait(), wait)
+                except TimeoutError:
+                    if self._session.owes:
+                        await line.send(channel.seal(self._session.acknowledge()))
+        except ConnectionClosed:
+            return
+
+    def _fill(self) -> float | None:
+        """Move messages from the outbox to the session while its window is open."""
+        session = self._session
+        while session.unacknowledged < WINDOW:
+            if self._late and session.state is State.BUSY:
+                item: AnyMessage | float | None = self._late.popleft()
+            else:
+                item = self._outbox.take()
+            if item is None or isinstance(item, float):
+                return item
+            speaks = session.state is State.BUSY or (
+                session.state is State.PREPARING and isinstance(item, Stream)
+            )
+            if isinstance(item, Output) and not speaks:
+                # A thread that a cell has left behind: the next cell shows what it says.
+                self._late.append(item)
+                continue
+            try:
+                session.send(item)
+            except LocalProtocolError as error:
+                log.warning("a message cannot be sent: %s", error)
+                if isinstance(item, Reply):
+                    session.send(Reply(item.status, item.seconds, buffers=item.buffers))
+        return None
+
+
+def _health(line: ServerConnection, request: Request) -> Response | None:
+    """Answer the host's check that the port is up; let WebSockets pass."""
+    if request.path.partition("?")[0] == "/health":
+        return line.respond(HTTPStatus.OK, "ok\n")
+    return None

@@ -1,0 +1,212 @@
+"""
+An IPython shell whose displays, results and tracebacks are messages.
+"""
+
+from __future__ import annotations
+
+import base64
+import linecache
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from IPython.core.displayhook import DisplayHook
+from IPython.core.displaypub import DisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets import Any as AnyTrait
+from traitlets import Type
+from traitlets.config import Config
+
+from ..wire.messages import (
+    AnyMessage,
+    ClearOutput,
+    DisplayData,
+    Error,
+    ExecuteResult,
+    Source,
+    UpdateDisplayData,
+)
+from .streams import clean
+
+Emit = Callable[[AnyMessage], None]
+
+_OURS = str(Path(__file__).parents[1])
+_FRAME = re.compile(r'File "([^"]*)", line (\d+)')
+
+
+class Publisher(DisplayPublisher):  # type: ignore[misc] # IPython is not typed here
+    """What `display()` writes to."""
+
+    def publish(
+        self,
+        data: dict[str, Any],
+        metadata: dict[str, Any] | None = None,
+        source: object = None,  # noqa: ARG002 - IPython's signature
+        *,
+        transient: dict[str, Any] | None = None,
+        update: bool = False,
+        **_: object,
+    ) -> None:
+        """Send a display, or an update of one."""
+        kind = UpdateDisplayData if update else DisplayData
+        self.shell.emit(kind(bundle(data), plain(metadata or {}), plain(transient or {})))
+
+    def clear_output(self, wait: bool = False) -> None:  # noqa: FBT001, FBT002, RUF100 - as IPython
+        """Clear the cell's output, at once or before the next."""
+        self.shell.emit(ClearOutput(bool(wait)))
+
+
+class Hook(DisplayHook):  # type: ignore[misc] # IPython is not typed here
+    """What the last expression of a cell goes to."""
+
+    def write_output_prompt(self) -> None:
+        """Leave the prompt to the notebook."""
+
+    def write_format_data(
+        self, format_dict: dict[str, Any], md_dict: dict[str, Any] | None = None
+    ) -> None:
+        """Send the result."""
+        self.shell.emit(ExecuteResult(bundle(format_dict), plain(md_dict or {})))
+
+    def finish_displayhook(self) -> None:
+        """Write nothing: the result is a message."""
+        self._is_active = False
+
+
+class Shell(InteractiveShell):  # type: ignore[misc] # IPython is not typed here
+    """The shell that cells run in."""
+
+    emit = AnyTrait()
+    raised = AnyTrait()
+    """Whether the running cell has shown an error."""
+
+    display_pub_class = Type(Publisher)
+    displayhook_class = Type(Hook)
+
+    def showtraceback(
+        self, exc_tuple: Any = None, filename: Any = None, tb_offset: Any = None, **options: Any
+    ) -> None:
+        """Show an exception without our own frames."""
+        kind, error, frames = self._get_exc_info(exc_tuple)
+        frames = without_ours(frames)
+        if _holds_group(error):
+            self._showtraceback(kind, error, self._lines_of_group(kind, error, frames))
+            return
+        super().showtraceback((kind, error, frames), filename, tb_offset, **options)
+
+    def _showtraceback(self, etype: type, evalue: BaseException, stb: Iterable[str]) -> None:
+        self.raised = True
+        name = str(getattr(etype, "__name__", etype))
+        lines = [clean(str(line)) for line in stb]
+        self.emit(Error(name, clean(text_of(evalue)), lines))
+
+    def show_usage_error(self, exc: BaseException) -> None:
+        """Show what IPython prints for the wrong use of a magic."""
+        self._showtraceback(type(exc), exc, [f"UsageError: {exc}"])
+
+    def ask_exit(self) -> None:
+        """Answer `exit()` and `quit()`, which have nothing to end here."""
+        self.emit_note("exit() has no effect in a remote cell: the job ends with its session.")
+
+    def system(self, cmd: str) -> None:
+        """Run what follows a `!`. It writes to the pipes; an interrupt ends it and the cell."""
+        line = self.var_expand(cmd, depth=1)
+        self.user_ns["_exit_code"] = subprocess.call(line, shell=True)  # noqa: S602 - the user's own line
+
+    def emit_note(self, text: str) -> None:
+        """Write a line to standard error."""
+        print(text, file=sys.stderr)  # noqa: T201 - this is the cell's output
+
+    def _lines_of_group(
+        self, kind: type[BaseException], error: BaseException, frames: TracebackType | None
+    ) -> list[str]:
+        # IPython shows exception groups as Python does, and under the names of its own files.
+        frames = frames.tb_next if frames and _is_shell(frames) else frames
+        text = "".join(traceback.format_exception(kind, error, frames))
+        return _FRAME.sub(self._frame_name, text).splitlines()
+
+    def _frame_name(self, match: re.Match[str]) -> str:
+        known = self.compile.format_code_name(match[1])
+        return f"{known[0]} {known[1]}, line {match[2]}" if known else match[0]
+
+    def know(self, sources: Iterable[Source]) -> None:
+        """Let tracebacks show the lines of earlier cells under their own names."""
+        for source in sources:
+            lines = source.text.splitlines(keepends=True)
+            linecache.cache[source.filename] = (len(source.text), None, lines, source.filename)
+            if source.count is not None:
+                self.compile._filename_map[source.filename] = source.count  # noqa: SLF001 - IPython has no other door
+
+
+def start(emit: Emit) -> Shell:
+    """Start the shell of this process. It reads and writes no file of the user's."""
+    os.environ["IPYTHONDIR"] = tempfile.mkdtemp(prefix="nosana-ipython-")
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.InteractiveShell.colors = "neutral"
+    config.InteractiveShell.autoawait = True
+    # Results of long sessions would fill the card's memory.
+    config.InteractiveShell.cache_size = 0
+    shell: Shell = Shell.instance(config=config, emit=emit)
+    return shell
+
+
+def without_ours(frames: TracebackType | None) -> TracebackType | None:
+    """Return a traceback without the frames of this package."""
+    kept = []
+    while frames is not None:
+        if not frames.tb_frame.f_code.co_filename.startswith(_OURS):
+            kept.append(frames)
+        frames = frames.tb_next
+    for frame, following in zip(kept, [*kept[1:], None], strict=False):
+        frame.tb_next = following
+    return kept[0] if kept else None
+
+
+def text_of(error: BaseException) -> str:
+    """Return the message of an exception, also of one whose `__str__` fails."""
+    return "".join(traceback.format_exception_only(error)).strip().partition(": ")[2]
+
+
+def bundle(data: dict[str, Any]) -> dict[str, Any]:
+    """Return a MIME bundle as Jupyter sends it: binary data in base64."""
+    whole: dict[str, Any] = plain(data)
+    return whole
+
+
+def plain(value: Any) -> Any:
+    """Return data that can be sent; what is not JSON becomes its text."""
+    if value is None or type(value) in (bool, int, float):
+        return value if type(value) is not int or abs(value) < 1 << 63 else str(value)
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return base64.b64encode(value).decode()
+    if isinstance(value, dict):
+        return {clean(str(key)): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "item") and getattr(value, "size", 0) == 1:
+        return plain(value.item())
+    return clean(str(value))
+
+
+def _holds_group(error: BaseException | None) -> bool:
+    seen = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, BaseExceptionGroup):
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _is_shell(frames: TracebackType) -> bool:
+    return frames.tb_frame.f_code.co_name == "run_code"

@@ -1,0 +1,198 @@
+"""
+Standard output and error: what Python writes, and what C libraries and child processes write.
+
+`sys.stdout` goes straight to the outbox. File descriptors 1 and 2 are pipes, emptied by a thread,
+and also before each write of Python's own, so that both come in the order in which they were said.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import Any, NoReturn
+
+from .outbox import Name
+
+Write = Callable[[Name, str], None]
+
+
+class Writer(io.TextIOBase):
+    """
+    What `sys.stdout` and `sys.stderr` are.
+
+    Args:
+        name: The stream.
+        fd: Its file descriptor, for those who ask; and for children that were forked.
+        write: Takes the text.
+        before: Called before each write.
+        shield: Holds interrupts off while text is handed over.
+    """
+
+    encoding = "utf-8"
+    errors = "replace"
+    mode = "w"
+
+    def __init__(
+        self,
+        name: Name,
+        fd: int,
+        write: Write,
+        *,
+        before: Callable[[], None],
+        shield: AbstractContextManager[Any],
+    ) -> None:
+        self.name = f"<{name}>"
+        self.buffer = _Bytes(self)
+        self._stream = name
+        self._fd = fd
+        self._write = write
+        self._before = before
+        self._shield = shield
+        self._owner = os.getpid()
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        if os.getpid() != self._owner:
+            # A forked child has this object and not the thread that empties the outbox.
+            os.write(self._fd, text.encode("utf-8", "replace"))
+            return len(text)
+        with self._shield:
+            self._before()
+            self._write(self._stream, clean(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:  # type: ignore[override] # as in io
+        for line in lines:
+            self.write(line)
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        """Stay open: a cell that closes its output must not silence the next."""
+
+    def reconfigure(self, **_: object) -> None:
+        """Accept what scripts ask of a text file. There is nothing to configure."""
+
+
+class _Bytes(io.RawIOBase):
+    """What `sys.stdout.buffer` is."""
+
+    def __init__(self, text: Writer) -> None:
+        self._text = text
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data)
+        self._text.write(self._decoder.decode(bytes(view)))
+        return view.nbytes
+
+    def fileno(self) -> int:
+        return self._text.fileno()
+
+    def writable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        """Stay open, as the text around it."""
+
+
+class Pipes:
+    """
+    File descriptors 1 and 2, caught.
+
+    Args:
+        write: Takes the text.
+    """
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+        self._lock = threading.RLock()
+        self._owner = os.getpid()
+        self._ends: list[tuple[int, Name, codecs.IncrementalDecoder]] = []
+        self.stderr = os.dup(2)
+        """The real standard error: the host's log of this job."""
+        if os.name != "posix":
+            return
+        for fd, name in ((1, "stdout"), (2, "stderr")):
+            reading, writing = os.pipe()
+            os.dup2(writing, fd)
+            os.close(writing)
+            os.set_blocking(reading, False)
+            decoder = codecs.getincrementaldecoder("utf-8")("replace")
+            self._ends.append((reading, "stdout" if name == "stdout" else "stderr", decoder))
+        threading.Thread(target=self._watch, name="pipes", daemon=True).start()
+
+    def drain(self) -> None:
+        """Hand over what is in the pipes."""
+        if os.getpid() != self._owner:
+            return
+        with self._lock:
+            for fd, name, decoder in self._ends:
+                while data := _read(fd):
+                    self._write(name, decoder.decode(data))
+
+    def settle(self) -> None:
+        """Hand over also what C has buffered."""
+        import ctypes
+
+        if os.name == "posix":
+            ctypes.CDLL(None).fflush(None)
+        self.drain()
+
+    def _watch(self) -> None:
+        import select
+
+        poll = select.poll()
+        for fd, _, _ in self._ends:
+            poll.register(fd, select.POLLIN)
+        while True:
+            poll.poll()
+            self.drain()
+
+
+def install(write: Write, *, shield: AbstractContextManager[Any]) -> Pipes:
+    """Catch the standard streams of this process."""
+    pipes = Pipes(write)
+    sys.stdout = Writer("stdout", 1, write, before=pipes.drain, shield=shield)
+    sys.stderr = Writer("stderr", 2, write, before=pipes.drain, shield=shield)
+    return pipes
+
+
+def refuse_input() -> None:
+    """Let `input()` and `getpass()` fail at once, instead of waiting for nobody."""
+    import builtins
+    import getpass
+
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise EOFError("input() is not available in a remote cell yet: nobody can answer it")
+
+    builtins.input = refuse
+    getpass.getpass = refuse
+    sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115 - open for good
+
+
+def clean(text: str) -> str:
+    """Return text that UTF-8 can hold: half surrogates, as in odd file names, are spelled out."""
+    if text.isascii():
+        return str(text)
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _read(fd: int) -> bytes:
+    try:
+        return os.read(fd, 1 << 16)
+    except BlockingIOError:
+        return b""
