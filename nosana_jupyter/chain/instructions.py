@@ -1,8 +1,8 @@
 """
 Instructions of Nosana's programs: a table of what each takes, and builders on top of it.
 
-The table is read by the builders here and by the local network's program, so that neither can have a
-layout of its own. It is checked against bytes made by the official clients.
+The table is read by the builders here and by the local network's program, so that neither can have
+a layout of its own. It is checked against bytes made by the official clients.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from solders.instruction import AccountMeta, Instruction
-from solders.pubkey import Pubkey
 
 from ..errors import RemoteProtocolError
 from ..network import Programs
@@ -292,9 +291,9 @@ def clean(programs: Programs, *, job: Key, market: Key, payer: Key) -> Instructi
 
 
 def open_market(
-    programs: Programs, *, market: Key, authority: Key, job_price: int, job_expiration: int = 86_400,
-    job_timeout: int = 7_200, job_type: int = 0, node_xnos_minimum: int = 0,
-    access_key: Key = SYSTEM,
+    programs: Programs, *, market: Key, authority: Key, job_price: int,
+    job_expiration: int = 86_400, job_timeout: int = 7_200, job_type: int = 0,
+    node_xnos_minimum: int = 0, access_key: Key = SYSTEM,
 ) -> Instruction:  # fmt: skip
     """Open a market; `market` is a fresh key that signs too."""
     args = {
@@ -337,8 +336,3 @@ def compute_unit_price(micro_lamports: int) -> Instruction:
 def compute_unit_limit(units: int) -> Instruction:
     """Bound the compute units of a transaction."""
     return Instruction(addresses.COMPUTE_BUDGET, b"\x02" + units.to_bytes(4, "little"), [])
-
-
-def keys_of(accounts: Mapping[str, Key]) -> dict[str, Pubkey]:
-    """Return accounts as keys."""
-    return {name: key(address) for name, address in accounts.items()}

@@ -1,0 +1,108 @@
+"""
+The keypair that pays. Its secret is read, used to sign, and shown nowhere.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import base58
+from solders.keypair import Keypair
+from solders.pubkey import Pubkey
+
+from ..errors import UsageError
+
+
+class Wallet:
+    """
+    A Solana keypair.
+
+    Args:
+        keypair: The pair; make one with `Wallet.load` or `Wallet.create`.
+    """
+
+    def __init__(self, keypair: Keypair) -> None:
+        self._keypair = keypair
+
+    @classmethod
+    def load(cls, path: Path) -> Wallet:
+        """
+        Read a key file: a JSON array of 64 numbers, as the Solana tools write it, or base58.
+
+        Raises:
+            UsageError: There is no such file, others can read it, or it holds no key.
+        """
+        try:
+            mode = path.stat().st_mode
+            text = path.read_text()
+        except FileNotFoundError:
+            raise UsageError(
+                f"there is no wallet at {path}",
+                hint="Make one with the Solana tools, or name another: %nosana config wallet FILE",
+            ) from None
+        except UnicodeDecodeError:
+            raise UsageError(f"{path} holds no key") from None
+        if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise UsageError(
+                f"others on this machine can read the wallet at {path}", hint=f"chmod 600 {path}"
+            )
+        return cls.read(text, where=str(path))
+
+    @classmethod
+    def read(cls, text: str, *, where: str = "the key") -> Wallet:
+        """
+        Read a key from text.
+
+        Raises:
+            UsageError: It is no key. The text is not repeated in the message.
+        """
+        text = text.strip()
+        try:
+            secret = bytes(json.loads(text)) if text.startswith("[") else base58.b58decode(text)
+            if len(secret) != 64:
+                raise ValueError
+            return cls(Keypair.from_bytes(secret))
+        except (ValueError, TypeError):
+            raise UsageError(
+                f"{where} holds no key",
+                hint="A key is a JSON array of 64 numbers, or 64 bytes in base58.",
+            ) from None
+
+    @classmethod
+    def create(cls, path: Path) -> Wallet:
+        """Make a new key and write it where only its owner can read it; never over another."""
+        wallet = cls(Keypair())
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            json.dump(list(bytes(wallet._keypair)), file)
+            file.flush()
+            os.fsync(file.fileno())
+        return wallet
+
+    @property
+    def pubkey(self) -> Pubkey:
+        return self._keypair.pubkey()
+
+    @property
+    def address(self) -> str:
+        """The public key in base58."""
+        return str(self.pubkey)
+
+    @property
+    def keypair(self) -> Keypair:
+        """The pair itself, for signing transactions."""
+        return self._keypair
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the ed25519 signature of a message."""
+        return bytes(self._keypair.sign_message(message))
+
+    def __repr__(self) -> str:
+        return f"Wallet({self.address})"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a wallet does not travel")
