@@ -106,7 +106,7 @@ class Account:
                 offset += 32 * count
             else:
                 values[field.name] = _decode(kind, piece)
-        return cls(**values)  # type: ignore[arg-type]  # by the layout
+        return cls(**values)
 
 
 def _encode(kind: str, value: object) -> bytes:

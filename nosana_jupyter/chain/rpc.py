@@ -208,11 +208,11 @@ class Rpc:
                 async with SolanaWsClient(self.network.websocket, close_timeout=1) as line:
                     if str(address) == self.network.programs.jobs:
                         await line.program_subscribe(
-                            address, commitment=Confirmed, encoding="base64"
+                            program_id=address, commitment=Confirmed, encoding="base64"
                         )
                     else:
                         await line.account_subscribe(
-                            address, commitment=Confirmed, encoding="base64"
+                            pubkey=address, commitment=Confirmed, encoding="base64"
                         )
                     bell.set()
                     while True:
