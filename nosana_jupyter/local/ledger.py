@@ -25,26 +25,19 @@ from solders.account import Account
 from solders.hash import Hash
 from solders.instruction import Instruction
 from solders.keypair import Keypair
-from solders.message import Message, MessageV0
+from solders.message import Message
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 from solders.system_program import TransferParams, transfer
 from solders.transaction import VersionedTransaction
 
+from ..chain.instructions import create_ata
 from ..network import Programs
 from . import genesis, tokens
 from .admission import Refused, check_form, check_signatures, refused
 from .attempt import Attempt, attempt, restore
 from .message import AnyMessage, BadTransaction, budget, calls
-from .outcome import (
-    Outcome,
-    Simulation,
-    balances,
-    inner_json,
-    memo,
-    returned_json,
-    token_balances,
-)
+from .outcome import Outcome, Simulation, inner_json, record, returned_json
 from .runtime import Bank
 from .slots import BLOCKHASH_SLOTS, Slots
 from .store import LedgerBroken, Store
@@ -103,6 +96,9 @@ class Ledger:
             for key, account in made.items():
                 self._bank.put(key, account)
             self._store.write(accounts=made, facts={"genesis": b"\x01"})
+        if not self._store.count():
+            first = genesis.transaction(programs, authority=self.authority.pubkey())
+            self.submit(first, self.authority)
 
     def close(self) -> None:
         """Close the file."""
@@ -262,25 +258,7 @@ class Ledger:
         if done.err is not None and not skip_preflight:
             restore(done.before, bank=self._bank)
             raise refused(done.err, logs=execution.logs, units=execution.used)
-        decimals = {self.mint_key: genesis.DECIMALS} | self._decimals(done)
-        outcome = Outcome(
-            signature=str(tx.signatures[0]),
-            slot=self.slot(),
-            time=execution.now,
-            err=done.err,
-            fee=done.fee,
-            units=execution.used,
-            logs=execution.logs,
-            inner=inner_json(execution),
-            pre_balances=balances(done.pre),
-            post_balances=balances(done.post),
-            pre_tokens=token_balances(done.pre, decimals=decimals),
-            post_tokens=token_balances(done.post, decimals=decimals),
-            wire=bytes(tx),
-            version=0 if isinstance(message, MessageV0) else "legacy",
-            returned=returned_json(execution),
-            memo=memo(message),
-        )
+        outcome = record(tx, message, done, slot=self.slot(), bank=self._bank)
         changed = done.changed()
         self._store.write(
             accounts=changed,
@@ -291,13 +269,6 @@ class Ledger:
         for listener in list(self._listeners):
             listener(outcome.slot, changed, tx.signatures[0], outcome.err, outcome.logs)
         return outcome
-
-    def _decimals(self, done: Attempt) -> dict[Pubkey, int]:
-        """Return the decimals of all mints in a transaction."""
-        held = (tokens.read(account) for account in [*done.pre, *done.post])
-        mints = {token.mint for token in held if token is not None}
-        read = {key: tokens.read_mint(self._bank.get(key)) for key in mints}
-        return {key: mint.decimals for key, mint in read.items() if mint is not None}
 
     def on_change(self, listener: Listener) -> Callable[[], None]:
         """
@@ -406,7 +377,7 @@ class Ledger:
         """Give NOS to a wallet, into its associated account."""
         payer = self.authority.pubkey()
         instructions = [
-            tokens.create_associated(payer=payer, owner=owner, mint=self.mint_key),
+            create_ata(payer=payer, owner=owner, mint=self.mint_key),
             tokens.mint_to(
                 mint=self.mint_key,
                 account=tokens.associated(owner, self.mint_key),

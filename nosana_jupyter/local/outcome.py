@@ -12,11 +12,14 @@ from typing import Any
 import base58
 from solders.account import Account
 from solders.hash import Hash
+from solders.message import MessageV0
 from solders.pubkey import Pubkey
+from solders.transaction import VersionedTransaction
 
 from . import tokens
+from .attempt import Attempt
 from .message import MEMO, AnyMessage
-from .runtime import Execution
+from .runtime import Bank, Execution
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,6 +102,35 @@ class Simulation:
     """Blockhash used in place of the transaction's own, with its last valid height."""
 
 
+def record(
+    tx: VersionedTransaction, message: AnyMessage, done: Attempt, *, slot: int, bank: Bank
+) -> Outcome:
+    """Write down what became of a transaction that has been run."""
+    execution = done.execution
+    tokens_before, tokens_after = [_tokens(accounts) for accounts in (done.pre, done.post)]
+    held = {token.mint for _, token in [*tokens_before, *tokens_after]}
+    mints = {key: tokens.read_mint(bank.get(key)) for key in held}
+    decimals = {key: mint.decimals if mint else 0 for key, mint in mints.items()}
+    return Outcome(
+        signature=str(tx.signatures[0]),
+        slot=slot,
+        time=execution.now,
+        err=done.err,
+        fee=done.fee,
+        units=execution.used,
+        logs=execution.logs,
+        inner=inner_json(execution),
+        pre_balances=_balances(done.pre),
+        post_balances=_balances(done.post),
+        pre_tokens=_token_balances(tokens_before, decimals=decimals),
+        post_tokens=_token_balances(tokens_after, decimals=decimals),
+        wire=bytes(tx),
+        version=0 if isinstance(message, MessageV0) else "legacy",
+        returned=returned_json(execution),
+        memo=_memo(message),
+    )
+
+
 def inner_json(execution: Execution) -> list[dict[str, Any]]:
     """Return `innerInstructions`."""
     place = {key: index for index, key in enumerate(execution.keys)}
@@ -127,32 +159,32 @@ def returned_json(execution: Execution) -> dict[str, Any] | None:
     return {"programId": str(program), "data": [base64.b64encode(data).decode(), "base64"]}
 
 
-def balances(accounts: Sequence[Account | None]) -> list[int]:
-    """Return `preBalances` or `postBalances`."""
+def _balances(accounts: Sequence[Account | None]) -> list[int]:
     return [account.lamports if account else 0 for account in accounts]
 
 
-def token_balances(
-    accounts: Sequence[Account | None], *, decimals: dict[Pubkey, int]
+def _tokens(accounts: Sequence[Account | None]) -> list[tuple[int, tokens.TokenAccount]]:
+    """Return the token accounts among accounts, with their places."""
+    read = ((index, tokens.read(account)) for index, account in enumerate(accounts))
+    return [(index, token) for index, token in read if token is not None]
+
+
+def _token_balances(
+    held: list[tuple[int, tokens.TokenAccount]], *, decimals: dict[Pubkey, int]
 ) -> list[dict[str, Any]]:
-    """Return `preTokenBalances` or `postTokenBalances`."""
-    rows = []
-    for index, account in enumerate(accounts):
-        token = tokens.read(account)
-        if token is not None:
-            rows.append(
-                {
-                    "accountIndex": index,
-                    "mint": str(token.mint),
-                    "owner": str(token.owner),
-                    "programId": str(tokens.TOKEN),
-                    "uiTokenAmount": tokens.amount_json(token.amount, decimals.get(token.mint, 0)),
-                }
-            )
-    return rows
+    return [
+        {
+            "accountIndex": index,
+            "mint": str(token.mint),
+            "owner": str(token.owner),
+            "programId": str(tokens.TOKEN),
+            "uiTokenAmount": tokens.amount_json(token.amount, decimals[token.mint]),
+        }
+        for index, token in held
+    ]
 
 
-def memo(message: AnyMessage) -> str | None:
+def _memo(message: AnyMessage) -> str | None:
     """Return what `getSignaturesForAddress` shows of a memo."""
     keys = message.account_keys
     texts = [

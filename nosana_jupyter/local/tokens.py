@@ -11,16 +11,13 @@ from typing import Any
 from solders.account import Account
 from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
-from solders.system_program import ID as SYSTEM
-from solders.token import ID as TOKEN
-from solders.token.associated import get_associated_token_address as associated
 
+from ..chain.addresses import TOKEN
+from ..chain.addresses import ata as associated
 from .message import Call, Meta
 
-__all__ = ["TOKEN", "TokenAccount", "associated"]
+__all__ = ["TOKEN", "Mint", "TokenAccount", "associated"]
 
-ASSOCIATED = Pubkey.from_string("ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL")
-RENT = Pubkey.from_string("SysvarRent111111111111111111111111111111111")
 ACCOUNT_SIZE = 165
 MINT_SIZE = 82
 
@@ -72,12 +69,16 @@ def decode(data: bytes) -> TokenAccount | None:
 
 def read_mint(account: Account | None) -> Mint | None:
     """Read a mint; None if it is not one."""
-    if account is None or account.owner != TOKEN or len(account.data) != MINT_SIZE:
+    if account is None or account.owner != TOKEN:
         return None
-    if not account.data[45]:
+    return decode_mint(account.data)
+
+
+def decode_mint(data: bytes) -> Mint | None:
+    """Read the bytes of an initialized mint; None if they are not."""
+    if len(data) != MINT_SIZE or not data[45]:
         return None
-    supply = int.from_bytes(account.data[36:44], "little")
-    return Mint(supply=supply, decimals=account.data[44])
+    return Mint(supply=int.from_bytes(data[36:44], "little"), decimals=data[44])
 
 
 def mint_bytes(authority: Pubkey, *, decimals: int) -> bytes:
@@ -101,19 +102,6 @@ def amount_json(amount: int, decimals: int) -> dict[str, Any]:
         "uiAmount": float(value),
         "uiAmountString": (text.rstrip("0").rstrip(".") if "." in text else text) or "0",
     }
-
-
-def create_associated(*, payer: Pubkey, owner: Pubkey, mint: Pubkey) -> Instruction:
-    """Create the associated token account of an owner, unless it exists."""
-    metas = [
-        AccountMeta(payer, True, True),
-        AccountMeta(associated(owner, mint), False, True),
-        AccountMeta(owner, False, False),
-        AccountMeta(mint, False, False),
-        AccountMeta(SYSTEM, False, False),
-        AccountMeta(TOKEN, False, False),
-    ]
-    return Instruction(ASSOCIATED, b"\x01", metas)
 
 
 def mint_to(*, mint: Pubkey, account: Pubkey, authority: Pubkey, amount: int) -> Instruction:
