@@ -99,7 +99,7 @@ class Runner:
         # IPython takes a quarter of a second to load. The client is being greeted meanwhile.
         from .execute import Cells
 
-        cells = Cells(self._outbox, self._interrupts, pipes, folder=self._folder / "modules")
+        cells = Cells(self._outbox, self._interrupts, pipes, folder=self._folder)
         while True:
             task, buffers = self._tasks.get()
             if isinstance(task, Check):

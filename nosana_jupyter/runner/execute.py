@@ -50,7 +50,7 @@ class Cells:
         outbox: Takes the messages.
         interrupts: Says when a cell may be interrupted.
         pipes: What C libraries and children write.
-        folder: Where the user's modules are written.
+        folder: Takes the user's modules and what IPython writes.
     """
 
     def __init__(
@@ -59,15 +59,15 @@ class Cells:
         self._outbox = outbox
         self._interrupts = interrupts
         self._pipes = pipes
-        self._modules = Modules(folder)
-        self._shell: Shell = start(outbox.put)
+        self._modules = Modules(folder / "modules")
+        self._shell: Shell = start(outbox.put, folder / "ipython")
         # IPython's advice to a terminal, given when a cell raises SystemExit.
         warnings.filterwarnings("ignore", message="To exit: use")
 
     def run(self, cell: Execute, buffers: list[bytearray]) -> None:
         """Run a cell, and say how it ended and what it left."""
         shell = self._shell
-        shell.raised = False
+        shell.raised = shell.cancelled = False
         before: dict[str, Any] = {}
         began = time.monotonic()
         status = "error"
@@ -114,7 +114,7 @@ class Cells:
             return "ok"
         if not shell.raised:
             self._fail(error, lines=[f"{type(error).__name__}: {error}"])
-        return "interrupted" if isinstance(error, KeyboardInterrupt) else "error"
+        return "interrupted" if shell.cancelled or isinstance(error, KeyboardInterrupt) else "error"
 
     def _fail(self, error: BaseException, *, lines: list[str]) -> None:
         self._outbox.put(Error(type(error).__name__, str(error), lines))

@@ -4,19 +4,20 @@ An IPython shell whose displays, results and tracebacks are messages.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import linecache
 import os
 import re
 import subprocess
 import sys
-import tempfile
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from IPython.core.async_helpers import get_asyncio_loop
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
@@ -87,6 +88,9 @@ class Shell(InteractiveShell):  # type: ignore[misc] # IPython is not typed here
     raised = AnyTrait()
     """Whether the running cell has shown an error."""
 
+    cancelled = AnyTrait()
+    """Whether the running cell was interrupted while it awaited."""
+
     display_pub_class = Type(Publisher)
     displayhook_class = Type(Hook)
 
@@ -96,6 +100,8 @@ class Shell(InteractiveShell):  # type: ignore[misc] # IPython is not typed here
         """Show an exception without our own frames."""
         kind, error, frames = self._get_exc_info(exc_tuple)
         frames = without_ours(frames)
+        if self.cancelled and isinstance(error, asyncio.CancelledError):
+            kind, error = KeyboardInterrupt, KeyboardInterrupt()
         if _holds_group(error):
             self._showtraceback(kind, error, self._lines_of_group(kind, error, frames))
             return
@@ -114,6 +120,19 @@ class Shell(InteractiveShell):  # type: ignore[misc] # IPython is not typed here
     def ask_exit(self) -> None:
         """Answer `exit()` and `quit()`, which have nothing to end here."""
         self.emit_note("exit() has no effect in a remote cell: the job ends with its session.")
+
+    def run_coroutine(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run a cell that awaits. An interrupt reaches it where it waits."""
+        loop = get_asyncio_loop()
+        task = loop.create_task(coroutine)
+        try:
+            return loop.run_until_complete(task)
+        except KeyboardInterrupt:
+            if task.done():
+                raise
+            self.cancelled = True
+            task.cancel()
+            return loop.run_until_complete(task)
 
     def system(self, cmd: str) -> None:
         """Run what follows a `!`. It writes to the pipes; an interrupt ends it and the cell."""
@@ -145,9 +164,9 @@ class Shell(InteractiveShell):  # type: ignore[misc] # IPython is not typed here
                 self.compile._filename_map[source.filename] = source.count  # noqa: SLF001 - IPython has no other door
 
 
-def start(emit: Emit) -> Shell:
-    """Start the shell of this process. It reads and writes no file of the user's."""
-    os.environ["IPYTHONDIR"] = tempfile.mkdtemp(prefix="nosana-ipython-")
+def start(emit: Emit, folder: Path) -> Shell:
+    """Start the shell of this process. It reads no file of the user's, and writes to `folder`."""
+    os.environ["IPYTHONDIR"] = str(folder)
     config = Config()
     config.HistoryManager.enabled = False
     config.InteractiveShell.colors = "neutral"
@@ -155,6 +174,7 @@ def start(emit: Emit) -> Shell:
     # Results of long sessions would fill the card's memory.
     config.InteractiveShell.cache_size = 0
     shell: Shell = Shell.instance(config=config, emit=emit)
+    shell.loop_runner = shell.run_coroutine
     return shell
 
 

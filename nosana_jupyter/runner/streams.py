@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import io
 import os
+import select
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -121,18 +122,20 @@ class Pipes:
         self._write = write
         self._lock = threading.RLock()
         self._owner = os.getpid()
-        self._ends: list[tuple[int, Name, codecs.IncrementalDecoder]] = []
+        self._ends: dict[int, tuple[Name, codecs.IncrementalDecoder]] = {}
+        self._poll: select.poll | None = None
         self.stderr = os.dup(2)
         """The real standard error: the host's log of this job."""
         if os.name != "posix":
             return
-        for fd, name in ((1, "stdout"), (2, "stderr")):
+        self._poll = select.poll()
+        names: tuple[Name, Name] = ("stdout", "stderr")
+        for fd, name in enumerate(names, 1):
             reading, writing = os.pipe()
             os.dup2(writing, fd)
             os.close(writing)
-            os.set_blocking(reading, False)
-            decoder = codecs.getincrementaldecoder("utf-8")("replace")
-            self._ends.append((reading, "stdout" if name == "stdout" else "stderr", decoder))
+            self._ends[reading] = name, codecs.getincrementaldecoder("utf-8")("replace")
+            self._poll.register(reading, select.POLLIN)
         threading.Thread(target=self._watch, name="pipes", daemon=True).start()
 
     def drain(self) -> None:
@@ -140,9 +143,10 @@ class Pipes:
         if os.getpid() != self._owner:
             return
         with self._lock:
-            for fd, name, decoder in self._ends:
-                while data := _read(fd):
-                    self._write(name, decoder.decode(data))
+            while ready := self._poll.poll(0) if self._poll else []:
+                for fd, _ in ready:
+                    name, decoder = self._ends[fd]
+                    self._write(name, decoder.decode(os.read(fd, 1 << 16)))
 
     def settle(self) -> None:
         """Hand over also what C has buffered."""
@@ -153,10 +157,8 @@ class Pipes:
         self.drain()
 
     def _watch(self) -> None:
-        import select
-
         poll = select.poll()
-        for fd, _, _ in self._ends:
+        for fd in self._ends:
             poll.register(fd, select.POLLIN)
         while True:
             poll.poll()
@@ -189,10 +191,3 @@ def clean(text: str) -> str:
     if text.isascii():
         return str(text)
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _read(fd: int) -> bytes:
-    try:
-        return os.read(fd, 1 << 16)
-    except BlockingIOError:
-        return b""

@@ -99,8 +99,11 @@ def _spell(dtype: Any) -> Tree:
     if dtype.hasobject:
         raise NotPlain("is an array of records that hold objects")
     if dtype.names is not None:
-        fields = [(name, *dtype.fields[name][:2]) for name in dtype.names]
-        listed = [[name, _spell(field), offset] for name, field, offset in fields]
+        listed = []
+        for name in dtype.names:
+            kind, offset, *titles = dtype.fields[name]
+            title = titles[0] if titles and type(titles[0]) is str else None
+            listed.append([name, _spell(kind), offset, title])
         return ["fields", dtype.itemsize, listed]
     if dtype.subdtype is not None:
         inner, shape = dtype.subdtype
@@ -182,13 +185,14 @@ def _read_dtype(tree: Tree, depth: int = 0) -> Any:
         case ["block", inner, shape]:
             return np.dtype((_read_dtype(inner, depth + 1), tuple(_read_shape(shape))))
         case ["fields", int(size), list(fields)] if len(fields) <= _FIELDS and 0 <= size < 1 << 31:
-            names, kinds, offsets = [], [], []
-            for name, kind, offset in fields:
+            names, kinds, offsets, titles = [], [], [], []
+            for name, kind, offset, title in fields:
                 names.append(expect(name, str))
                 kinds.append(_read_dtype(kind, depth + 1))
                 offsets.append(expect(offset, int))
+                titles.append(title if title is None else expect(title, str))
             spelled = {"names": names, "formats": kinds, "offsets": offsets, "itemsize": size}
-            return np.dtype(spelled)
+            return np.dtype(spelled | ({"titles": titles} if any(titles) else {}))
     raise RemoteProtocolError("an array of a type that is not plain data")
 
 

@@ -1,0 +1,107 @@
+"""Two sessions and a perfect wire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from nosana_jupyter.wire.messages import (
+    Ack,
+    AnyMessage,
+    Bye,
+    Check,
+    Checked,
+    Chunk,
+    ClearOutput,
+    DisplayData,
+    Error,
+    Execute,
+    ExecuteResult,
+    Hello,
+    Install,
+    Installed,
+    Interrupt,
+    Part,
+    Reply,
+    Stream,
+    UpdateDisplayData,
+)
+from nosana_jupyter.wire.session import Role, Session, State
+
+MESSAGES: dict[type[Any], AnyMessage] = {
+    type(message): message
+    for message in (
+        Check(["numpy"]),
+        Install(["pandas==3.1.1"]),
+        Execute(code="1", count=1, header=b"", buffers=0, returns=[]),
+        Interrupt(),
+        Bye(),
+        Chunk(0, 3, 0, b"abc"),
+        Ack(),
+        Part(b"", last=True),
+        Hello(1, "3.11.7", "cpython", "linux", "x86_64", "3.1", 2, 8.0, 10.0),
+        Checked({"numpy": "2.0", "pandas": None}),
+        Installed(ok=True, log=""),
+        Stream("stdout", "a\n"),
+        DisplayData({"text/plain": "a"}),
+        UpdateDisplayData({"text/plain": "b"}, transient={"display_id": "1"}),
+        ClearOutput(wait=True),
+        ExecuteResult({"text/plain": "3"}),
+        Error("ValueError", "x", ["x"]),
+        Reply("ok", 0.5),
+    )
+}
+
+
+@dataclass
+class Pair:
+    """A client and a runner joined by a wire that loses nothing."""
+
+    client: Session = field(default_factory=lambda: Session(Role.CLIENT))
+    runner: Session = field(default_factory=lambda: Session(Role.RUNNER))
+
+    def session(self, role: Role) -> Session:
+        return self.client if role is Role.CLIENT else self.runner
+
+    def say(self, role: Role, message: AnyMessage) -> AnyMessage | None:
+        """Send a message from one side; return what the other side received."""
+        self.session(role).send(message)
+        return self.carry(role)
+
+    def carry(self, role: Role) -> AnyMessage | None:
+        """Carry all frames of one side across; return the last message."""
+        last = None
+        while (frame := self.session(role).frame()) is not None:
+            last = self.session(role.other).receive(frame) or last
+        return last
+
+
+WAYS: dict[State, list[tuple[Role, type[Any]]]] = {
+    State.OPENING: [],
+    State.IDLE: [(Role.RUNNER, Hello)],
+    State.PREPARING: [(Role.RUNNER, Hello), (Role.CLIENT, Check)],
+    State.BUSY: [(Role.RUNNER, Hello), (Role.CLIENT, Execute)],
+    State.CLOSED: [(Role.RUNNER, Hello), (Role.CLIENT, Bye)],
+}
+
+
+@pytest.fixture
+def messages() -> dict[type[Any], AnyMessage]:
+    return MESSAGES
+
+
+@pytest.fixture
+def pair_in() -> Callable[[State], Pair]:
+    """Make a pair whose two sides are in a state."""
+
+    def make(state: State) -> Pair:
+        pair = Pair()
+        for role, kind in WAYS[state]:
+            pair.say(role, MESSAGES[kind])
+        assert pair.client.state is pair.runner.state is state
+        return pair
+
+    return make
