@@ -104,6 +104,12 @@ class Ledger:
         """Close the file."""
         self._store.close()
 
+    def plant(self, accounts: Mapping[Pubkey, Account]) -> None:
+        """Put accounts into the ledger that no transaction made: those of its first day."""
+        for key, account in accounts.items():
+            self._bank.put(key, account)
+        self._store.write(accounts=dict(accounts))
+
     # Time and blockhashes
 
     def now(self) -> float:

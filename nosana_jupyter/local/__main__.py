@@ -1,0 +1,210 @@
+"""
+A Nosana network on this machine, one per user, on loopback only.
+
+    python -m nosana_jupyter.local start|stop|status|reset
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+
+from .. import settings
+from ..chain.wallet import Wallet
+from ..network import Network, local_folder
+from .catalogue import CATALOGUE
+from .locks import Held, holder, lock
+from .serve import dump, read_network, serve
+
+PATIENCE = 30.0
+"""Seconds that a start may take."""
+
+GRACE = 10.0
+"""Seconds that a stop may take before it is a kill."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit code."""
+    options = _parser().parse_args(arguments)
+    if options.home:
+        os.environ[settings.HOME_VARIABLE] = str(options.home)
+    folder = local_folder()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    match options.command:
+        case "start":
+            return _start(folder, options)
+        case "serve":
+            return _serve(folder, options)
+        case "stop":
+            _stop(folder)
+            print("the local network is stopped")
+        case "reset":
+            return _reset(folder, sure=options.yes)
+        case "status":
+            return _status(folder, as_json=options.json)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m nosana_jupyter.local",
+        description="A Nosana network on this machine: ledger, services, tunnel and a host.",
+    )
+    parser.add_argument(
+        "command", choices=["start", "stop", "status", "reset", "serve"],
+        help="serve stays in the foreground; reset forgets all accounts and jobs",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--fee", type=int, choices=[0, 10], help="network fee in percent; by default as it was"
+    )
+    parser.add_argument("--home", type=Path, help="data folder in place of the user's own")
+    parser.add_argument("--no-host", action="store_true", help="run no host beside the network")
+    parser.add_argument("--yes", action="store_true", help="reset without asking")
+    return parser
+
+
+def _start(folder: Path, options: argparse.Namespace) -> int:
+    with lock(folder / "start.lock", wait=True):
+        network = _alive(folder)
+        if network is None:
+            network = _spawn(folder, options)
+    if network is None:
+        print(f"it did not start within {PATIENCE:g} s; see {folder / 'log.txt'}", file=sys.stderr)
+        return 1
+    if options.json:
+        print(dump(network))
+    else:
+        print(f"the local network runs: {network.rpc}")
+    return 0
+
+
+def _spawn(folder: Path, options: argparse.Namespace) -> Network | None:
+    """Start the process of the network and wait until it answers."""
+    (folder / "network.json").unlink(missing_ok=True)
+    command = [sys.executable, "-m", "nosana_jupyter.local", "serve"]
+    if options.fee is not None:
+        command += ["--fee", str(options.fee)]
+    if options.no_host:
+        command.append("--no-host")
+    with (folder / "log.txt").open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and process.poll() is None:
+        network = _alive(folder)
+        if network is not None:
+            # It goes on without us; nobody will ask for its exit code.
+            process.returncode = 0
+            return network
+        time.sleep(0.03)
+    return None
+
+
+def _serve(folder: Path, options: argparse.Namespace) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    try:
+        with lock(folder / "lock"):
+            asyncio.run(serve(folder, fee=options.fee, with_host=not options.no_host))
+    except Held:
+        print("the local network runs already", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _stop(folder: Path) -> None:
+    """Stop the network, and a host that outlived it."""
+    for path in (folder / "lock", _host_folder() / "lock"):
+        pid = holder(path)
+        if pid is not None:
+            _end(pid, path)
+    (folder / "network.json").unlink(missing_ok=True)
+
+
+def _end(pid: int, path: Path) -> None:
+    deadline = time.monotonic() + GRACE
+    number = signal.SIGTERM
+    while holder(path) == pid:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return
+        if time.monotonic() > deadline:
+            number = signal.SIGKILL
+        time.sleep(0.1)
+
+
+def _reset(folder: Path, *, sure: bool) -> int:
+    question = f"Forget all accounts and jobs of the local network in {folder}? [y/N] "
+    if not sure and input(question).strip().lower() not in ("y", "yes"):
+        return 1
+    _stop(folder)
+    for path in (folder, _host_folder()):
+        shutil.rmtree(path, ignore_errors=True)
+    (settings.home() / "wallets" / "local.json").unlink(missing_ok=True)
+    print("the local network is reset")
+    return 0
+
+
+def _status(folder: Path, *, as_json: bool) -> int:
+    network = _alive(folder)
+    if network is None:
+        print('{"running": false}' if as_json else "the local network does not run")
+        return 3
+    host_key = _host_folder() / "key.json"
+    details = {
+        "running": True,
+        "pid": holder(folder / "lock"),
+        "host": {
+            "address": Wallet.load(host_key).address if host_key.exists() else None,
+            "pid": holder(_host_folder() / "lock"),
+        },
+        "folder": str(folder),
+        "markets": [
+            {"address": each.address, "slug": each.slug, "price": each.price} for each in CATALOGUE
+        ],
+    }
+    if as_json:
+        print(json.dumps({**json.loads(dump(network)), **details}, indent=2))
+        return 0
+    for name, value in json.loads(dump(network)).items():
+        print(f"{name:12} {value}")
+    print(f"{'process':12} {details['pid']}, host {holder(_host_folder() / 'lock')}")
+    return 0
+
+
+def _alive(folder: Path) -> Network | None:
+    """Return the network if it answers."""
+    network = read_network(folder)
+    if network is None:
+        return None
+    try:
+        with urllib.request.urlopen(f"{network.api}/health", timeout=5):  # noqa: S310 - loopback
+            return network
+    except (urllib.error.URLError, OSError):
+        return None
+
+
+def _host_folder() -> Path:
+    return settings.home() / "host"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

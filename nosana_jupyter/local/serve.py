@@ -1,0 +1,299 @@
+"""
+The process of the local network: ledger, RPC, services, tunnel, and a host beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import tornado.httpserver
+from solders.account import Account
+from solders.pubkey import Pubkey
+
+from .. import settings
+from ..chain import addresses
+from ..chain.accounts import ZERO, Market, QueueType, Stake
+from ..chain.wallet import Wallet
+from ..network import MAINNET, Network
+from . import catalogue, tokens
+from .admission import minimum_balance
+from .ledger import Ledger
+from .locks import holder
+from .services import application, rpc_application
+from .tunnel import LARGEST_HEAD, Tunnel
+
+log = logging.getLogger("nosana_jupyter.local")
+
+PLAY_NOS = 1_000_000_000
+"""Micro-NOS that the user's wallet begins with: a thousand NOS."""
+
+PLAY_SOL = 10_000_000_000
+"""Lamports that the user's wallet and the host begin with: ten SOL."""
+
+STAND_IN = "runs on this machine's CPU"
+
+PORTS = ("rpc", "websocket", "services", "tunnel")
+
+
+class State(msgspec.Struct, kw_only=True):
+    """What the network keeps between its lives."""
+
+    ports: dict[str, int]
+    fee_divisor: int = 0
+
+
+def read_state(folder: Path, *, fee: int | None) -> State:
+    """
+    Return the state of a network, made on its first day.
+
+    Args:
+        folder: Where it lives.
+        fee: Network fee in percent, 0 or 10; by default what it was.
+    """
+    path = folder / "state.json"
+    try:
+        state = msgspec.json.decode(path.read_bytes(), type=State)
+    except FileNotFoundError:
+        state = State(ports={})
+    if fee is not None:
+        state.fee_divisor = 100 // fee if fee else 0
+    if not all(_free(state.ports.get(name, 0)) for name in PORTS):
+        state.ports = _choose_ports()
+    path.write_bytes(msgspec.json.encode(state))
+    return state
+
+
+def describe(state: State, wallet: Path) -> Network:
+    """Return the value that clients need."""
+    base = {name: f"http://127.0.0.1:{port}" for name, port in state.ports.items()}
+    services = base["services"]
+    return Network(
+        name="local",
+        rpc=base["rpc"],
+        websocket=base["websocket"].replace("http", "ws"),
+        pin=services,
+        gateway=f"{services}/ipfs/",
+        api=services,
+        tunnel=base["tunnel"] + "/{id}",
+        programs=MAINNET.programs,
+        real_money=False,
+        faucet=f"{services}/faucet",
+        stand_in=STAND_IN,
+        wallet=str(wallet),
+    )
+
+
+async def serve(folder: Path, *, fee: int | None, with_host: bool) -> None:
+    """
+    Run the network until it is told to stop.
+
+    Args:
+        folder: Where it lives.
+        fee: Network fee in percent; by default what it was.
+        with_host: Whether a host runs beside it.
+    """
+    state = read_state(folder, fee=fee)
+    wallet = _wallet(settings.home() / "wallets" / "local.json")
+    key = settings.home() / "host" / "key.json"
+    node = _wallet(key)
+    network = describe(state, settings.home() / "wallets" / "local.json")
+    ledger = Ledger(
+        folder / "ledger.sqlite", programs=network.programs, fee_divisor=state.fee_divisor
+    )
+    _first_day(ledger, wallet, node)
+
+    rpc = rpc_application(ledger)
+    servers = [
+        rpc.listen(state.ports["rpc"], "127.0.0.1"),
+        rpc.listen(state.ports["websocket"], "127.0.0.1"),
+        application(
+            ledger, folder=folder / "pins", fee=100 // state.fee_divisor if state.fee_divisor else 0
+        ).listen(state.ports["services"], "127.0.0.1", max_buffer_size=64 << 20),
+    ]
+    tunnel = await asyncio.start_server(
+        Tunnel().serve, "127.0.0.1", state.ports["tunnel"], limit=LARGEST_HEAD
+    )
+    draft = folder / "network.new"
+    draft.write_bytes(msgspec.json.encode(network))
+    draft.replace(folder / "network.json")
+    log.info("the network runs, process %s", os.getpid())
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    host = asyncio.create_task(_keep_host(folder, key, wallet)) if with_host else None
+    await stop.wait()
+
+    if host is not None:
+        host.cancel()
+        await asyncio.gather(host, return_exceptions=True)
+    (folder / "network.json").unlink(missing_ok=True)
+    _close(servers, tunnel)
+    ledger.close()
+
+
+def _close(servers: list[tornado.httpserver.HTTPServer], tunnel: asyncio.Server) -> None:
+    for server in servers:
+        server.stop()
+    tunnel.close()
+
+
+async def _keep_host(folder: Path, key: Path, trusted: Wallet) -> None:
+    """Run a host, and run it again when it dies; leave one alone that outlived us."""
+    pause = 0.5
+    command = [
+        sys.executable, "-m", "nosana_jupyter.host", "run",
+        "--network", str(folder / "network.json"), "--key", str(key),
+        "--all-markets", "--trust", trusted.address,
+    ]  # fmt: skip
+    while True:
+        if holder(key.parent / "lock") is not None:
+            await asyncio.sleep(1)
+            continue
+        began = asyncio.get_running_loop().time()
+        with (key.parent / "log.txt").open("ab") as output:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        try:
+            code = await process.wait()
+        except asyncio.CancelledError:
+            await _end(process)
+            raise
+        log.warning("the host ended with code %s", code)
+        lasted = asyncio.get_running_loop().time() - began
+        pause = 0.5 if lasted > 10 else min(pause * 2, 30)
+        await asyncio.sleep(pause)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), 8)
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+
+
+def _first_day(ledger: Ledger, wallet: Wallet, node: Wallet) -> None:
+    """Open the markets and fund wallet and host, unless that has been done."""
+    first = Pubkey.from_string(catalogue.CATALOGUE[0].address)
+    if ledger.get_account(first) is None:
+        accounts: dict[Pubkey, Account] = {}
+        for listing in catalogue.CATALOGUE:
+            accounts |= _market(ledger, listing)
+        ledger.plant(accounts)
+    stake = addresses.stake(ledger.programs, node.pubkey)
+    if ledger.get_account(stake) is None:
+        ledger.airdrop(node.pubkey, PLAY_SOL)
+        ledger.mint(node.pubkey, 0)
+        ledger.plant({stake: _stake(ledger, node)})
+    if ledger.get_account(wallet.pubkey) is None:
+        ledger.airdrop(wallet.pubkey, PLAY_SOL)
+        ledger.mint(wallet.pubkey, PLAY_NOS)
+
+
+def _market(ledger: Ledger, listing: catalogue.Listing) -> dict[Pubkey, Account]:
+    """Return the accounts of a market: itself and its vault."""
+    address = Pubkey.from_string(listing.address)
+    programs = ledger.programs
+    jobs = Pubkey.from_string(programs.jobs)
+    vault, bump = Pubkey.find_program_address([bytes(address), bytes(ledger.mint_key)], jobs)
+    market = Market(
+        authority=ledger.authority.pubkey(),
+        job_expiration=catalogue.JOB_EXPIRATION,
+        job_price=listing.price,
+        job_timeout=catalogue.JOB_TIMEOUT,
+        job_type=0,
+        vault=vault,
+        vault_bump=bump,
+        node_access_key=ZERO,
+        node_xnos_minimum=0,
+        queue_type=QueueType.EMPTY,
+        queue=(),
+    )
+    held = tokens.account_bytes(ledger.mint_key, vault)
+    return {
+        address: Account(
+            lamports=minimum_balance(Market.SIZE),
+            data=market.encode().ljust(Market.SIZE, b"\0"),
+            owner=jobs,
+        ),
+        vault: Account(lamports=minimum_balance(len(held)), data=held, owner=tokens.TOKEN),
+    }
+
+
+def _stake(ledger: Ledger, node: Wallet) -> Account:
+    """Return the stake a node needs to work where the market asks for none: an empty one."""
+    vault = addresses.stake_vault(ledger.programs, node.pubkey)
+    stake = Stake(
+        amount=0,
+        authority=node.pubkey,
+        duration=1_209_600,
+        time_unstake=0,
+        vault=vault,
+        vault_bump=255,
+        xnos=0,
+    )
+    return Account(
+        lamports=minimum_balance(Stake.SIZE),
+        data=stake.encode().ljust(Stake.SIZE, b"\0"),
+        owner=Pubkey.from_string(ledger.programs.stake),
+    )
+
+
+def _wallet(path: Path) -> Wallet:
+    return Wallet.load(path) if path.exists() else Wallet.create(path)
+
+
+def _free(port: int) -> bool:
+    if not port:
+        return False
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _choose_ports() -> dict[str, int]:
+    """Return free ports; the websocket's follows the RPC's, where clients look for it."""
+    while True:
+        with contextlib.ExitStack() as stack:
+            probes = [stack.enter_context(socket.socket()) for _ in range(3)]
+            for probe in probes:
+                probe.bind(("127.0.0.1", 0))
+            rpc, services, tunnel = (probe.getsockname()[1] for probe in probes)
+        if rpc < 65535 and rpc + 1 not in (services, tunnel) and _free(rpc + 1):
+            return {"rpc": rpc, "websocket": rpc + 1, "services": services, "tunnel": tunnel}
+
+
+def read_network(folder: Path) -> Network | None:
+    """Return what a network has written down of itself, or nothing if it does not run."""
+    try:
+        return msgspec.json.decode((folder / "network.json").read_bytes(), type=Network)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+
+
+def dump(value: object) -> str:
+    """Return a value as readable JSON."""
+    return json.dumps(msgspec.to_builtins(value), indent=2)
