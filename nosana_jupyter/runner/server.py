@@ -123,7 +123,8 @@ class Server:
             listening()
             while self._line or time.monotonic() - self._alone_since < self._lease:  # noqa: ASYNC110 - a deadline that moves
                 await asyncio.sleep(min(1.0, self._lease / 4))
-        self._end(f"no client for {self._lease:g} s: the lease has lapsed")
+            # Not after the block, which waits for those that are still connected.
+            self._end(f"no client for {self._lease:g} s: the lease has lapsed")
 
     def wake(self) -> None:
         """Look into the outbox. Only from the thread of this loop."""

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,10 +72,14 @@ class Client:
         self.session = Session(Role.CLIENT)
         self.incoming = Assembly(limit=1 << 32)
         self.line: ClientConnection | None = None
+        self.open = ExitStack()
         self.acknowledging = True
 
     def connect(self) -> None:
-        self.line = connect(f"ws://127.0.0.1:{self.port}/", max_size=FRAME, compression=None)
+        url = f"ws://127.0.0.1:{self.port}/"
+        self.line = self.open.enter_context(
+            connect(url, max_size=FRAME, compression=None, close_timeout=1)
+        )
         opening = seal.knock()
         self.line.send(seal.encode_opening(opening))
         reply = seal.decode_opening(self.line.recv(PATIENCE, decode=False))
@@ -231,8 +236,10 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 
 
 @pytest.fixture(scope="module")
-def client(shared: Process) -> Client:
-    return shared.connected()
+def client(shared: Process) -> Iterator[Client]:
+    client = shared.connected()
+    with client.open:
+        yield client
 
 
 @pytest.fixture
