@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from . import bill
 from .chain import instructions
 from .chain.accounts import Job as JobAccount
 from .chain.accounts import JobState
 from .errors import FundsError, JobError, NetworkError, NoHost, ProgramError
-from .ipfs import cid_to_hash, hash_to_cid
+from .ipfs import cid_to_hash
 from .journal import Intent, Journal, Receipt
 from .units import Lamports, MicroNos, duration, nos, sol
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("nosana_jupyter.jobs")
 
 UNSENT_AFTER = 90
-"""Seconds after which a transaction that is not on chain can no longer land: its blockhash is old."""
+"""Seconds after which a transaction that is not on chain can no longer land."""
 
 SOL_NEEDED = Lamports(5_000_000)
 """What a wallet should hold to post: rent of job and run accounts, and fees."""
@@ -175,10 +176,8 @@ class Jobs:
         deadline = time.monotonic() + patience
         for attempt in range(ATTEMPTS):
             account = await self.rpc.job(job.address)
-            if account is None:
-                return self._keep(job, await bill.read_closed(self.rpc, job.intent))
-            if account.state == JobState.DONE:
-                return await self._settle_done(job, account)
+            if account is None or account.state == JobState.DONE:
+                return await self._keep(job, account)
             run = await self.rpc.run_of(job.address)
             if run is not None and time.monotonic() < deadline:
                 await self._wait_for_end(job, deadline)
@@ -216,11 +215,13 @@ class Jobs:
             if known is None and account.state == JobState.DONE:
                 continue  # Settled before; only its rent is still there.
             intent = known.intent if known else self._adopt(address, account)
-            receipts.append(await self.settle(self._recalled(intent, known and known.created)))
+            receipts.append(
+                await self.settle(self._recalled(intent, known.created if known else None))
+            )
         for entry in entries.values():
             job = self._recalled(entry.intent, entry.created)
             if await self.rpc.signatures_of(job.address):
-                receipts.append(await self._settle_closed(job))
+                receipts.append(await self._keep(job, None))
             elif time.time() - entry.created > unsent_after:
                 self.journal.mark(job.address, "unsent")
         return receipts
@@ -345,6 +346,25 @@ class Jobs:
             )  # fmt: skip
         job.signatures[name] = await self.rpc.send([wanted], self.wallet, [])
         log.info("%s job %s", name, job.address)
+
+    def who(self, gpu: str) -> str:
+        """Say in words what runs jobs of a market that promises this card."""
+        if self.network.stand_in:
+            return f"{gpu}, stand-in: {self.network.stand_in}"
+        return gpu
+
+    async def _keep(self, job: Job, account: JobAccount | None) -> Receipt:
+        """Read what a closed job cost, and write it into the journal."""
+        told = bill.Told(
+            status=job.status,
+            ran_by=self.who(job.intent.gpu),
+            cell_seconds=job.cell_seconds,
+            peak_memory=job.peak_memory,
+            started=job.started,
+        )
+        job.receipt = await bill.read(self.rpc, job.intent, account, told)
+        self.journal.settle(job.receipt)
+        return job.receipt
 
     def _adopt(self, address: str, account: JobAccount) -> Intent:
         """Take a job into the journal that is on chain and not in it: another machine posted it."""

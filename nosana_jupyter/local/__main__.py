@@ -23,9 +23,9 @@ from pathlib import Path
 
 from .. import settings
 from ..chain.wallet import Wallet
+from ..locks import Held, holder, lock
 from ..network import Network, local_folder
 from .catalogue import CATALOGUE
-from .locks import Held, holder, lock
 from .serve import dump, read_network, serve
 
 PATIENCE = 30.0

@@ -24,11 +24,11 @@ from .. import settings
 from ..chain import addresses
 from ..chain.accounts import ZERO, Market, QueueType, Stake
 from ..chain.wallet import Wallet
+from ..locks import holder
 from ..network import MAINNET, Network
 from . import catalogue, tokens
 from .admission import minimum_balance
 from .ledger import Ledger
-from .locks import holder
 from .services import application, rpc_application
 from .tunnel import LARGEST_HEAD, Tunnel
 

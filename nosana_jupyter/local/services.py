@@ -15,8 +15,8 @@ from solders.pubkey import Pubkey
 
 from ..chain.accounts import Market, QueueType
 from ..ipfs import cid_of, cid_to_hash
+from ..loopback import allowed
 from .catalogue import CATALOGUE, PRICED_ON, USD_PER_NOS, Listing
-from .guard import allowed
 from .ledger import Ledger
 from .rpc import Methods
 from .subscriptions import Subscriptions

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from ..chain import authorization
 from ..errors import RemoteProtocolError
-from .guard import allowed
+from ..loopback import allowed
 
 log = logging.getLogger("nosana_jupyter.tunnel")
 

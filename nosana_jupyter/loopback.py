@@ -30,3 +30,8 @@ def _name(address: str) -> str | None:
         return urlsplit(address).hostname
     except ValueError:
         return None
+
+
+def is_loopback(*addresses: str) -> bool:
+    """Say whether all addresses are of this machine, and reached by no other."""
+    return all(_name(address) in LOOPBACK for address in addresses)

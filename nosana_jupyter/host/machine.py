@@ -1,0 +1,144 @@
+"""
+What this machine is: processor, memory, disk, cards, and whether it has a container engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import shutil
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+
+from .. import __version__
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """One GPU of this machine."""
+
+    index: int
+    name: str
+    uuid: str
+    memory: float
+    """In MiB."""
+
+    driver: str
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """What a host offers."""
+
+    cpu: str
+    cores: int
+    threads: int
+    memory: int
+    """In MiB."""
+
+    disk: int
+    """Free, in GiB."""
+
+    system: str
+    cards: tuple[Card, ...]
+    engine: str
+    """`docker` or `podman` where one is installed; empty where there is none."""
+
+
+async def inspect(folder: Path) -> Machine:
+    """Look at this machine; `folder` is on the disk that jobs will use."""
+    return Machine(
+        cpu=_cpu(),
+        cores=psutil.cpu_count(logical=False) or 1,
+        threads=psutil.cpu_count() or 1,
+        memory=psutil.virtual_memory().total >> 20,
+        disk=shutil.disk_usage(folder).free >> 30,
+        system=platform.platform(),
+        cards=await _cards(),
+        engine=_engine(),
+    )
+
+
+def node_info(machine: Machine, *, node: str, state: str, uptime: float) -> dict[str, Any]:
+    """Return what `GET /node/info` answers."""
+    return {
+        "node": node,
+        "uptime": int(uptime),
+        "state": state,
+        "info": {
+            "version": __version__,
+            "country": None,
+            "system_environment": machine.system,
+            "protocol": "nosana_jupyter",
+            "disk_gb": machine.disk,
+            "ram_mb": machine.memory,
+            "cpu": {
+                "model": machine.cpu,
+                "physical_cores": machine.cores,
+                "logical_cores": machine.threads,
+            },
+            "network": {"ping_ms": None, "download_mbps": None, "upload_mbps": None},
+            "gpus": {
+                "devices": [
+                    {
+                        "index": card.index,
+                        "name": card.name,
+                        "uuid": card.uuid,
+                        "memory": {"total_mb": card.memory},
+                        "network_architecture": None,
+                    }
+                    for card in machine.cards
+                ],
+                "nvml_driver_version": machine.cards[0].driver if machine.cards else None,
+            },
+        },
+        "resources": {"images": [], "volumes": []},
+    }
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _engine() -> str:
+    for name, sockets in {
+        "docker": ["/var/run/docker.sock"],
+        "podman": ["/run/podman/podman.sock"],
+    }.items():
+        if any(Path(path).is_socket() for path in sockets):
+            return name
+    return ""
+
+
+async def _cards() -> tuple[Card, ...]:
+    """Ask the driver's own tool; no tool, no cards."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return ()
+    asked = "--query-gpu=index,name,uuid,memory.total,driver_version"
+    process = await asyncio.create_subprocess_exec(
+        tool, asked, "--format=csv,noheader,nounits",
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        output, _ = await asyncio.wait_for(process.communicate(), 10)
+    except TimeoutError:
+        process.kill()
+        return ()
+    cards = []
+    for line in output.decode(errors="replace").splitlines():
+        parts = [part.strip() for part in line.split(",")]
+        if len(parts) == 5 and parts[0].isdigit():
+            cards.append(
+                Card(
+                    index=int(parts[0]), name=parts[1], uuid=parts[2],
+                    memory=float(parts[3]), driver=parts[4],
+                )
+            )  # fmt: skip
+    return tuple(cards)

@@ -1,0 +1,64 @@
+"""
+Names of this host and of its services, registered with the network's tunnel.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import httpx
+
+from ..chain import authorization
+from ..chain.wallet import Wallet
+from ..network import Network
+
+log = logging.getLogger("nosana_jupyter.host")
+
+
+class Names:
+    """
+    What the tunnel should lead to this machine.
+
+    Args:
+        network: Whose tunnel.
+        wallet: The node's key: registrations are signed.
+    """
+
+    def __init__(self, network: Network, wallet: Wallet) -> None:
+        self._base = network.address("").rstrip("/")
+        self._wallet = wallet
+        self._wanted: dict[str, int] = {}
+        self._http = httpx.AsyncClient(timeout=5)
+
+    async def add(self, ident: str, port: int) -> None:
+        """Lead a name to a port of this machine, from now on."""
+        self._wanted[ident] = port
+        await self._register(ident, port)
+
+    async def remove(self, ident: str) -> None:
+        """Lead a name nowhere."""
+        if self._wanted.pop(ident, None) is not None:
+            await self._post("unregister", ident, {})
+
+    async def renew(self) -> None:
+        """Register all names again: registrations lapse, and a tunnel may have been restarted."""
+        for ident, port in list(self._wanted.items()):
+            await self._register(ident, port)
+
+    async def close(self) -> None:
+        for ident in list(self._wanted):
+            await self.remove(ident)
+        await self._http.aclose()
+
+    async def _register(self, ident: str, port: int) -> None:
+        await self._post("register", ident, {"port": port})
+
+    async def _post(self, what: str, ident: str, more: dict[str, int]) -> None:
+        header = authorization.authorize(self._wallet, ident)
+        body = {"id": ident, "node": self._wallet.address, "header": header, **more}
+        try:
+            answer = await self._http.post(f"{self._base}/{what}", json=body)
+            if not answer.is_success:
+                log.warning("the tunnel refuses %s: %s", ident, answer.status_code)
+        except httpx.HTTPError as error:
+            log.info("the tunnel does not answer: %s", type(error).__name__)
