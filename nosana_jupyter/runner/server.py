@@ -121,7 +121,7 @@ class Server:
             ping_interval=20, ping_timeout=20, server_header=None,
         ):  # fmt: skip
             listening()
-            while self._line or time.monotonic() - self._alone_since < self._lease:  # noqa: ASYNC110 - a deadline that moves
+            while self._line or time.monotonic() - self._alone_since < self._lease:
                 await asyncio.sleep(min(1.0, self._lease / 4))
             # Not after the block, which waits for those that are still connected.
             self._end(f"no client for {self._lease:g} s: the lease has lapsed")

@@ -117,6 +117,9 @@ class Shell(InteractiveShell):  # type: ignore[misc] # IPython is not typed here
         """Show what IPython prints for the wrong use of a magic."""
         self._showtraceback(type(exc), exc, [f"UsageError: {exc}"])
 
+    def enable_gui(self, gui: str | None = None) -> None:
+        """Accept `%matplotlib inline`. There is no screen for any other."""
+
     def ask_exit(self) -> None:
         """Answer `exit()` and `quit()`, which have nothing to end here."""
         self.emit_note("exit() has no effect in a remote cell: the job ends with its session.")

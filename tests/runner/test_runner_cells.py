@@ -66,6 +66,16 @@ class TestOutputs:
 
         assert ran.text() == "child 3\n"
 
+    def test_a_fork_does_not_make_two_runners(self, client: Client) -> None:
+        """A child that comes out of its cell ends there."""
+        ran = client.run(
+            "import os, sys\nif not (child := os.fork()):\n    sys.exit()\n"
+            "ended = os.waitpid(child, 0)[0] == child",
+            returns=["ended"],
+        )
+
+        assert ran.values == {"ended": True}
+
     def test_text_is_merged(self, client: Client) -> None:
         """A hundred thousand lines are a handful of messages, and not one character is lost."""
         ran = client.run("for n in range(100_000): print(n)")
@@ -117,9 +127,9 @@ class TestOutputs:
         assert "a\n0  1" in result.data["text/plain"]
 
     def test_figures_are_pictures(self, client: Client) -> None:
-        """A figure left open is drawn when the cell ends, in the first cell as in the next."""
-        for _ in range(2):
-            ran = client.run("import matplotlib.pyplot as plt\nplt.plot([1, 3, 2]);")
+        """A figure left open is drawn when the cell ends, with the magic or without."""
+        for magic in ("", "", "%matplotlib inline\n"):
+            ran = client.run(f"{magic}import matplotlib.pyplot as plt\nplt.plot([1, 3, 2]);")
             pictures = [base64.b64decode(m.data["image/png"]) for m in ran.of(DisplayData)]
             assert [picture[:8] for picture in pictures] == [b"\x89PNG\r\n\x1a\n"]
 

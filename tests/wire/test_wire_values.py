@@ -345,3 +345,25 @@ def test_images_come_back(mode: str) -> None:
     assert (back.mode, back.size) == (mode, (30, 20))
     assert back.tobytes() == image.tobytes()
     assert type(back) is Image.Image
+
+
+class TestTensors:
+    def test_state_dicts_come_back(self) -> None:
+        """Tensors of every common type, parameters and state dicts come back as they were."""
+        torch = pytest.importorskip("torch")
+        model = torch.nn.Linear(30, 40)
+        state = over_the_line(model.state_dict())
+        torch.nn.Linear(30, 40).load_state_dict(state)
+
+        assert type(state) is OrderedDict
+        for name in ("bool", "int8", "bfloat16", "float64", "complex64"):
+            tensor = torch.ones(3, 4).to(getattr(torch, name)).T[::2]
+            assert torch.equal(over_the_line(tensor), tensor)
+        assert over_the_line(model.weight).requires_grad
+
+    def test_without_torch(self) -> None:
+        """Where PyTorch is not installed, a tensor says what it takes; nothing else breaks."""
+        if "torch" in sys.modules:
+            pytest.skip("PyTorch is here")
+        with pytest.raises(NotPlain, match="pip install torch"):
+            decode(["tensor", "float32", [2], False, b"12345678"], [])
