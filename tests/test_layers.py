@@ -63,7 +63,7 @@ def imports(path: Path) -> set[str]:
             continue
         for name in names:
             first, _, rest = name.partition(".")
-            if first == "nosana_jupyter" and rest:
+            if first == "nosana_jupyter" and rest and not rest.startswith("__"):
                 found.add(rest.split(".")[0])
     return found
 

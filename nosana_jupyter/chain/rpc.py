@@ -176,7 +176,9 @@ class Rpc:
         answer = await self._read(lambda: self._client.get_signatures_for_address(key(address)))
         return [str(entry.signature) for entry in reversed(answer.value) if entry.err is None]
 
-    async def changes(self, address: Key, *, every: float) -> AsyncIterator[None]:
+    async def changes(
+        self, address: Key, *, every: float, bell: asyncio.Event | None = None
+    ) -> AsyncIterator[None]:
         """
         Yield now, whenever an account changes, and at least every so often.
 
@@ -185,8 +187,9 @@ class Rpc:
         Args:
             address: An account, or the jobs program for all accounts of it.
             every: Most seconds between two looks.
+            bell: Set it to look at once.
         """
-        bell = asyncio.Event()
+        bell = bell or asyncio.Event()
         listener = asyncio.create_task(self._listen(key(address), bell))
         try:
             while True:

@@ -48,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"a host runs, process {pid}" if pid else "no host runs with this key")
         return 0 if pid else 3
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for name in ("httpx", "httpx2"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         with lock(key.parent / "lock"):
             asyncio.run(_run(options))
@@ -115,6 +116,7 @@ async def _until_told(agent: Agent, port: int) -> None:
             log.warning("the network has been gone for %s s; this host ends", LONELY)
             break
     agent.leaving = True
+    agent.bell.set()
     if told.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(work), FAREWELL)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from solders.instruction import Instruction
 from solders.keypair import Keypair
 
 from ..chain import instructions
@@ -95,6 +96,9 @@ class Agent:
         self.seen = time.monotonic()
         """When the network last answered."""
 
+        self.bell = asyncio.Event()
+        """Set it to look at once."""
+
         self._runs: dict[str, FoundRun] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -109,7 +113,7 @@ class Agent:
         for record in flows.load(self.folder):
             self._adopt(record)
         renewed = time.monotonic()
-        async for _ in self.rpc.changes(self.network.programs.jobs, every=LOOK):
+        async for _ in self.rpc.changes(self.network.programs.jobs, every=LOOK, bell=self.bell):
             if time.monotonic() - renewed > RENEW:
                 await self.names.renew()
                 renewed = time.monotonic()
@@ -219,6 +223,7 @@ class Agent:
         """Begin a flow, or take up one that an earlier life has left."""
         flow = Flow(self.network, self.folder, record)
         flow.on_ports = self._publish
+        flow.on_end = self.bell.set
         self.flows[record.job] = flow
         flow.start()
         self._publish(flow)
@@ -284,9 +289,7 @@ class Agent:
                 )
         return await self._send(*wanted, signers=signers)
 
-    async def _send(
-        self, *wanted: instructions.Instruction, signers: Sequence[Keypair] = ()
-    ) -> bool:
+    async def _send(self, *wanted: Instruction, signers: Sequence[Keypair] = ()) -> bool:
         """Send a transaction; a refusal means that the world has changed: look again."""
         try:
             await self.rpc.send(wanted, self.wallet, signers)

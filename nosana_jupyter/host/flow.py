@@ -102,6 +102,9 @@ class Flow:
         self.on_ports: Callable[[Flow], None] = lambda _: None
         """Called when the ports of the job are known."""
 
+        self.on_end: Callable[[], None] = lambda: None
+        """Called when the result is pinned."""
+
     @property
     def job(self) -> str:
         return self.record.job
@@ -209,6 +212,7 @@ class Flow:
         await self._publish()
         self._save()
         log.info("job %s ended: %s", self.job, record.status)
+        self.on_end()
 
     async def _definition(self) -> Definition | None:
         """Return what to run; nothing if the flow was stopped before it came."""

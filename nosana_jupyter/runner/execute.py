@@ -73,15 +73,13 @@ class Cells:
         """Run a cell, and say how it ended and what it left."""
         shell = self._shell
         shell.raised = shell.cancelled = False
-        old = {name: shell.user_ns.get(name, _ABSENT) for name in cell.returns}
-        sent: dict[str, Any] = {}
+        before: dict[str, Any] = {}
         began = time.monotonic()
         status = "error"
         try:
             with self._interrupts.armed():
                 if self._prepare(cell, buffers):
-                    now = {name: shell.user_ns.get(name, _ABSENT) for name in cell.returns}
-                    sent = {name: value for name, value in now.items() if value is not old[name]}
+                    before = {name: shell.user_ns.get(name, _ABSENT) for name in cell.returns}
                     began = time.monotonic()
                     status = self._run(cell)
         except KeyboardInterrupt as interrupt:
@@ -90,7 +88,7 @@ class Cells:
             status = "interrupted"
         seconds = time.monotonic() - began
         self._pipes.settle()
-        self._reply(cell, status, seconds, sent)
+        self._reply(cell, status, seconds, before)
 
     def _prepare(self, cell: Execute, buffers: list[bytearray]) -> bool:
         """Put everything in place; say whether it worked."""
@@ -129,7 +127,7 @@ class Cells:
     def _fail(self, error: BaseException, *, lines: list[str]) -> None:
         self._outbox.put(Error(type(error).__name__, str(error), lines))
 
-    def _reply(self, cell: Execute, status: Any, seconds: float, sent: dict[str, Any]) -> None:
+    def _reply(self, cell: Execute, status: Any, seconds: float, before: dict[str, Any]) -> None:
         values: dict[str, Any] = {}
         handles: dict[str, Handle] = {}
         buffers: list[memoryview] = []
@@ -137,8 +135,8 @@ class Cells:
         left = TOTAL_EXPLICIT if cell.explicit else TOTAL
         for name in dict.fromkeys(cell.returns):
             value = namespace.get(name, _ABSENT)
-            # After an error, what the cell did not get to is as the client sent it.
-            if value is _ABSENT or (status != "ok" and value is sent.get(name, _ABSENT)):
+            # After an error, what the cell did not get to is as the client knows it.
+            if value is _ABSENT or (status != "ok" and value is before.get(name)):
                 continue
             start = len(buffers)
             try:
