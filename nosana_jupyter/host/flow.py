@@ -39,15 +39,15 @@ TICK = 0.05
 class OpState(msgspec.Struct, kw_only=True):
     """An operation, in the words of the node API."""
 
-    operationId: str  # noqa: N815 - the API's name
+    operationId: str
     group: str
     status: str = "init"
-    providerId: str | None = None  # noqa: N815
-    startTime: int | None = None  # noqa: N815
+    providerId: str | None = None
+    startTime: int | None = None
     """Unix milliseconds."""
 
-    endTime: int | None = None  # noqa: N815
-    exitCode: int | None = None  # noqa: N815
+    endTime: int | None = None
+    exitCode: int | None = None
     logs: list[dict[str, Any]] = []
     errors: list[dict[str, Any]] = []
     diagnostics: dict[str, Any] = {}
