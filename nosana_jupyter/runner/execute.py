@@ -43,8 +43,6 @@ TOTAL = 512 << 20
 TOTAL_EXPLICIT = 2 << 30
 """Most bytes of a cell's values when the user named them."""
 
-_ABSENT = object()
-
 
 class Cells:
     """
@@ -73,13 +71,15 @@ class Cells:
         """Run a cell, and say how it ended and what it left."""
         shell = self._shell
         shell.raised = shell.cancelled = False
-        before: dict[str, Any] = {}
+        before: dict[str, int] = {}
         began = time.monotonic()
         status = "error"
         try:
             with self._interrupts.armed():
                 if self._prepare(cell, buffers):
-                    before = {name: shell.user_ns.get(name, _ABSENT) for name in cell.returns}
+                    # Identities, not the objects: what the cell replaces must be freed, or it
+                    # would not fit beside its successor on the card.
+                    before = {name: id(shell.user_ns.get(name)) for name in cell.returns}
                     began = time.monotonic()
                     status = self._run(cell)
         except KeyboardInterrupt as interrupt:
@@ -88,7 +88,7 @@ class Cells:
             status = "interrupted"
         seconds = time.monotonic() - began
         self._pipes.settle()
-        self._reply(cell, status, seconds, before)
+        self._reply(status, seconds, before, explicit=cell.explicit)
 
     def _prepare(self, cell: Execute, buffers: list[bytearray]) -> bool:
         """Put everything in place; say whether it worked."""
@@ -107,6 +107,8 @@ class Cells:
         except BaseException:  # noqa: BLE001 - what is loaded runs code of the user's, which may raise anything
             shell.showtraceback(tb_offset=0)
             return False
+        # From here on they live as long as what was made of them.
+        buffers.clear()
         return True
 
     def _run(self, cell: Execute) -> str:
@@ -127,20 +129,23 @@ class Cells:
     def _fail(self, error: BaseException, *, lines: list[str]) -> None:
         self._outbox.put(Error(type(error).__name__, str(error), lines))
 
-    def _reply(self, cell: Execute, status: Any, seconds: float, before: dict[str, Any]) -> None:
+    def _reply(
+        self, status: Any, seconds: float, before: dict[str, int], *, explicit: bool
+    ) -> None:
         values: dict[str, Any] = {}
         handles: dict[str, Handle] = {}
         buffers: list[memoryview] = []
         namespace = self._shell.user_ns
-        left = TOTAL_EXPLICIT if cell.explicit else TOTAL
-        for name in dict.fromkeys(cell.returns):
-            value = namespace.get(name, _ABSENT)
+        left = TOTAL_EXPLICIT if explicit else TOTAL
+        # A cell that did not begin has bound nothing.
+        for name in before:
             # After an error, what the cell did not get to is as the client knows it.
-            if value is _ABSENT or (status != "ok" and value is before.get(name)):
+            if name not in namespace or (status != "ok" and id(namespace[name]) == before[name]):
                 continue
+            value = namespace[name]
             start = len(buffers)
             try:
-                limit = left if cell.explicit else min(left, VALUE)
+                limit = left if explicit else min(left, VALUE)
                 values[name] = encode(value, buffers, limit=limit)
             except NotPlain as error:
                 handles[name] = _handle(value, error, limit)

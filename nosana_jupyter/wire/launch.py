@@ -63,7 +63,7 @@ def cell_definition(
     Return the definition of a job that runs cells.
 
     Args:
-        image: Any image with Python 3.9 or newer.
+        image: An image with Python 3.11 or newer and what the runner imports.
         client_key: The client's X25519 public key for this job.
         token: The secret that proves to the client that the runner got this definition.
         vram: GPU memory asked for, in GiB.

@@ -247,9 +247,11 @@ class TestErrors:
 
     def test_payloads_that_break(self, client: Client) -> None:
         """What cannot be loaded is an error of the cell, with the reason."""
-        ran = client.run("1", {"x": Unloadable()})
+        client.run("x, n = 1, None")
+        ran = client.run("1", {"x": Unloadable()}, returns=["x", "n"])
 
         assert (ran.status, ran.of(Error)[0].evalue) == ("error", "cannot load")
+        assert ran.values == {}
         assert client.run("2").status == "ok"
 
     def test_magics(self, client: Client) -> None:
@@ -277,7 +279,7 @@ class TestInterrupts:
     )
     def test_a_cell_is_interrupted(self, client: Client, wait: str) -> None:
         """An interrupt ends the cell soon, as a KeyboardInterrupt at its line."""
-        client.start(f"done = 1\n{wait}", count=6, returns=["done", "other"])
+        client.start(f"done = [1]\n{wait}", count=6, returns=["done", "other"])
         client.hear_until(lambda ran: "go" in ran.text())
         began = time.monotonic()
         client.say(Interrupt())
@@ -287,7 +289,7 @@ class TestInterrupts:
         assert ran.status == "interrupted"
         assert ran.of(Error)[0].ename == "KeyboardInterrupt"
         assert "Cell In[6], line" in ran.traceback
-        assert ran.values == {"done": 1}
+        assert ran.values == {"done": [1]}
 
     def test_cleanup_of_an_interrupted_await(self, client: Client) -> None:
         """A coroutine that is interrupted gets to its `finally`."""
