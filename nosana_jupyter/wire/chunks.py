@@ -61,7 +61,11 @@ class Assembly:
                 )
             self._buffers.append(bytearray())
             self._size = self._due = chunk.size
-        elif chunk.buffer != len(self._buffers) - 1 or chunk.offset != self._size - self._due:
+        elif (
+            not self._due
+            or chunk.buffer != len(self._buffers) - 1
+            or chunk.offset != self._size - self._due
+        ):
             raise RemoteProtocolError("a chunk of a buffer is out of place")
         if chunk.size != self._size or len(chunk.data) != min(self._due, CHUNK):
             raise RemoteProtocolError("a chunk of a buffer has the wrong size")

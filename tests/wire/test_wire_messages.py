@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nosana_jupyter.errors import RemoteProtocolError
@@ -53,6 +53,7 @@ def test_long_buffers_are_cut() -> None:
 
 
 @settings(max_examples=200)
+@example([Chunk(-1, 0, 0, b"")])
 @given(
     st.lists(
         st.builds(
