@@ -3,8 +3,8 @@ The names a cell reads and binds, in order of flow.
 
 A name counts as read when the cell may need its value from outside: it is read before the cell has
 certainly bound it. Branches bind what all of them bind, loops bind for their bodies only. Bodies of
-functions are late: they run when everything is bound that the cell itself binds anywhere. To ship a name
-too many does no harm; to miss one breaks the cell.
+functions are late: they run when everything is bound that the cell itself binds anywhere. To ship
+a name too many does no harm; to miss one breaks the cell.
 """
 
 from __future__ import annotations

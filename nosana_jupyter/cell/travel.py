@@ -1,0 +1,157 @@
+"""
+What cannot leave this machine, and what to do about it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import io
+import socket
+import sqlite3
+import subprocess
+import threading
+import types
+import weakref
+from collections.abc import Iterator, Mapping
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+_LOCKS = (
+    type(threading.Lock()),
+    type(threading.RLock()),
+    threading.Condition,
+    threading.Semaphore,
+    threading.Event,
+    threading.Barrier,
+)
+
+# Types, why they stay, and what to do. The first that fits counts.
+_STAY: tuple[tuple[tuple[type, ...], str, str], ...] = (
+    (_LOCKS, "a lock guards memory of this process", "Make it inside the cell."),
+    ((threading.Thread,), "a thread belongs to this process", "Start it inside the cell."),
+    ((BaseProcess, subprocess.Popen), "a process belongs to this machine", "Start it in the cell."),
+    ((socket.socket,), "a connection ends at this machine", "Open it inside the cell."),
+    (
+        (sqlite3.Connection, sqlite3.Cursor),
+        "a database connection ends at this machine",
+        "Read what you need first, or connect inside the cell.",
+    ),
+    (
+        (io.IOBase,),
+        "an open file belongs to this process",
+        "Read it first, or open it inside the cell.",
+    ),
+    (
+        (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType),
+        "it is half-way through its work",
+        "Take its values first, as in list(…), or make it inside the cell.",
+    ),
+    (
+        (asyncio.AbstractEventLoop, asyncio.Future, asyncio.Queue, asyncio.Lock, asyncio.Event),
+        "it belongs to this process's event loop",
+        "Make it inside the cell.",
+    ),
+    (
+        (types.FrameType, types.TracebackType),
+        "it points into code that runs here",
+        "Keep its text, as in str(…).",
+    ),
+    ((contextvars.Context, contextvars.Token), "it is of this process", "Make it in the cell."),
+    ((weakref.ReferenceType, weakref.ProxyType), "it points at an object here", "Send the object."),
+    ((memoryview,), "it is a window on memory here", "Send bytes(…) of it."),
+)
+
+# The same for types of packages that need not be here, by module and name.
+_STAY_BY_NAME: dict[tuple[str, str], tuple[str, str]] = {
+    ("nosana_jupyter.notebook.handles", "RemoteHandle"): (
+        "its value stayed with an earlier host",
+        "Bring back plain data with --out, or make it again inside the cell.",
+    ),
+    ("psycopg2.extensions", "connection"): (
+        "a database connection ends at this machine",
+        "Read what you need first, or connect inside the cell.",
+    ),
+    ("sqlalchemy.engine.base", "Connection"): (
+        "a database connection ends at this machine",
+        "Read what you need first, or connect inside the cell.",
+    ),
+    ("sqlalchemy.engine.base", "Engine"): (
+        "a database engine belongs to this process",
+        "Make it inside the cell.",
+    ),
+    ("IPython.core.interactiveshell", "InteractiveShell"): (
+        "it is this notebook itself",
+        "Call get_ipython() inside the cell.",
+    ),
+}
+
+
+def why_it_stays(value: Any) -> tuple[str, str] | None:
+    """Return why a value cannot travel and what to do, or nothing if nothing is known."""
+    for kinds, why, hint in _STAY:
+        if isinstance(value, kinds) and not isinstance(value, io.BytesIO | io.StringIO):
+            return why, hint
+    for kind in type(value).__mro__:
+        known = _STAY_BY_NAME.get((kind.__module__, kind.__qualname__))
+        if known:
+            return known
+    if _on_gpu(value):
+        return "it lives in the memory of a GPU here", "Move it first: x = x.cpu()."
+    return None
+
+
+def culprit(value: Any, path: str, *, fails: Any, depth: int = 8) -> tuple[str, Any]:
+    """
+    Return the innermost part of a value that cannot be pickled, and where it is.
+
+    Args:
+        value: What cannot be pickled.
+        path: How it is reached, as in `config`.
+        fails: Says whether a part cannot be pickled either.
+        depth: How far to look.
+    """
+    if depth == 0 or why_it_stays(value):
+        return path, value
+    for name, part in _parts(value, path):
+        if fails(part):
+            return culprit(part, name, fails=fails, depth=depth - 1)
+    return path, value
+
+
+def _parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Yield the parts of a value, with how they are reached."""
+    if isinstance(value, Mapping):
+        for key, part in list(value.items())[:1000]:
+            yield f"{path}[{key!r}]", part
+    elif isinstance(value, list | tuple | set | frozenset):
+        for index, part in enumerate(list(value)[:1000]):
+            yield f"{path}[{index}]", part
+    if isinstance(value, types.FunctionType):
+        for name, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=False):
+            try:
+                yield f"{path} → {name}", cell.cell_contents
+            except ValueError:
+                continue  # Not bound yet.
+        for index, part in enumerate(value.__defaults__ or ()):
+            yield f"{path}'s default {index}", part
+        for name in value.__code__.co_names:
+            if name in value.__globals__:
+                yield f"{path} → {name}", value.__globals__[name]
+    elif isinstance(value, types.MethodType):
+        yield f"{path}.__self__", value.__self__
+    elif isinstance(value, type):
+        for name, part in vars(value).items():
+            if not name.startswith("__"):
+                yield f"{path}.{name}", part
+    else:
+        for name, part in getattr(value, "__dict__", {}).items():
+            yield f"{path}.{name}", part
+
+
+def _on_gpu(value: Any) -> bool:
+    """Say whether a tensor of torch, or an array of CuPy, lies on a GPU."""
+    module = type(value).__module__
+    if module.startswith("torch"):
+        return bool(getattr(value, "is_cuda", False))
+    return module.startswith("cupy")
