@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 from . import settings
-from .client import Cell, Event, Outcome, Said
 from .errors import JobError, RemoteError, UsageError
+from .events import Cell, Event, Outcome, Said
 from .portal import shared
 from .units import parse_gib, parse_seconds
 from .wire.messages import DisplayData, Error, ExecuteResult, Stream

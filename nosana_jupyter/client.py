@@ -37,7 +37,7 @@ from .link import Link
 from .markets import Quote, Requirements
 from .network import Network
 from .node import Node
-from .prepare import Prepared, prepare
+from .prepare import Prepared, prepare, rows
 from .settings import Settings
 from .units import MicroNos, Seconds, is_dollars, nos, parse_gib, parse_nos, parse_seconds
 from .wire import definition, launch, seal
@@ -307,7 +307,7 @@ class Client:
             asyncio.to_thread(prepare, cell, self.settings), self._quote_cell(cell)
         )
         return Plan(
-            rows=prepared.rows,
+            rows=await asyncio.to_thread(rows, cell),
             packages=prepared.packages,
             modules=prepared.modules,
             returns=tuple(prepared.load.returns),

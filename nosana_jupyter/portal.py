@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from .client import Cell, Client, Event, Outcome, Plan, Status
+    from .client import Client
+    from .events import Cell, Event, Outcome, Plan, Status
     from .journal import Entry, Receipt
     from .markets import Market, Quote, Requirements
     from .network import Network
