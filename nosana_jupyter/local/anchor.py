@@ -36,9 +36,9 @@ from .rules import TOKEN_ACCOUNT, Entry, Exact, Kind, State
 @dataclass(kw_only=True)
 class AnchorProgram:
     """
-    A program made of instructions.
+    A program made of instructions. Call it with an `Invocation` to run one.
 
-    Use `instruction` on functions to add them; call it with an `Invocation` to run one.
+    The instructions are written down in a `Book`; see `rules.py`.
     """
 
     table: Mapping[str, Spec]
@@ -51,6 +51,10 @@ class AnchorProgram:
 
     duplicate_rule: bool
     entries: Mapping[str, Entry]
+    _known: dict[bytes, Entry] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._known = {entry.spec.discriminator: entry for entry in self.entries.values()}
 
     def __call__(self, invocation: Invocation) -> None:
         """
@@ -59,10 +63,7 @@ class AnchorProgram:
         Raises:
             Failure: It is refused.
         """
-        if len(invocation.data) < 8:
-            raise faults.UNKNOWN_INSTRUCTION.occurred()
-        known = {entry.spec.discriminator: entry for entry in self.entries.values()}
-        entry = known.get(invocation.data[:8])
+        entry = self._known.get(invocation.data[:8])
         if entry is None:
             raise faults.UNKNOWN_INSTRUCTION.occurred()
         words = entry.spec.name.split("_")

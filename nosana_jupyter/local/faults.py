@@ -58,7 +58,6 @@ class Fault:
 
 # Anchor
 
-DISCRIMINATOR_MISSING = Fault("InstructionMissing", 100, "Instruction discriminator not provided")
 UNKNOWN_INSTRUCTION = Fault(
     "InstructionFallbackNotFound", 101, "Fallback functions are not supported"
 )

@@ -129,7 +129,9 @@ def enter(a: Rewards) -> None:
     a.join(bump=Pubkey.find_program_address(_reward_seeds(a), a.id)[1])
 
 
-@BOOK.instruction("add_fee", rules=[INVALID_VAULT], distinct=("user", "reflection", "vault"))
+@BOOK.instruction(
+    "add_fee", rules=[INVALID_VAULT], distinct=("user", "reflection", "vault"), units=2_000
+)
 def add_fee(a: Rewards) -> None:
     """Give NOS to all who take part. Anyone may."""
     amount = a.args["amount"]

@@ -29,7 +29,9 @@ from solders.pubkey import Pubkey
 from nosana_jupyter.chain import addresses
 from nosana_jupyter.chain.accounts import ZERO, Job, JobState, Market, QueueType, Run, rent
 from nosana_jupyter.chain.instructions import JOBS
+from nosana_jupyter.local import rewards, staking
 from nosana_jupyter.local.program import ENTRIES
+from nosana_jupyter.local.rules import Entry
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 MATH = json.loads((VECTORS / "derived_math.json").read_text())["jobs"]
@@ -377,6 +379,16 @@ def test_a_spoiled_instruction_is_refused_and_changes_nothing(
     if error.upper() in named:
         assert code == named[error.upper()]
         assert texts[code] in line(refused)
+
+
+@pytest.mark.parametrize("book", [ENTRIES, staking.BOOK.entries, rewards.BOOK.entries])
+def test_rules_speak_of_accounts_the_instruction_has(book: dict[str, Entry]) -> None:
+    """A rule on a name that is not there would never be looked at."""
+    for entry in book.values():
+        slots = {item.name for item in entry.spec.accounts}
+        assert {rule.slot for rule in entry.rules} <= slots
+        assert {*entry.distinct, *entry.unchecked, *entry.new} <= slots
+        assert {*entry.close, *entry.close.values()} <= slots
 
 
 def test_a_mismatch_logs_both_keys(scene: Scene) -> None:
