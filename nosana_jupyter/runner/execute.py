@@ -14,20 +14,11 @@ from typing import TYPE_CHECKING, Any
 from ..errors import RemoteProtocolError
 from ..wire.chunks import split
 from ..wire.messages import Error, Execute, Handle, Reply
+from ..wire.rebuild import load
 from ..wire.values import NotPlain, TooLarge, encode
 from .machine import peak_memory
 from .modules import Modules
 from .shell import Shell, start
-
-try:
-    from ..wire.rebuild import load  # type: ignore[import-not-found,unused-ignore] # being written
-except ImportError:  # Until it is written.
-
-    def load(header: bytes, buffers: list[bytearray], namespace: dict[str, Any]) -> None:
-        import pickle
-
-        namespace.update(pickle.loads(header, buffers=buffers))  # noqa: S301 - from our client, sealed
-
 
 if TYPE_CHECKING:
     from .interrupts import Interrupts
