@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from . import conversation, ipfs, markets, network, settings
 from .chain.rpc import Rpc
 from .chain.wallet import Wallet
-from .errors import FundsError, HostFailed, JobError, NosanaError
+from .errors import FundsError, HostFailed, JobError, NodeError, NosanaError
 from .events import (
     Cell,
     Event,
@@ -296,10 +296,18 @@ class Client:
 
     async def _collect(self, host: Node) -> None:
         """Fetch the result of a confidential job: reading it lets the host finish at once."""
-        try:
-            await asyncio.wait_for(host.results(), FINISH)
-        except (NosanaError, TimeoutError) as error:
-            log.info("no result from the host: %s", type(error).__name__)
+        deadline = time.monotonic() + FINISH
+        while time.monotonic() < deadline:
+            try:
+                await asyncio.wait_for(host.results(), FINISH)
+            except NodeError as error:
+                if error.status != 400:
+                    return  # It is over already, or will be ended by us.
+            except TimeoutError:
+                return
+            else:
+                return
+            await asyncio.sleep(0.05)
 
     async def plan(self, cell: Cell) -> Plan:
         """Say what a cell needs and what it may cost. Spends nothing."""

@@ -204,11 +204,19 @@ def _ended(reply: say.Reply, incoming: Assembly, returns: Sequence[str]) -> Ende
     unasked = (reply.values.keys() | reply.handles.keys()) - set(returns)
     if unasked:
         raise RemoteProtocolError(f"the host sends names nobody asked for: {sorted(unasked)[:5]}")
+    found: dict[str, Any] = {}
+    handles = dict(reply.handles)
+    for name, tree in reply.values.items():
+        try:
+            found[name] = values.decode(tree, buffers)
+        except values.NotPlain as error:
+            # What the value is made of is not installed here.
+            handles[name] = say.Handle(type="value", text="", reason=str(error))
     return Ended(
         status=reply.status,
         seconds=reply.seconds,
-        values={name: values.decode(tree, buffers) for name, tree in reply.values.items()},
-        handles=dict(reply.handles),
+        values=found,
+        handles=handles,
         peak_memory=reply.peak_memory,
     )
 
