@@ -211,13 +211,13 @@ def choose(
         UsageError: No market has such a name, or none fits; says what came closest.
         FundsError: The cheapest that fits is over the cap. Nothing was spent.
     """
-    fitting = _fitting(markets, wanted)
-    if not fitting:
+    found = fitting(markets, wanted)
+    if not found:
         raise UsageError(_nothing_fits(wanted), hint=_closest(markets, wanted))
-    best = min(fitting, key=lambda market: (market.hosts == 0, market.price, market.slug))
+    best = min(found, key=lambda market: (market.hosts == 0, market.price, market.slug))
     quote = Quote(market=best, timeout=timeout, usd_per_nos=price)
     if most is not None and quote.most > most:
-        affordable = min(fitting, key=lambda market: market.price)
+        affordable = min(found, key=lambda market: market.price)
         quote = Quote(market=affordable, timeout=timeout, usd_per_nos=price)
         if quote.most > most:
             per_second = affordable.price * (1 + affordable.fee_percent / 100)
@@ -245,7 +245,13 @@ def find(markets: Sequence[Market], name: str) -> Market:
     raise UsageError(f"there is no market {name!r}", hint=hint)
 
 
-def _fitting(markets: Sequence[Market], wanted: Requirements) -> list[Market]:
+def fitting(markets: Sequence[Market], wanted: Requirements) -> list[Market]:
+    """
+    Return the markets that have what is wanted.
+
+    Raises:
+        UsageError: The market that is named does not exist.
+    """
     if wanted.market:
         market = find(markets, wanted.market)
         return [market] if _fits(market, wanted) else []
@@ -279,12 +285,12 @@ def _nothing_fits(wanted: Requirements) -> str:
 def _closest(markets: Sequence[Market], wanted: Requirements) -> str:
     """Say which single thing to relax."""
     if wanted.vram:
-        without = _fitting(markets, Requirements(gpu=wanted.gpu, market=wanted.market))
+        without = fitting(markets, Requirements(gpu=wanted.gpu, market=wanted.market))
         if without:
             biggest = max(without, key=lambda market: market.vram)
             return f"The most there is has {biggest.vram:g} GiB: --vram {biggest.vram:g}."
     if wanted.gpu:
-        without = _fitting(markets, Requirements(vram=wanted.vram, market=wanted.market))
+        without = fitting(markets, Requirements(vram=wanted.vram, market=wanted.market))
         names = {gpu.split(" ", 1)[-1] for market in markets for gpu in market.gpus}
         short = {name.removeprefix("GeForce ").removeprefix("RTX ") for name in names}
         near = difflib.get_close_matches(wanted.gpu.removeprefix("RTX "), sorted(short), n=3)

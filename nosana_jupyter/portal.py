@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-TICK = 0.2
+TICK = 0.1
 """Seconds between looks for a signal while waiting: how late a Ctrl-C may be noticed."""
 
 _shared: Portal | None = None
@@ -74,11 +74,16 @@ class CellRun:
         self._portal.loop.call_soon_threadsafe(self._control.abandon)
 
     def __iter__(self) -> Iterator[Event]:
+        return (event for event in self.ticks() if event is not None)
+
+    def ticks(self) -> Iterator[Event | None]:
+        """Follow the events; nothing comes in between, so that a clock can go on."""
         while not self._done:
             try:
                 # A wait without an end would keep signals out on some platforms.
                 event = self._events.get(timeout=TICK)
             except queue.Empty:
+                yield None
                 continue
             if event is None:
                 self._done = True

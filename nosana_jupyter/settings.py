@@ -100,7 +100,7 @@ def save(name: str, value: str) -> Settings:
     values.pop(name, None)
     if value:
         values[name] = value
-    _checked(values if value else {**values, name: getattr(Settings(), _known(name))})
+    _checked(values if value else {**values, name: getattr(Settings(), known(name))})
     path = home() / "settings.toml"
     draft = path.with_suffix(".new")
     draft.touch(mode=0o600)
@@ -133,7 +133,7 @@ def _read_file() -> dict[str, Any]:
 
 def _checked(values: dict[str, Any]) -> Settings:
     for name, value in values.items():
-        _known(name)
+        known(name)
         if not isinstance(value, str):
             raise UsageError(f"setting {name} is {value!r}; settings are text in quotes")
         if value and name in _CHECKS:
@@ -144,12 +144,18 @@ def _checked(values: dict[str, Any]) -> Settings:
     return settings
 
 
-def _known(name: str) -> str:
-    known = [field.name for field in fields(Settings)]
-    if name in known:
+def known(name: str) -> str:
+    """
+    Return the name of a setting.
+
+    Raises:
+        UsageError: There is none; names the nearest.
+    """
+    names = [field.name for field in fields(Settings)]
+    if name in names:
         return name
     import difflib
 
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"Did you mean {near[0]}?" if near else f"Settings are {', '.join(known)}."
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"Did you mean {near[0]}?" if near else f"Settings are {', '.join(names)}."
     raise UsageError(f"there is no setting {name!r}", hint=hint)

@@ -1,0 +1,1 @@
+"""What runs in the kernel: magics, and what comes back drawn under the cell."""

@@ -1,0 +1,146 @@
+"""
+The job card: one display under the cell that says how the job stands, and at last its receipt.
+
+Front ends that can redraw get one display of our own MIME type, with HTML and text for those that
+do not know it. A terminal gets a line when the host begins and the receipt at the end.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from ..events import Event, Posted, Quoted, Running, Settled, Waiting
+from ..units import MicroNos, duration, nos
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from ..journal import Receipt
+    from ..markets import Quote
+
+MIME = "application/vnd.nosana.job+json"
+
+REDRAW = 1.0
+"""Least seconds between two looks of the clock."""
+
+
+class Card:
+    """
+    How one job stands.
+
+    Args:
+        shell: The notebook's.
+    """
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self._shell = shell
+        self._rich = getattr(shell, "kernel", None) is not None
+        self._ident = f"nosana-card-{time.monotonic_ns()}"
+        self._shown = False
+        self._at = 0.0
+        self._text = "finding out what the cell needs"
+        self._quote: Quote | None = None
+        self._job = ""
+        self._ran_by = ""
+        self._began = 0.0
+        self._receipt: Receipt | None = None
+
+    def open(self) -> None:
+        """Show the card, before anything slow begins."""
+        if self._rich:
+            self._draw()
+
+    def take(self, event: Event | None) -> None:
+        """Follow an event; nothing means that time has passed."""
+        match event:
+            case Quoted(quote=quote):
+                self._quote = quote
+                self._text = f"posting to {quote.market.slug}: at most {nos(quote.most)}"
+            case Posted(job=job):
+                self._job = job
+            case Waiting(text=text):
+                self._text = text
+            case Running(job=job, ran_by=ran_by):
+                self._job, self._ran_by, self._began = job, ran_by, time.monotonic()
+                if not self._rich:
+                    sys.stdout.write(f"nosana: running on {ran_by}, job {job}\n")
+            case Settled(receipt=receipt):
+                self._receipt = receipt
+                return  # It is shown once, when the cell's outputs are all there.
+            case None if self._began and time.monotonic() - self._at >= REDRAW:
+                pass
+            case _:
+                return
+        if self._rich:
+            self._draw()
+
+    def close(self, problem: str = "") -> None:
+        """Show the receipt, or what went wrong before there was one."""
+        self._text = problem or self._text
+        if self._rich:
+            self._draw()
+        elif self._receipt is not None:
+            sys.stdout.write(self._plain() + "\n")
+
+    def _draw(self) -> None:
+        self._at = time.monotonic()
+        data = {MIME: self._model(), "text/html": self._html(), "text/plain": self._plain()}
+        self._shell.display_pub.publish(
+            data=data, metadata={}, transient={"display_id": self._ident}, update=self._shown
+        )
+        self._shown = True
+
+    def _line(self) -> str:
+        """Return the state of the job as one line."""
+        if not self._began:
+            return self._text
+        passed = time.monotonic() - self._began
+        price = self._quote.price if self._quote else MicroNos(0)
+        line = f"running on {self._ran_by}: {duration(int(passed))}, "
+        line += f"{nos(price * int(passed + 1))} so far"
+        return f"{line} · {self._text}" if self._text else line
+
+    def _plain(self) -> str:
+        receipt = self._receipt
+        if receipt is None:
+            return f"nosana: {self._line()}"
+        lines = [summary(receipt)]
+        lines += [f"  {label:<12} {text}" for label, text in receipt.lines()]
+        return "\n".join(lines)
+
+    def _html(self) -> str:
+        receipt = self._receipt
+        if receipt is None:
+            return f"<div>◌ nosana: {escape(self._line())}</div>"
+        rows = "".join(
+            f'<tr><td style="text-align:left">{escape(label)}</td>'
+            f'<td style="text-align:left"><code>{escape(text)}</code></td></tr>'
+            for label, text in receipt.lines()
+        )
+        return (
+            f"<details><summary>{escape(summary(receipt))}</summary><table>{rows}</table></details>"
+        )
+
+    def _model(self) -> dict[str, Any]:
+        receipt = self._receipt
+        return {
+            "job": self._job,
+            "text": summary(receipt) if receipt else self._line(),
+            "receipt": dict(receipt.lines()) if receipt else None,
+        }
+
+
+def summary(receipt: Receipt) -> str:
+    """Return a receipt as one line."""
+    parts = [
+        f"nosana: {receipt.status}",
+        f"{receipt.seconds} s on {receipt.ran_by}" if receipt.ran_by else "no host",
+        f"paid {nos(receipt.paid)}",
+        f"refunded {nos(receipt.refunded)}",
+    ]
+    if receipt.network_fee:
+        parts.append(f"network fee {nos(receipt.network_fee)}")
+    return " · ".join(parts)

@@ -1,0 +1,229 @@
+"""
+Events become outputs, on the kernel's own thread.
+
+A Jupyter server drops stream output above about a thousand messages or a megabyte a second, without
+a word. So text is gathered for a moment, paced below that, and beyond two megabytes a cell it goes
+to a file, with its beginning and its end shown.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import settings
+from ..wire.messages import (
+    ClearOutput,
+    DisplayData,
+    Error,
+    ExecuteResult,
+    Output,
+    Stream,
+    UpdateDisplayData,
+)
+from . import sanitize
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+GATHER = 0.05
+"""Seconds that text is gathered before it is shown."""
+
+RATE = 800_000
+"""Bytes of text a second that all cells of a kernel show together."""
+
+INLINE = 2_000_000
+"""Characters of one cell that are shown in the notebook."""
+
+TAIL = 20_000
+"""Characters of the end that are shown when there were more."""
+
+
+class Pace:
+    """A bucket of bytes that fills at a steady rate."""
+
+    def __init__(self, rate: float = RATE) -> None:
+        self._rate = rate
+        self._level = rate
+        self._at = time.monotonic()
+
+    def take(self, count: int) -> None:
+        """Wait until so many bytes may pass."""
+        now = time.monotonic()
+        self._level = min(self._rate, self._level + (now - self._at) * self._rate)
+        self._at = now
+        self._level -= count
+        if self._level < 0:
+            time.sleep(-self._level / self._rate)
+
+
+_pace = Pace()
+
+
+class Result:
+    """The last expression of a remote cell: shown as the cell's own result."""
+
+    def __init__(self, data: dict[str, Any], metadata: dict[str, Any]) -> None:
+        self._data = data
+        self._metadata = metadata
+
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, Any], dict[str, Any]]:
+        return self._data, self._metadata
+
+    def __repr__(self) -> str:
+        return str(self._data.get("text/plain", ""))
+
+
+class Screen:
+    """
+    Where the outputs of one cell go.
+
+    Args:
+        shell: The notebook's.
+        label: Makes display ids of this cell's host its own.
+    """
+
+    def __init__(self, shell: InteractiveShell, label: str) -> None:
+        self.label = label
+        self.result: Result | None = None
+        """What the cell ended in."""
+
+        self.error: Error | None = None
+        """What the cell raised."""
+
+        self._shell = shell
+        self._texts: list[tuple[str, str]] = []
+        self._since = 0.0
+        self._shown = 0
+        self._head: list[str] = []
+        self._tail: deque[str] = deque()
+        self._tail_size = 0
+        self._file: Path | None = None
+        self._dropped: dict[str, int] = {}
+
+    def show(self, message: Output) -> None:
+        """Show one output."""
+        if isinstance(message, Stream):
+            self._gather(message)
+            return
+        self.flush()
+        match message:
+            case DisplayData() | UpdateDisplayData():
+                self._display(message)
+            case ClearOutput(wait=wait):
+                self._shell.display_pub.clear_output(wait=wait)
+            case ExecuteResult(data=data, metadata=metadata):
+                clean = self._clean(data)
+                if clean:
+                    self.result = Result(clean, sanitize.metadata(metadata))
+            case Error():
+                self.error = message
+
+    def tick(self) -> None:
+        """Show what has been gathered for long enough."""
+        if self._texts and time.monotonic() - self._since >= GATHER:
+            self.flush()
+
+    def flush(self) -> None:
+        """Show the text gathered so far."""
+        texts, self._texts = self._texts, []
+        for name, text in _joined(texts):
+            shown = self._within(text)
+            if shown:
+                _pace.take(len(shown))
+                stream = sys.stdout if name == "stdout" else sys.stderr
+                stream.write(shown)
+                stream.flush()
+
+    def close(self) -> None:
+        """Show what is left, and say what was not shown."""
+        self.flush()
+        if self._file is not None:
+            tail = "".join(self._tail)[-TAIL:]
+            sys.stdout.write(f"\n[…]\n{tail}\n[All of the output is in {self._file}]\n")
+            sys.stdout.flush()
+        if self._dropped:
+            kinds = ", ".join(f"{count} of {mime}" for mime, count in self._dropped.items())
+            sys.stderr.write(f"[Not shown, as a host may run nothing here: {kinds}]\n")
+            sys.stderr.flush()
+
+    def _gather(self, message: Stream) -> None:
+        if not self._texts:
+            self._since = time.monotonic()
+        self._texts.append((message.name, sanitize.terminal(message.text)))
+        self.tick()
+
+    def _within(self, text: str) -> str:
+        """Return what of a text is shown here; the rest goes to the file."""
+        self._head.append(text)
+        if self._file is None and self._shown + len(text) <= INLINE:
+            self._shown += len(text)
+            return text
+        if self._file is None:
+            self._file = self._open_file()
+        room = max(0, INLINE - self._shown)
+        self._shown += room
+        with self._file.open("a") as log:
+            log.writelines(self._head)
+        self._head.clear()
+        self._tail.append(text)
+        self._tail_size += len(text)
+        while self._tail_size - len(self._tail[0]) > TAIL:
+            self._tail_size -= len(self._tail.popleft())
+        return text[:room]
+
+    def _open_file(self) -> Path:
+        folder = settings.home() / "logs"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        path = folder / f"{self.label}.txt"
+        path.touch(mode=0o600)
+        return path
+
+    def _display(self, message: DisplayData | UpdateDisplayData) -> None:
+        data = self._clean(message.data)
+        if not data:
+            return
+        ident = message.transient.get("display_id")
+        transient = {"display_id": f"{self.label}:{ident}"} if isinstance(ident, str) else {}
+        self._shell.display_pub.publish(
+            data=data,
+            metadata=sanitize.metadata(message.metadata),
+            transient=transient,
+            update=isinstance(message, UpdateDisplayData),
+        )
+
+    def _clean(self, data: dict[str, Any]) -> dict[str, Any]:
+        clean, dropped = sanitize.bundle(data)
+        # A drop is told only where nothing else of the output says the same.
+        for mime in dropped:
+            if not set(clean) - {"text/plain"}:
+                self._dropped[mime] = self._dropped.get(mime, 0) + 1
+        return clean
+
+
+def _joined(texts: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return runs of one stream as one text, with overwritten bars left out."""
+    joined: list[tuple[str, str]] = []
+    for name, text in texts:
+        if joined and joined[-1][0] == name:
+            joined[-1] = (name, joined[-1][1] + text)
+        else:
+            joined.append((name, text))
+    return [(name, collapse(text)) for name, text in joined]
+
+
+def collapse(text: str) -> str:
+    """Leave out what a line overwrites of itself with `\\r`, but its beginning and its end."""
+    if "\r" not in text:
+        return text
+    lines = []
+    for line in text.split("\n"):
+        parts = line.split("\r")
+        if len(parts) > 2:
+            last = next((part for part in reversed(parts[1:]) if part), "")
+            line = f"{parts[0]}\r{last}" + ("\r" if not parts[-1] and len(parts) > 2 else "")
+        lines.append(line)
+    return "\n".join(lines)

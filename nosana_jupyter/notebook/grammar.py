@@ -1,0 +1,186 @@
+"""
+The options of `%%nosana` and of `%nosana quote`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import shlex
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from .. import settings
+from ..errors import UsageError
+from ..units import parse_gib, parse_nos, parse_seconds
+
+COMMANDS = {
+    "": "where you are: network, wallet, balance, running jobs",
+    "jobs": "the newest jobs: jobs [NUMBER]",
+    "receipts": "what they cost: receipts [NUMBER]",
+    "stop": "end a job: stop JOB",
+    "sweep": "settle everything this wallet left behind",
+    "wallet": "address and balance of the wallet",
+    "markets": "cards, prices and free hosts: markets [--vram 16] [--gpu 4090]",
+    "quote": "what a cell may cost: quote [--vram 16] [--timeout 30m]",
+    "network": "show or choose the network: network [local|devnet|mainnet]",
+    "config": "show or change settings: config [NAME [VALUE]] [--unset]",
+    "help": "this list",
+}
+"""What `%nosana` understands, and what each does."""
+
+
+class Grammar(argparse.ArgumentParser):
+    """A parser that raises in place of ending the process, and names what was nearly meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise, with the nearest option where one was mistyped."""
+        raise UsageError(message, hint=f"Usage: {' '.join(self.format_usage().split()[1:])}")
+
+    def read(self, line: str) -> argparse.Namespace:
+        """
+        Parse a magic's line.
+
+        Raises:
+            UsageError: It cannot be understood; names the nearest option.
+        """
+        try:
+            words = shlex.split(line, comments=True)
+        except ValueError as error:
+            raise UsageError(f"{line.strip()!r}: {error}", hint="Close the quotes.") from None
+        known = [option for action in self._actions for option in action.option_strings]
+        for word in words:
+            name = word.partition("=")[0]
+            if word.startswith("--") and name not in known:
+                near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+                hint = f"Did you mean {near[0]}?" if near else f"Options are {', '.join(known)}."
+                raise UsageError(f"there is no option {name}", hint=hint)
+        options, rest = self.parse_known_args(words)
+        if rest:
+            raise UsageError(f"{' '.join(rest)!r} is not understood", hint="See %%nosana?")
+        return options
+
+
+def _checked(parse: Any) -> Any:
+    """Return a type for argparse that lets our own errors through."""
+
+    def check(text: str) -> Any:
+        return parse(text)
+
+    return check
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    for name in names:
+        if not name.isidentifier():
+            raise UsageError(f"{name!r} is not a name", hint="Write names as in a,b,c.")
+    return names
+
+
+def _money(text: str) -> str:
+    parse_nos(text.lstrip("$").lower().replace("usd", ""))
+    return text
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, given, value = text.partition("=")
+    if not name.isidentifier():
+        raise UsageError(f"--env {text!r} names no variable", hint="Write --env NAME=VALUE.")
+    if given:
+        return name, value
+    known = settings.environment_value(name)
+    if known is None:
+        raise UsageError(
+            f"--env {name} has no value, and this process has no such variable",
+            hint=f"Write --env {name}=VALUE.",
+        )
+    return name, known
+
+
+def _wants(grammar: Grammar) -> Grammar:
+    """Add what is asked of a host."""
+    grammar.add_argument(
+        "--vram", type=_checked(parse_gib), metavar="GIB", help="GPU memory: 16, 16GB, 24GiB"
+    )
+    grammar.add_argument("--gpu", metavar="NAME", help="card: 4090, 'RTX A4000'")
+    grammar.add_argument(
+        "--market", metavar="NAME", help="slug or address of a market; no other is looked at"
+    )
+    return grammar
+
+
+def _spends(grammar: Grammar) -> Grammar:
+    """Add what bounds the cost."""
+    grammar.add_argument(
+        "--timeout", type=_checked(parse_seconds), metavar="TIME",
+        help="longest run to pay for: 90s, 30m, 2h",
+    )  # fmt: skip
+    grammar.add_argument(
+        "--max-cost", type=_checked(_money), metavar="AMOUNT",
+        help="cap on deposit and fee: 0.5, '0.2 NOS', '$0.10'",
+    )  # fmt: skip
+    return grammar
+
+
+def cell_grammar() -> Grammar:
+    """Return the grammar of `%%nosana`."""
+    grammar = Grammar(prog="%%nosana", add_help=False, allow_abbrev=False)
+    _spends(_wants(grammar))
+    grammar.add_argument("--image", metavar="IMAGE", help="container image with a Python")
+    grammar.add_argument(
+        "--pip", action="append", default=[], metavar="PACKAGE",
+        help="requirement beside those that are found; repeatable",
+    )  # fmt: skip
+    grammar.add_argument(
+        "--in", dest="takes", type=_checked(_names), metavar="NAMES",
+        help="names to send, as in a,b; by default those the cell reads",
+    )  # fmt: skip
+    grammar.add_argument(
+        "--out", dest="returns", type=_checked(_names), metavar="NAMES",
+        help="names to bring back, as in c,d; by default those the cell binds",
+    )  # fmt: skip
+    grammar.add_argument(
+        "--env", action="append", default=[], type=_checked(_variable), metavar="NAME[=VALUE]",
+        help="variable of the cell's environment; without a value, this kernel's own; repeatable",
+    )  # fmt: skip
+    grammar.add_argument(
+        "--dry-run", action="store_true", help="show what would travel and cost; spend nothing"
+    )
+    grammar.add_argument("--yes", action="store_true", help="spend real money without asking")
+    return grammar
+
+
+def quote_grammar() -> Grammar:
+    """Return the grammar of `%nosana quote`."""
+    return _spends(_wants(Grammar(prog="%nosana quote", add_help=False, allow_abbrev=False)))
+
+
+def market_grammar() -> Grammar:
+    """Return the grammar of `%nosana markets`."""
+    return _wants(Grammar(prog="%nosana markets", add_help=False, allow_abbrev=False))
+
+
+def split_command(line: str) -> tuple[str, str]:
+    """
+    Return the command of a `%nosana` line, and the rest of it.
+
+    Raises:
+        UsageError: There is no such command; names the nearest.
+    """
+    command, _, rest = line.strip().partition(" ")
+    if command in COMMANDS:
+        return command, rest.strip()
+    names: Sequence[str] = [name for name in COMMANDS if name]
+    near = difflib.get_close_matches(command, names, n=1, cutoff=0.5)
+    hint = f"Did you mean %nosana {near[0]}?" if near else f"Commands are {', '.join(names)}."
+    raise UsageError(f"%nosana has no command {command!r}", hint=hint)
+
+
+def option_help(grammar: Grammar) -> str:
+    """Return the options of a grammar, for a docstring."""
+    rows = []
+    for action in grammar._actions:  # noqa: SLF001 - argparse tells it in no other way
+        name = action.option_strings[0] + (f" {action.metavar}" if action.metavar else "")
+        rows.append(f"    {name:<22} {action.help}")
+    return "\n".join(rows)

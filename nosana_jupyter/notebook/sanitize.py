@@ -1,0 +1,209 @@
+"""
+What a host sends, made harmless before it is shown.
+
+Outputs of a cell that a user ran are trusted by front ends: a script in one of them would run with
+the user's rights. So nothing that can run gets through: HTML is cleaned by a list of what may stay,
+scripts and unknown formats are dropped, terminal escapes are reduced to colours.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+
+LARGEST = 32 << 20
+"""Most characters of one representation."""
+
+# Everything that begins with ESC or a C1 control, but for colours: CSI … m.
+_ESCAPE = re.compile(
+    r"\x1b\[[0-9;:]*m"
+    r"|\x1b[PX^_\]].*?(?:\x1b\\|\x07|\x9c|$)"
+    r"|\x1b\[[0-?]*[ -/]*[@-~]?"
+    r"|\x1b[ -/]*[0-~]?"
+    r"|\x9b[0-?]*[ -/]*[@-~]?"
+    r"|[\x90\x98\x9d-\x9f].*?(?:\x1b\\|\x07|\x9c|$)"
+    r"|[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]",
+    re.DOTALL,
+)
+_COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
+
+# MathJax can make links and load extensions.
+_UNSAFE_LATEX = re.compile(
+    r"\\(?:href|url|require|html\w*|class|cssId|style|data|mmlToken|includegraphics)\b", re.I
+)
+
+_TAGS = frozenset(
+    "a abbr b bdi bdo blockquote br caption center cite code col colgroup dd del details dfn div "
+    "dl dt em figcaption figure font h1 h2 h3 h4 h5 h6 hr i img ins kbd li mark meter ol p pre "
+    "progress q rp rt ruby s samp section small span strike strong sub summary sup table tbody td "
+    "tfoot th thead time tr tt u ul var wbr".split()
+)
+_COMMON = frozenset({"class", "style", "title", "align", "valign", "dir", "lang"})
+_MORE = {
+    "a": {"href"},
+    "img": {"src", "alt", "width", "height"},
+    "td": {"colspan", "rowspan"},
+    "th": {"colspan", "rowspan", "scope"},
+    "col": {"span", "width"},
+    "table": {"border", "width"},
+    "font": {"color", "size"},
+    "ol": {"start", "type"},
+    "progress": {"value", "max"},
+    "meter": {"value", "min", "max"},
+    "details": {"open"},
+    "time": {"datetime"},
+}
+_STYLES = frozenset(
+    "background-color border border-bottom border-collapse border-color border-left border-radius "
+    "border-right border-spacing border-style border-top border-width color display font-family "
+    "font-size font-style font-variant font-weight height letter-spacing line-height "
+    "list-style-type margin margin-bottom margin-left margin-right margin-top max-height max-width "
+    "min-height min-width opacity overflow overflow-x overflow-y padding padding-bottom padding-left "
+    "padding-right padding-top text-align text-decoration text-indent text-transform "
+    "vertical-align white-space width word-break word-wrap".split()
+)
+_PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/=\s]*", re.I)
+_LINK = re.compile(r"(?:https?://|mailto:|#)", re.I)
+
+
+def terminal(text: str) -> str:
+    """Return text whose only escapes are colours, and whose controls are \\b, \\t, \\n and \\r."""
+    return _ESCAPE.sub(lambda match: match[0] if _COLOUR.fullmatch(match[0]) else "", text)
+
+
+def html(text: str) -> str:
+    """Return HTML in which nothing runs, loads or leads where it does not say."""
+    import nh3
+
+    return nh3.clean(
+        text,
+        tags=set(_TAGS),
+        attributes={tag: set(_COMMON | _MORE.get(tag, set())) for tag in _TAGS},
+        attribute_filter=_attribute,
+        filter_style_properties=set(_STYLES),
+        url_schemes={"http", "https", "mailto", "data"},
+        link_rel="noopener noreferrer",
+        strip_comments=True,
+    )
+
+
+def bundle(data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """
+    Clean the representations of one output.
+
+    Args:
+        data: MIME types and contents, as they came.
+
+    Returns:
+        What may be shown, and the MIME types that were dropped.
+    """
+    clean: dict[str, Any] = {}
+    dropped = []
+    for mime, content in data.items():
+        rule = _RULES.get(mime)
+        made = rule(content) if rule is not None and _small(content) else None
+        if made is None:
+            dropped.append(terminal(str(mime))[:80])
+        else:
+            shown, value = made
+            clean.setdefault(shown, value)
+    return clean, dropped
+
+
+Made = tuple[str, Any] | None
+"""The MIME type under which something may be shown, and its content."""
+
+
+def _plain(content: Any) -> Made:
+    return ("text/plain", terminal(content)) if isinstance(content, str) else None
+
+
+def _html(content: Any) -> Made:
+    return ("text/html", html(content)) if isinstance(content, str) else None
+
+
+def _markdown(content: Any) -> Made:
+    """Markdown may hold HTML, and links of any kind: it is shown as the HTML it means."""
+    if not isinstance(content, str):
+        return None
+    import mistune
+
+    return "text/html", html(str(mistune.html(content)))
+
+
+def _latex(content: Any) -> Made:
+    if not isinstance(content, str) or _UNSAFE_LATEX.search(content):
+        return None
+    return "text/latex", terminal(content)
+
+
+def _json(content: Any) -> Made:
+    try:
+        json.dumps(content)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return "application/json", content
+
+
+def _svg(content: Any) -> Made:
+    """An image element runs no scripts of the image it shows."""
+    if not isinstance(content, str):
+        return None
+    picture = base64.b64encode(content.encode()).decode()
+    return "text/html", f'<img src="data:image/svg+xml;base64,{picture}">'
+
+
+def _image(mime: str) -> Callable[[Any], Made]:
+    def rule(content: Any) -> Made:
+        if not isinstance(content, str):
+            return None
+        try:
+            base64.b64decode("".join(content.split()), validate=True)
+        except (binascii.Error, ValueError):
+            return None
+        return mime, content
+
+    return rule
+
+
+_RULES: dict[str, Callable[[Any], Made]] = {
+    "text/plain": _plain,
+    "text/html": _html,
+    "text/markdown": _markdown,
+    "text/latex": _latex,
+    "application/json": _json,
+    "image/svg+xml": _svg,
+    **{mime: _image(mime) for mime in IMAGES},
+}
+
+
+def metadata(data: dict[str, Any]) -> dict[str, Any]:
+    """Return what may stay of an output's metadata: sizes of images."""
+    clean = {}
+    for mime in IMAGES:
+        entry = data.get(mime)
+        if isinstance(entry, dict):
+            clean[mime] = {
+                name: entry[name]
+                for name in ("width", "height")
+                if isinstance(entry.get(name), int | float)
+            }
+    return clean
+
+
+def _attribute(_tag: str, name: str, value: str) -> str | None:
+    if name == "src":
+        return value if _PICTURE.fullmatch(value) else None
+    if name == "href":
+        return value if _LINK.match(value) else None
+    return value
+
+
+def _small(content: Any) -> bool:
+    return not isinstance(content, str) or len(content) <= LARGEST

@@ -1,0 +1,184 @@
+"""
+What line magics show: a table that reads well as text, and as HTML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+
+from .. import settings
+from ..events import Plan, Status
+from ..journal import Entry, Receipt
+from ..markets import Market, Quote
+from ..units import duration, nos, size, sol
+from .grammar import COMMANDS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows under a head, with a line above and a line below."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    title: str = ""
+    note: str = ""
+
+    def __repr__(self) -> str:
+        lines = [self.title] if self.title else []
+        if self.rows:
+            cells = [self.head, *self.rows] if any(self.head) else list(self.rows)
+            widths = [max(len(row[column]) for row in cells) for column in range(len(self.head))]
+            for row in cells:
+                pairs = zip(row, widths, strict=True)
+                lines.append("  ".join(cell.ljust(width) for cell, width in pairs).rstrip())
+        if self.note:
+            lines.append(self.note)
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        def row(cells: Sequence[str], tag: str) -> str:
+            style = 'style="text-align:left"'
+            return "".join(f"<{tag} {style}>{escape(cell)}</{tag}>" for cell in cells)
+
+        head = f"<thead><tr>{row(self.head, 'th')}</tr></thead>" if any(self.head) else ""
+        body = "".join(f"<tr>{row(each, 'td')}</tr>" for each in self.rows)
+        table = f"<table>{head}<tbody>{body}</tbody></table>" if self.rows else ""
+        title = f"<div><b>{escape(self.title)}</b></div>" if self.title else ""
+        lines = "<br>".join(escape(line) for line in self.note.splitlines())
+        note = f"<div>{lines}</div>" if self.note else ""
+        return title + table + note
+
+
+def status(found: Status) -> Table:
+    """Say where the user is."""
+    network = found.network
+    rows = [
+        ("network", network.name + ("" if network.real_money else " (play money)")),
+        ("wallet", found.wallet),
+        ("balance", f"{nos(found.nos)}, {sol(found.sol)}"),
+    ]
+    if network.stand_in:
+        rows.append(("hosts", f"stand in for the cards of their market: {network.stand_in}"))
+        rows.append(("isolation", "none: jobs of this wallet run as plain processes"))
+    running = [entry.intent.job for entry in found.running]
+    rows.append(("open jobs", ", ".join(running) or "none"))
+    return Table(head=("", ""), rows=rows)
+
+
+def wallet(found: Status) -> Table:
+    """Show address and balance."""
+    rows = [("address", found.wallet), ("NOS", nos(found.nos)), ("SOL", sol(found.sol))]
+    faucet = "Play money: there is a faucet." if found.network.faucet else ""
+    return Table(head=("", ""), rows=rows, note=faucet)
+
+
+def jobs(entries: Sequence[Entry]) -> Table:
+    """Show jobs, newest first."""
+    rows = []
+    for entry in entries:
+        receipt = entry.receipt
+        state = receipt.status if receipt else entry.state
+        cost = nos(receipt.cost) if receipt else f"up to {nos(_most(entry))}"
+        rows.append(
+            (entry.intent.job, state, entry.intent.slug, _moment(entry.created), cost,
+             entry.intent.cell[:40])
+        )  # fmt: skip
+    head = ("job", "state", "market", "posted", "cost", "cell")
+    return Table(head=head, rows=rows, note="" if rows else "No jobs yet.")
+
+
+def receipts(found: Sequence[Receipt], *, title: str = "") -> Table:
+    """Show receipts, newest first, and what they come to."""
+    rows = [
+        (
+            receipt.job, receipt.status, receipt.market, receipt.ran_by or "nobody",
+            f"{receipt.seconds} s", nos(receipt.paid), nos(receipt.refunded),
+            nos(receipt.network_fee), sol(receipt.sol_fee),
+        )
+        for receipt in found
+    ]  # fmt: skip
+    head = ("job", "status", "market", "ran by", "time", "paid", "refunded", "network fee", "SOL")
+    total = sum(receipt.cost for receipt in found)
+    note = f"Together {nos(total)}." if rows else "No receipts yet."
+    return Table(head=head, rows=rows, title=title, note=note)
+
+
+def markets(found: Sequence[Market]) -> Table:
+    """Show markets, cheapest first."""
+    rows = [
+        (
+            market.slug, market.gpu, f"{market.vram:g} GiB", nos(market.price * 3600),
+            f"${market.usd_per_hour:.3f}", f"{market.fee_percent:g} %",
+            f"{market.hosts} free" if market.hosts else f"{market.jobs} jobs wait",
+            market.kind.lower(),
+        )
+        for market in found
+    ]  # fmt: skip
+    head = ("market", "card", "memory", "NOS an hour", "$ an hour", "fee", "hosts", "kind")
+    return Table(head=head, rows=rows, note="" if rows else "No market fits.")
+
+
+def quote(found: Quote) -> Table:
+    """Show what a run may cost."""
+    market = found.market
+    dollars = found.dollars(found.most)
+    rows = [
+        ("market", f"{market.slug}: {market.gpu}, {market.vram:g} GiB"),
+        ("price", f"{nos(found.price)} a second, {nos(found.price * 3600)} an hour"),
+        ("deposit", f"{nos(found.deposit)} for {duration(found.timeout)}; the unused part returns"),
+        ("network fee", f"{nos(found.fee)} ({market.fee_percent:g} %)"),
+        ("at most", nos(found.most) + (f", {dollars}" if dollars else "")),
+        (
+            "hosts",
+            f"{market.hosts} free" if market.hosts else f"none free, {market.jobs} jobs wait",
+        ),
+    ]
+    return Table(head=("", ""), rows=rows)
+
+
+def plan(found: Plan) -> tuple[Table, Table]:
+    """Show what would travel, and what it may cost."""
+    total = sum(row.size for row in found.rows)
+    notes = [
+        f"Packages: {', '.join(found.packages) or 'none'}",
+        f"Own modules: {', '.join(found.modules) or 'none'}",
+        f"Comes back: {', '.join(found.returns) or 'nothing'}",
+        *(f"Note: {note}" for note in found.notes),
+        "Nothing was spent.",
+    ]
+    travels = Table(
+        head=("name", "type", "size", "read by"),
+        rows=[(row.name, row.type, size(row.size), row.via) for row in found.rows],
+        title=f"Would travel: {len(found.rows)} names, {size(total)}",
+        note="\n".join(notes),
+    )
+    return travels, quote(found.quote)
+
+
+def config() -> Table:
+    """Show the settings and where they come from. What may be a secret is not shown."""
+    chosen = settings.load()
+    rows = []
+    for name in chosen.__dataclass_fields__:
+        value = getattr(chosen, name)
+        if name in settings.SECRET and value:
+            value = "set"
+        rows.append((name, value or "–", settings.origin(name)))
+    return Table(head=("setting", "value", "from"), rows=rows)
+
+
+def help_table() -> Table:
+    """Show what `%nosana` understands."""
+    rows = [(f"%nosana {name}".strip(), text) for name, text in COMMANDS.items()]
+    return Table(head=("", ""), rows=rows, note="A cell: %%nosana, and %%nosana? for its options.")
+
+
+def _most(entry: Entry) -> int:
+    return entry.intent.price * entry.intent.timeout + entry.intent.fee
+
+
+def _moment(unix: float) -> str:
+    return datetime.fromtimestamp(unix).astimezone().strftime("%d %b %H:%M:%S")
