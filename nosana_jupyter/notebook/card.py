@@ -65,6 +65,7 @@ class Card:
                 self._text = text
             case Running(job=job, ran_by=ran_by):
                 self._job, self._ran_by, self._began = job, ran_by, time.monotonic()
+                self._text = ""
                 if not self._rich:
                     sys.stdout.write(f"nosana: running on {ran_by}, job {job}\n")
             case Settled(receipt=receipt):

@@ -64,8 +64,8 @@ _STYLES = frozenset(
     "border-right border-spacing border-style border-top border-width color display font-family "
     "font-size font-style font-variant font-weight height letter-spacing line-height "
     "list-style-type margin margin-bottom margin-left margin-right margin-top max-height max-width "
-    "min-height min-width opacity overflow overflow-x overflow-y padding padding-bottom padding-left "
-    "padding-right padding-top text-align text-decoration text-indent text-transform "
+    "min-height min-width opacity overflow overflow-x overflow-y padding padding-bottom "
+    "padding-left padding-right padding-top text-align text-decoration text-indent text-transform "
     "vertical-align white-space width word-break word-wrap".split()
 )
 _PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/=\s]*", re.I)
