@@ -12,22 +12,24 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import tornado.httpserver
 
 from .. import network as networks
 from ..chain.rpc import Rpc
 from ..chain.wallet import Wallet
-from ..errors import NosanaError, UsageError
+from ..errors import NetworkError, NosanaError, UsageError
 from ..locks import Held, holder, lock
 from ..network import Network
 from . import process
 from .agent import Agent
-from .api import application
+from .api import LARGEST, application
 from .machine import inspect
 
 log = logging.getLogger("nosana_jupyter.host")
@@ -42,17 +44,16 @@ FAREWELL = 5.0
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code."""
     options = _parser().parse_args(arguments)
-    key: Path = options.key
+    key: Path = options.key.absolute()
     if options.command == "status":
-        pid = holder(key.parent / "lock")
-        print(f"a host runs, process {pid}" if pid else "no host runs with this key")
-        return 0 if pid else 3
+        return _status(key)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     for name in ("httpx", "httpx2"):
+        # They log the path of each request.
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
         with lock(key.parent / "lock"):
-            asyncio.run(_run(options))
+            asyncio.run(_run(options, key))
     except Held:
         print("another host runs with this key", file=sys.stderr)
         return 1
@@ -75,31 +76,79 @@ def _parser() -> argparse.ArgumentParser:
         "--trust", action="append", default=[],
         help="wallet whose jobs may run here without a container; repeatable",
     )  # fmt: skip
-    parser.add_argument("--capacity", type=int, default=max(2, os.cpu_count() or 2))
+    parser.add_argument(
+        "--trust-anyone", action="store_true", help="run anybody's jobs; needs containers"
+    )
+    parser.add_argument(
+        "--capacity", type=int, default=max(2, os.cpu_count() or 2), help="most jobs at once"
+    )
     parser.add_argument("--port", type=int, default=0, help="of the node API; by default any")
     return parser
 
 
-async def _run(options: argparse.Namespace) -> None:
+def _status(key: Path) -> int:
+    pid = holder(key.parent / "lock")
+    address = Wallet.load(key).address if key.exists() else "no key yet"
+    print(f"node {address}: " + (f"runs, process {pid}" if pid else "does not run"))
+    return 0 if pid else 3
+
+
+async def _run(options: argparse.Namespace, key: Path) -> None:
+    if options.trust_anyone:
+        raise UsageError(
+            "without containers a host does not run jobs of people it was not told to trust",
+            hint="Name them: --trust ADDRESS.",
+        )
+    if options.capacity < 1:
+        raise UsageError("a host takes at least one job at a time")
     network = _network(options.network)
     process.refuse_strangers(network)
-    folder = options.key.parent
-    machine = await inspect(folder)
-    wallet = Wallet.load(options.key)
+    folder = key.parent
+    wallet = Wallet.load(key)
+    machine, markets = await asyncio.gather(inspect(folder), _markets(network, options))
     async with Rpc(network) as rpc:
         agent = Agent(
-            network, rpc, wallet, folder,
-            markets=await _markets(network, options),
-            trusted=frozenset(options.trust),
+            network, rpc, wallet, folder, markets=markets, trusted=frozenset(options.trust),
             capacity=options.capacity,
         )  # fmt: skip
-        server = application(agent, machine).listen(
-            options.port, "127.0.0.1", max_buffer_size=8 << 20
+        server = tornado.httpserver.HTTPServer(
+            application(agent, machine), max_buffer_size=2 * LARGEST
         )
-        port = next(iter(server._sockets.values())).getsockname()[1]  # noqa: SLF001 - no other way
-        log.info("node %s serves %s markets", wallet.address, len(agent.markets))
-        await _until_told(agent, port)
-        server.stop()
+        port = _listen(server, options.port, folder / "port")
+        log.info(
+            "node %s serves %s markets, up to %s jobs at once, without containers",
+            wallet.address, len(markets), options.capacity,
+        )  # fmt: skip
+        try:
+            await _until_told(agent, port)
+        finally:
+            server.stop()
+            await server.close_all_connections()
+
+
+def _listen(server: tornado.httpserver.HTTPServer, asked: int, memory: Path) -> int:
+    """Listen where asked, or where the last time if that is free, or anywhere."""
+    try:
+        last = int(memory.read_text())
+    except (FileNotFoundError, ValueError):
+        last = 0
+    for port in [asked] if asked else [last, 0]:
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError as error:
+            listener.close()
+            if asked:
+                raise UsageError(f"port {asked} is taken: {error.strerror}") from None
+            continue
+        listener.listen(128)
+        listener.setblocking(False)
+        server.add_sockets([listener])
+        found: int = listener.getsockname()[1]
+        memory.write_text(str(found))
+        return found
+    raise UsageError("no port is free")
 
 
 async def _until_told(agent: Agent, port: int) -> None:
@@ -113,15 +162,17 @@ async def _until_told(agent: Agent, port: int) -> None:
     while not told.is_set() and not work.done():
         await asyncio.wait([work, signalled], timeout=5, return_when=asyncio.FIRST_COMPLETED)
         if not agent.flows and time.monotonic() - agent.seen > LONELY:
-            log.warning("the network has been gone for %s s; this host ends", LONELY)
+            log.warning("the network has been gone for %d s; this host ends", LONELY)
             break
-    agent.leaving = True
-    agent.bell.set()
-    if told.is_set():
-        with contextlib.suppress(TimeoutError):
+    if told.is_set() and not work.done():
+        log.info("told to end: leaving queues, stopping jobs")
+        agent.leaving = True
+        agent.bell.set()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # Whoever says it twice means at once. What runs is taken up again by the next host.
+            loop.add_signal_handler(number, work.cancel)
+        with contextlib.suppress(TimeoutError, asyncio.CancelledError):
             await asyncio.wait_for(asyncio.shield(work), FAREWELL)
-    for flow in agent.flows.values():
-        flow.detach()
     work.cancel()
     signalled.cancel()
     for result in await asyncio.gather(work, signalled, return_exceptions=True):
@@ -131,9 +182,12 @@ async def _until_told(agent: Agent, port: int) -> None:
 
 def _network(name: str) -> Network:
     path = Path(name)
-    if path.suffix == ".json":
+    if path.suffix != ".json":
+        return networks.load(name)
+    try:
         return msgspec.json.decode(path.read_bytes(), type=Network)
-    return networks.load(name)
+    except (OSError, msgspec.DecodeError) as error:
+        raise UsageError(f"{path} describes no network: {error}") from None
 
 
 async def _markets(network: Network, options: argparse.Namespace) -> list[str]:
@@ -142,16 +196,21 @@ async def _markets(network: Network, options: argparse.Namespace) -> list[str]:
 
     Raises:
         UsageError: None is named, or one does not exist.
+        NetworkError: The list of markets cannot be had.
     """
     import httpx
 
-    async with httpx.AsyncClient(timeout=10) as http:
-        listed = (await http.get(f"{network.api}/api/markets/")).raise_for_status().json()
+    try:
+        async with httpx.AsyncClient(timeout=10) as http:
+            listed = (await http.get(f"{network.api}/api/markets/")).raise_for_status().json()
+        known = {str(each["address"]): str(each["slug"]) for each in listed}
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        raise NetworkError(f"the markets cannot be listed ({type(error).__name__})") from error
     if options.all_markets:
-        return [each["address"] for each in listed]
+        return list(known)
     found = []
     for name in options.market:
-        fitting = [each["address"] for each in listed if name in (each["address"], each["slug"])]
+        fitting = [address for address, slug in known.items() if name in (address, slug)]
         if not fitting:
             raise UsageError(f"there is no market {name!r}")
         found += fitting

@@ -2,6 +2,7 @@
 The host agent: look, decide, act, again and again.
 
 `decide.py` holds every decision; this is the shell that looks at the chain and carries them out.
+Whatever takes time is done beside the loop, one thing at a time for each job and for the queues.
 """
 
 from __future__ import annotations
@@ -9,22 +10,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
 from solders.instruction import Instruction
-from solders.keypair import Keypair
 
 from ..chain import instructions
-from ..chain.accounts import Job as JobAccount
-from ..chain.accounts import QueueType
+from ..chain.accounts import Job
 from ..chain.rpc import FoundRun, Rpc
 from ..chain.wallet import Wallet
-from ..errors import NetworkError, ProgramError
+from ..errors import NetworkError, NosanaError, RemoteProtocolError
 from ..ipfs import cid_to_hash, hash_to_cid
 from ..network import Network
-from ..wire.definition import service_id
-from . import flow as flows
 from .decide import (
     Action,
     Complete,
@@ -40,7 +38,10 @@ from .decide import (
     Work,
     decide,
 )
-from .flow import Flow, Record
+from .flow import Flow, Host
+from .process import Process
+from .queues import Queues
+from .record import Record, Shelf
 from .tunnel import Names
 
 log = logging.getLogger("nosana_jupyter.host")
@@ -48,11 +49,16 @@ log = logging.getLogger("nosana_jupyter.host")
 LOOK = 2.0
 """Most seconds between two looks at the chain."""
 
-RENEW = 60.0
-"""Seconds between renewals of names at the tunnel."""
+BALANCE = 60.0
+"""Seconds between looks at the SOL that transactions are paid from."""
 
-BATCH = 5
-"""Markets joined in one transaction: more does not fit."""
+FIT = 5_000_000
+"""Lamports below which a host takes no new jobs."""
+
+SHOWN = 60.0
+"""Seconds for which a closed job can still be asked about, and is not begun again."""
+
+QUEUE = "queues"
 
 
 class Agent:
@@ -83,24 +89,34 @@ class Agent:
         self.network = network
         self.rpc = rpc
         self.wallet = wallet
-        self.folder = folder
-        self.markets = frozenset(markets)
         self.trusted = trusted
         self.capacity = capacity
         self.flows: dict[str, Flow] = {}
-        self.jobs: dict[str, JobAccount] = {}
-        """Accounts of the jobs that run here, for the API's authorization."""
+        self.past: dict[str, tuple[float, Flow | None]] = {}
+        """Jobs that were closed lately, and when."""
 
-        self.names = Names(network, wallet)
         self.leaving = False
+        self.joined = False
+        """Whether this host waits in a queue."""
+
         self.seen = time.monotonic()
         """When the network last answered."""
 
         self.bell = asyncio.Event()
         """Set it to look at once."""
 
+        self._host = Host(
+            network=network, wallet=wallet, names=Names(network, wallet), folder=folder,
+            shelf=Shelf(folder), wake=self.bell.set,
+        )  # fmt: skip
         self._runs: dict[str, FoundRun] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._jobs: dict[str, Job] = {}
+        self._queues = Queues(rpc, wallet, markets)
+        self._fit = True
+        self._fit_seen = 0.0
+        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._not_before: dict[str, tuple[float, float]] = {}
+        """When what failed may be tried again, and the pause that was."""
 
     async def run(self, port: int) -> None:
         """
@@ -109,191 +125,215 @@ class Agent:
         Args:
             port: Where this host's API listens.
         """
-        await self.names.add(self.wallet.address, port)
-        for record in flows.load(self.folder):
+        names = self._host.names
+        await names.add(self.wallet.address, port)
+        for record in self._host.shelf.load():
             self._adopt(record)
-        renewed = time.monotonic()
-        async for _ in self.rpc.changes(self.network.programs.jobs, every=LOOK, bell=self.bell):
-            if time.monotonic() - renewed > RENEW:
-                await self.names.renew()
-                renewed = time.monotonic()
-            if await self._turn() and self.leaving:
-                break
-        await self.names.close()
+        keeper = asyncio.create_task(names.keep())
+        try:
+            async for _ in self.rpc.changes(self.network.programs.jobs, every=LOOK, bell=self.bell):
+                if await self._turn() and self.leaving:
+                    break
+        finally:
+            tasks = [keeper, *self._busy.values()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*(flow.detach() for flow in self.flows.values()))
+            await names.close()
 
     async def _turn(self) -> bool:
         """Look, decide and act once; say whether there was nothing left to do."""
         try:
             view = await self._look()
             actions = decide(view)
-            for action in actions:
-                if not isinstance(action, Work | Leave):
-                    await self._act(action)
-            await self._queue([each for each in actions if isinstance(each, Work | Leave)])
-        except NetworkError as error:
+            if any(isinstance(action, Work) for action in actions):
+                # Joining takes a job where some wait: know how many, now.
+                actions = decide(await self._look(queues=True))
+        except (NetworkError, RemoteProtocolError) as error:
             log.warning("the network does not answer: %s", error)
-            if time.monotonic() - self.seen > RENEW:
-                await self.names.renew()
-            return False
-        if time.monotonic() - self.seen > LOOK * 3:
-            await self.names.renew()
+            return self.leaving and not self.flows
         self.seen = time.monotonic()
-        return not view.runs and not self.flows
+        for action in actions:
+            if not isinstance(action, Work | Leave):
+                self._act(action)
+        changes = [each for each in actions if isinstance(each, Work | Leave)]
+        if changes:
+            self._beside(QUEUE, self._queues.change(changes))
+        return not (view.runs or view.queued or self.flows or self._busy)
 
-    async def _look(self) -> View:
+    async def _look(self, *, queues: bool = False) -> View:
         runs = {str(run.job): run for run in await self.rpc.runs_of_node(self.wallet.pubkey)}
         wanted = list({*runs, *self.flows})
-        accounts = await self.rpc.accounts(wanted)
-        self.jobs = {
-            address: JobAccount.decode(data)
-            for address, data in zip(wanted, accounts, strict=True)
-            if data
+        found = await self.rpc.accounts(wanted)
+        self._jobs = {
+            address: Job.decode(data)
+            for address, data in zip(wanted, found, strict=True)
+            if data and data[:8] == Job.DISCRIMINATOR
         }
-        self._runs = runs
-        queued = set()
-        for address, market in (await self.rpc.markets(sorted(self.markets))).items():
-            if market.queue_type == QueueType.NODES and self.wallet.pubkey in market.queue:
-                queued.add(address)
+        self._runs = {job: run for job, run in runs.items() if job in self._jobs}
+        for job, flow in self.flows.items():
+            if account := self._jobs.get(job):
+                flow.record.timeout = account.timeout
+        await self._look_aside(queues=queues)
+        now = time.monotonic()
+        self.past = {job: kept for job, kept in self.past.items() if kept[0] > now - SHOWN}
+        queued = self._queues.queued
+        self.joined = bool(queued)
         return View(
             now=time.time(),
-            runs=tuple(self._run_view(run) for job, run in runs.items() if job in self.jobs),
+            runs=tuple(self._run_view(job, run) for job, run in self._runs.items()),
             flows=tuple(self._flow_view(flow) for flow in self.flows.values()),
-            markets=self.markets,
-            queued=frozenset(queued),
+            over=frozenset(self.past),
+            markets=self._queues.open,
+            queued=queued,
+            waiting=self._queues.waiting,
             trusted=self.trusted,
             capacity=self.capacity,
             leaving=self.leaving,
+            fit=self._fit,
         )
 
-    def _run_view(self, run: FoundRun) -> RunView:
-        job = self.jobs[str(run.job)]
-        return RunView(
-            job=str(run.job),
-            run=str(run.address),
-            project=str(job.project),
-            ends=run.time + job.timeout,
-        )
+    async def _look_aside(self, *, queues: bool) -> None:
+        """Look at what is large or slow to change, unless that was just done."""
+        now = time.monotonic()
+        if QUEUE not in self._busy and (queues or self._queues.stale):
+            await self._queues.look()
+        if now - self._fit_seen > BALANCE or not self._fit:
+            self._fit = await self.rpc.get_balance(self.wallet.pubkey) >= FIT
+            self._fit_seen = now
+            if not self._fit:
+                log.warning("node %s has too little SOL to take jobs", self.wallet.address)
+
+    def _run_view(self, job: str, run: FoundRun) -> RunView:
+        account = self._jobs[job]
+        return RunView(job=job, project=str(account.project), ends=run.time + account.timeout)
 
     def _flow_view(self, flow: Flow) -> FlowView:
-        job = self.jobs.get(flow.job)
+        job = self._jobs.get(flow.job)
         return FlowView(
             job=flow.job,
+            works=flow.works,
             done=flow.done,
-            stopping=bool(flow.record.reason),
+            broken=flow.broken,
+            urgent=flow.urgent,
             job_state=job.state if job else None,
             has_result=bool(job and any(job.ipfs_result)),
         )
 
-    async def _act(self, action: Action) -> None:
+    def _act(self, action: Action) -> None:
         match action:
             case Start(job=job):
-                account = self.jobs[job]
-                public = hash_to_cid(account.ipfs_job)
-                self._adopt(Record(job=job, project=str(account.project), public=public))
+                self._start(job)
             case Stop(job=job, reason=reason):
-                log.info("stopping job %s: %s", job, reason)
                 self.flows[job].stop(reason)
             case Finish(job=job):
-                await self._finish(job)
+                flow = self.flows[job]
+                self._beside(job, self._finish(flow, self._runs[job], self._jobs[job]))
             case Complete(job=job):
-                await self._send(
-                    instructions.complete(
-                        self.network.programs,
-                        job=job,
-                        node=self.wallet.pubkey,
-                        ipfs_result=cid_to_hash(self.flows[job].record.cid),
-                    )
-                )
+                self._beside(job, self._complete(self.flows[job]))
             case Quit(job=job, reason=reason):
-                log.warning("quitting job %s: %s", job, reason)
-                run = self._runs[job]
-                await self._send(
-                    instructions.quit_job(
-                        self.network.programs,
-                        job=job,
-                        run=run.address,
-                        node=self.wallet.pubkey,
-                        run_payer=run.payer,
-                    )
-                )
+                self._beside(job, self._quit(self._runs[job], reason))
             case Forget(job=job):
-                await self._forget(job)
+                self._beside(job, self._forget(job))
+
+    def _beside(self, key: str, work: Coroutine[Any, Any, None]) -> None:
+        """Do something beside the loop, unless it is being done or has just failed."""
+        if key in self._busy or not self._may(key):
+            work.close()
+            return
+        task = asyncio.create_task(self._try(key, work), name=key)
+        self._busy[key] = task
+        task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._busy.pop(task.get_name(), None)
+        self.bell.set()
+        if not task.cancelled() and (error := task.exception()):
+            log.error("an error of ours at %s", task.get_name(), exc_info=error)
+            self._later(task.get_name())
+
+    def _may(self, key: str) -> bool:
+        return time.monotonic() >= self._not_before.get(key, (0.0, 0.0))[0]
+
+    async def _try(self, key: str, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+            self._not_before.pop(key, None)
+        except NosanaError as error:
+            # The world has changed, or does not answer: look again, and not at once each time.
+            log.info("%s: %s", key, error)
+            self._later(key)
+
+    def _later(self, key: str) -> None:
+        pause = min(max(self._not_before.get(key, (0.0, 0.0))[1] * 2, 0.1), 30.0)
+        self._not_before[key] = (time.monotonic() + pause, pause)
+
+    def _start(self, job: str) -> None:
+        account = self._jobs[job]
+        self._adopt(
+            Record(
+                job=job,
+                project=str(account.project),
+                timeout=account.timeout,
+                public=hash_to_cid(account.ipfs_job),
+            )
+        )
+        if QUEUE not in self._busy:
+            self._queues.left(str(account.market))
 
     def _adopt(self, record: Record) -> None:
         """Begin a flow, or take up one that an earlier life has left."""
-        flow = Flow(self.network, self.folder, record)
-        flow.on_ports = self._publish
-        flow.on_end = self.bell.set
+        flow = Flow(self._host, record)
         self.flows[record.job] = flow
         flow.start()
-        self._publish(flow)
-        log.info("job %s begins", record.job)
+        log.info("job %s of %s begins", record.job, record.project)
 
-    def _publish(self, flow: Flow) -> None:
-        """Lead the names of a job's services to their ports."""
-        for operation, port, real in flow.ports():
-            ident = service_id(operation=operation, port=port, job=flow.job)
-            task = asyncio.create_task(self.names.add(ident, real))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _finish(self, job: str) -> None:
-        run, account = self._runs[job], self.jobs[job]
-        programs = self.network.programs
-        done = await self._send(
-            instructions.create_ata(
-                payer=self.wallet.pubkey, owner=self.wallet.pubkey, mint=programs.mint
-            ),
+    async def _finish(self, flow: Flow, run: FoundRun, account: Job) -> None:
+        node, programs = self.wallet.pubkey, self.network.programs
+        await self._send(
+            instructions.create_ata(payer=node, owner=node, mint=programs.mint),
             instructions.finish(
-                programs,
-                job=job,
-                run=run.address,
-                market=account.market,
-                node=self.wallet.pubkey,
-                job_payer=account.payer,
-                run_payer=run.payer,
-                ipfs_result=cid_to_hash(self.flows[job].record.cid),
+                programs, job=flow.job, run=run.address, market=account.market, node=node,
+                job_payer=account.payer, run_payer=run.payer,
+                ipfs_result=cid_to_hash(flow.record.cid),
             ),
+        )  # fmt: skip
+        log.info("finished job %s", flow.job)
+        await self._forget(flow.job)
+
+    async def _complete(self, flow: Flow) -> None:
+        result = cid_to_hash(flow.record.cid)
+        await self._send(
+            instructions.complete(
+                self.network.programs, job=flow.job, node=self.wallet.pubkey, ipfs_result=result
+            )
         )
-        if done:
-            log.info("finished job %s", job)
-            await self._forget(job)
+        log.info("completed job %s", flow.job)
+        await self._forget(flow.job)
+
+    async def _quit(self, run: FoundRun, reason: str) -> None:
+        log.warning("quitting job %s: %s", run.job, reason)
+        await self._send(
+            instructions.quit_job(
+                self.network.programs, job=run.job, run=run.address, node=self.wallet.pubkey,
+                run_payer=run.payer,
+            )
+        )  # fmt: skip
+        await self._forget(str(run.job))
 
     async def _forget(self, job: str) -> None:
-        flow = self.flows.pop(job)
-        for operation, port, _ in flow.ports():
-            await self.names.remove(service_id(operation=operation, port=port, job=job))
-        flow.forget()
+        flow = self.flows.pop(job, None)
+        self.past[job] = (time.monotonic(), flow)
+        if flow is None:
+            return
+        await flow.detach()
+        for started in flow.record.started.values():
+            if Path(started.folder).exists():
+                process = Process(started)
+                await process.stop()
+                process.clean()
+        self._host.shelf.remove(job)
 
-    async def _queue(self, actions: Sequence[Work | Leave]) -> None:
-        """Join and leave queues, several in one transaction; one by one where that fails."""
-        for start in range(0, len(actions), BATCH):
-            batch = actions[start : start + BATCH]
-            if not await self._change(batch) and len(batch) > 1:
-                for action in batch:
-                    await self._change([action])
-
-    async def _change(self, actions: Sequence[Work | Leave]) -> bool:
-        programs, node = self.network.programs, self.wallet.pubkey
-        signers, wanted = [], []
-        for action in actions:
-            if isinstance(action, Work):
-                key = Keypair()
-                signers.append(key)
-                wanted.append(
-                    instructions.work(programs, run=key.pubkey(), market=action.market, node=node)
-                )
-            else:
-                wanted.append(
-                    instructions.stop(programs, market=action.market, node=node, authority=node)
-                )
-        return await self._send(*wanted, signers=signers)
-
-    async def _send(self, *wanted: Instruction, signers: Sequence[Keypair] = ()) -> bool:
-        """Send a transaction; a refusal means that the world has changed: look again."""
-        try:
-            await self.rpc.send(wanted, self.wallet, signers)
-        except ProgramError as error:
-            log.info("refused: %s", error)
-            return False
-        return True
+    async def _send(self, *wanted: Instruction) -> None:
+        await self.rpc.send(wanted, self.wallet)

@@ -1,8 +1,8 @@
 """
 The node API: what a job's poster may ask of the host that runs it.
 
-Routes, states and the authorization are those of a real node. Whoever is not the job's project
-learns nothing, not even whether there is such a job.
+Routes, states and the authorization are those of a real node: a job's routes are for its project
+alone. It listens on loopback only, and refuses web pages and foreign names.
 """
 
 from __future__ import annotations
@@ -11,19 +11,22 @@ import asyncio
 import json
 import logging
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import tornado.iostream
 import tornado.web
-import tornado.websocket
 
 from ..chain import authorization
 from ..errors import RemoteProtocolError
 from ..loopback import allowed
-from ..wire.definition import service_id
 from .agent import Agent
 from .flow import Flow
 from .machine import Machine, node_info
+from .record import COLLECTING, WAITING, OpState
+from .sockets import Socket
+from .usage import usage
 
 log = logging.getLogger("nosana_jupyter.host")
 
@@ -31,21 +34,41 @@ LARGEST = 4 << 20
 """Most bytes of a definition."""
 
 KEEP_ALIVE = 15.0
-FIRST_FRAME = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """What the API speaks for."""
+
+    agent: Agent
+    machine: Machine
+    began: float
+    """When this host started, on the monotonic clock."""
+
+    def flow(self, job: str) -> Flow | None:
+        """Return a job that runs here, or was closed lately."""
+        return self.agent.flows.get(job) or self.agent.past.get(job, (0.0, None))[1]
+
+    @property
+    def state(self) -> str:
+        """What this host does, in the words of the node API."""
+        if self.agent.leaving:
+            return "RESTARTING"
+        if self.agent.flows:
+            return "RUNNING_JOB"
+        return "QUEUED" if self.agent.joined else "JOINING_MARKET"
 
 
 class NodeHandler(tornado.web.RequestHandler):
     """Base of all routes."""
 
-    def initialize(self, agent: Agent, machine: Machine, began: float) -> None:
-        self.agent = agent
-        self.machine = machine
-        self.began = began
+    def initialize(self, node: Node) -> None:
+        self.node = node
 
     def prepare(self) -> None:
         """Refuse web pages and foreign names."""
         if not allowed(self.request.headers.get("Host"), self.request.headers.get("Origin")):
-            raise tornado.web.HTTPError(403)
+            raise self.fail(403, "only programs of this machine may ask here")
 
     def write_error(self, status_code: int, **_: Any) -> None:  # noqa: ARG002 - tornado's name
         """Answer an error in one sentence."""
@@ -56,28 +79,33 @@ class NodeHandler(tornado.web.RequestHandler):
         return tornado.web.HTTPError(status, reason=reason)
 
     def owned(self, job: str) -> Flow:
-        """Return a job's flow, to its project only."""
-        flow = self.agent.flows.get(job)
-        account = self.agent.jobs.get(job)
+        """
+        Return a job's flow, to its project only.
+
+        Raises:
+            HTTPError: 404 if it is not here, as a poster may be quicker than we are; 401 if
+                another asks.
+        """
+        flow = self.node.flow(job)
+        if flow is None:
+            raise self.fail(404, "this node does not run such a job")
+        record = flow.record
         header = self.request.headers.get("Authorization", "")
-        if flow is None or account is None or not _signed(header, account.project, account.timeout):
-            raise self.fail(401, "Unauthorized")
-        return flow
-
-
-class Root(NodeHandler):
-    def get(self) -> None:
-        """Say who this is."""
-        self.set_header("Content-Type", "application/json")
-        self.finish(json.dumps(self.agent.wallet.address))
+        try:
+            if authorization.check(header, record.project, expiry=record.timeout):
+                return flow
+            reason = "Invalid signature."
+        except RemoteProtocolError as error:
+            reason = str(error)
+        log.warning("refused %s of job %s: %s", self.request.method, record.job, reason)
+        raise self.fail(401, reason)
 
 
 class Info(NodeHandler):
     def get(self) -> None:
         """Say what this machine is."""
-        state = "RUNNING_JOB" if self.agent.flows else "QUEUED"
-        node, uptime = self.agent.wallet.address, time.monotonic() - self.began
-        self.finish(node_info(self.machine, node=node, state=state, uptime=uptime))
+        node, uptime = self.node.agent.wallet.address, time.monotonic() - self.node.began
+        self.finish(node_info(self.node.machine, node=node, state=self.node.state, uptime=uptime))
 
 
 class JobDefinition(NodeHandler):
@@ -86,20 +114,23 @@ class JobDefinition(NodeHandler):
         flow = self.owned(job)
         if flow.record.definition is None:
             raise self.fail(400, "the definition has not come yet")
-        self.set_header("Content-Type", "text/plain")
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.finish(json.dumps(flow.record.definition))
 
     def post(self, job: str) -> None:
         """Take the definition of a confidential job."""
         flow = self.owned(job)
-        if not flow.waiting_for_definition:
+        if flow.record.status != WAITING or flow.record.definition is not None:
             raise self.fail(400, "the job is not waiting for its definition")
         if len(self.request.body) > LARGEST:
             raise self.fail(413, "the definition is too large")
         try:
             flow.deliver(json.loads(self.request.body))
-        except (RemoteProtocolError, ValueError, RecursionError):
-            raise self.fail(422, "this is no job definition") from None
+        except RemoteProtocolError as error:
+            raise self.fail(422, _sentence(str(error))) from None
+        except (ValueError, RecursionError):
+            raise self.fail(422, "not a job definition: not JSON") from None
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.finish("Job definition received")
 
 
@@ -107,18 +138,21 @@ class Results(NodeHandler):
     def get(self, job: str) -> None:
         """Give the result, and finish the job."""
         flow = self.owned(job)
-        if flow.record.status != "waiting-for-result":
+        if flow.record.status != COLLECTING:
             raise self.fail(400, "the job has no result to fetch")
-        self.finish(flow.fetch())
+        self.finish(flow.collect())
 
 
 class Operations(NodeHandler):
     def get(self, job: str, operation: str = "") -> None:
         """Say how the operations, or one of them, stand."""
-        states = {each.operationId: each.status for each in self.owned(job).record.states}
+        states = _statuses(self.owned(job).record.states)
+        if not states:
+            raise self.fail(400, "the job does not run yet")
         if not operation:
             self.finish(states)
         elif operation in states:
+            self.set_header("Content-Type", "text/plain; charset=utf-8")
             self.finish(states[operation])
         else:
             raise self.fail(404, "OPERATION_NOT_FOUND")
@@ -128,26 +162,59 @@ class Group(NodeHandler):
     def get(self, job: str, group: str) -> None:
         """Say how the operations of a group stand; `current` is the first that is not over."""
         states = self.owned(job).record.states
-        if group == "current":
-            live = [each.group for each in states if each.status in ("init", "running")]
-            group = live[0] if live else (states[-1].group if states else "")
-        found = {each.operationId: each.status for each in states if each.group == group}
+        if not states:
+            raise self.fail(400, "the job does not run yet")
+        name = _current(states) if group == "current" else group
+        found = _statuses([each for each in states if each.group == name])
         if not found:
             raise self.fail(404, "GROUP_NOT_FOUND")
         self.finish(found)
 
 
+class Control(NodeHandler):
+    def post(self, job: str, group: str, operation: str | None, verb: str) -> None:
+        """Stop or restart a group that runs, or one operation of it."""
+        flow = self.owned(job)
+        members = [each for each in flow.operations if each.state.group == group]
+        if operation is not None:
+            members = [each for each in members if each.id == operation]
+        if not members:
+            raise self.fail(500, "OPERATION_NOT_FOUND" if operation else "GROUP_NOT_FOUND")
+        if all(each.state.over for each in members):
+            raise self.fail(500, "GROUP_NOT_ACTIVE")
+        for each in members:
+            each.halt("", again=verb == "restart")
+        self.set_status(202 if verb == "restart" else 200)
+        self.finish({"message": f"{operation or group}: {verb}"})
+
+
 class Endpoints(NodeHandler):
     def get(self, job: str) -> None:
         """Say where the job's services are."""
+        urls = self.owned(job).endpoints()
+        if not urls:
+            raise self.fail(400, "the job exposes nothing")
+        online = any(each["status"] == "ONLINE" for each in urls.values())
+        self.finish({"urls": urls, "status": "ONLINE" if online else "OFFLINE"})
+
+
+class Stats(NodeHandler):
+    async def get(self, job: str) -> None:
+        """Say what the job's operations take of the machine, now."""
         flow = self.owned(job)
-        self.finish(endpoints(self.agent, flow))
+        found = await asyncio.to_thread(usage, flow.record)
+        self.set_header("Content-Type", "application/json")
+        self.finish(json.dumps(found))
 
 
 class StopJob(NodeHandler):
     def post(self, job: str) -> None:
         """End the job as if its time were over."""
-        self.owned(job).stop("expired")
+        flow = self.owned(job)
+        if not flow.works:
+            raise self.fail(400, "the job does not run")
+        flow.stop("expired")
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.finish("Job stopping")
 
 
@@ -157,182 +224,104 @@ class JobInfo(NodeHandler):
         flow = self.owned(job)
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("Cache-Control", "no-cache")
-        said, moment = "", time.monotonic()
+        said = ""
         try:
             while True:
-                now = json.dumps(self._state(flow))
+                waiting = asyncio.ensure_future(flow.bell.wait())
+                now = json.dumps(_job_info(flow))
                 if now != said:
                     self.write(f"data: {now}\n\n")
-                    await self.flush()
-                    said, moment = now, time.monotonic()
-                elif time.monotonic() - moment > KEEP_ALIVE:
+                    said = now
+                else:
                     self.write(": keep-alive\n\n")
-                    await self.flush()
-                    moment = time.monotonic()
-                if flow.record.ended is not None:
+                await self.flush()
+                if flow.done:
+                    waiting.cancel()
                     return
-                await asyncio.sleep(0.5)
+                await asyncio.wait([waiting], timeout=KEEP_ALIVE)
+                waiting.cancel()
         except tornado.iostream.StreamClosedError:
             return
 
-    def _state(self, flow: Flow) -> dict[str, Any]:
-        whole = flow.result()
-        for state in whole["opStates"]:
-            state.pop("logs", None)
-            state.pop("providerId", None)
-        whole["secrets"] = {flow.job: endpoints(self.agent, flow)["urls"]}
-        whole["operations"] = {
-            "all": {each.operationId: each.status for each in flow.record.states}
-        }
-        return whole
 
-
-class Socket(tornado.websocket.WebSocketHandler):
-    """Logs and status, by WebSocket: the first frame says which, and proves who asks."""
-
-    def initialize(self, agent: Agent, machine: Machine, began: float) -> None:  # noqa: ARG002
-        self.agent = agent
-        self.task: asyncio.Task[None] | None = None
-
-    def prepare(self) -> None:
-        """Refuse web pages."""
-        if not allowed(self.request.headers.get("Host"), self.request.headers.get("Origin")):
-            raise tornado.web.HTTPError(403)
-
-    def check_origin(self, origin: str) -> bool:
-        """Say whether a page may open this."""
-        return allowed(self.request.headers.get("Host"), origin)
-
-    def open(self, *_: str, **__: str) -> None:
-        """Give the other side a moment to say what it wants."""
-        self.timer = asyncio.get_running_loop().call_later(FIRST_FRAME, self.close, 1008)
-
-    def on_message(self, message: str | bytes) -> None:
-        """Read the first frame."""
-        self.timer.cancel()
-        if self.task is not None:
-            return
-        try:
-            asked = json.loads(message)
-            path, job = asked["path"], asked["body"]["jobAddress"]
-            header = asked.get("header") or asked["headers"]["Authorization"]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            self.close(1007, "a JSON frame with path, body.jobAddress and header is due")
-            return
-        flow, account = self.agent.flows.get(job), self.agent.jobs.get(job)
-        if flow is None or account is None or not _signed(header, account.project, 300):
-            self.close(3000, "Unauthorized")
-            return
-        follow = {"/flog": self._flog, "/log": self._basic, "/status": self._status}.get(path)
-        if follow is None:
-            self.close(3003, "unknown path")
-            return
-        self.task = asyncio.create_task(follow(flow))
-
-    def on_close(self) -> None:
-        """Stop following."""
-        self.timer.cancel()
-        if self.task is not None:
-            self.task.cancel()
-
-    async def _flog(self, flow: Flow) -> None:
-        def frame(op: str, line: dict[str, Any], moment: int) -> dict[str, Any]:
-            return {
-                "opId": op, "group": op, "type": "container", "timestamp": moment,
-                "message": line["log"],
-            }  # fmt: skip
-
-        await self._lines(flow, "flog", frame)
-
-    async def _basic(self, flow: Flow) -> None:
-        def frame(op: str, line: dict[str, Any], moment: int) -> dict[str, Any]:
-            return {
-                "log": line["log"], "type": line["type"], "method": "container",
-                "timestamp": moment, "job": flow.job, "op": op,
-            }  # fmt: skip
-
-        await self._lines(flow, "log", frame)
-
-    async def _lines(self, flow: Flow, path: str, frame: Any) -> None:
-        """Send what there is, then what comes; timestamps only grow."""
-        sent: dict[tuple[str, str], int] = {}
-        moment = 0
-        while True:
-            over = flow.record.ended is not None
-            for state in flow.record.states:
-                lines = flow.logs(state)
-                for kind in ("stdout", "stderr"):
-                    mine = [line for line in lines if line["type"] == kind]
-                    key = (state.operationId, kind)
-                    for line in mine[sent.get(key, 0) :]:
-                        moment = max(moment + 1, int(time.time() * 1000))
-                        await self._say(path, frame(state.operationId, line, moment))
-                    sent[key] = len(mine)
-            if over:
-                self.close(1000)
-                return
-            await asyncio.sleep(0.25)
-
-    async def _status(self, flow: Flow) -> None:
-        said, index = "", 0
-        while True:
-            status = flow.record.status
-            if status != said:
-                state = {"status": status, "state": status, "timestamp": int(time.time() * 1000)}
-                await self._say("state", {**state, "index": index})
-                said, index = status, index + 1
-            if flow.record.ended is not None:
-                self.close(1000)
-                return
-            await asyncio.sleep(0.25)
-
-    async def _say(self, path: str, data: Any) -> None:
-        await self.write_message(json.dumps({"path": path, "data": json.dumps(data)}))
-
-
-def endpoints(agent: Agent, flow: Flow) -> dict[str, Any]:
-    """Return the services of a job, as the node API tells them."""
-    urls = {}
-    for operation, port, _ in flow.ports():
-        ident = service_id(operation=operation, port=port, job=flow.job)
-        name = flow.record.states[operation].operationId
-        running = flow.record.states[operation].status == "running"
-        urls[ident] = {
-            "opID": name,
-            "port": port,
-            "url": agent.network.address(ident),
-            "status": "ONLINE" if running else "OFFLINE",
-        }
-    online = any(each["status"] == "ONLINE" for each in urls.values())
-    return {"urls": urls, "status": "ONLINE" if online else "OFFLINE"}
+class Root(Socket):
+    async def get(self, *arguments: str, **named: str) -> None:
+        """Say who this is; or, to a WebSocket, follow a job."""
+        if self.request.headers.get("Upgrade", "").lower() == "websocket":
+            await super().get(*arguments, **named)
+        elif self.request.path == "/":
+            self.set_header("Content-Type", "application/json")
+            self.finish(json.dumps(self.node.agent.wallet.address))
+        else:
+            self.set_status(404)
+            self.finish({"error": "Not found"})
 
 
 def application(agent: Agent, machine: Machine) -> tornado.web.Application:
     """Return the node API of a host."""
-    common = {"agent": agent, "machine": machine, "began": time.monotonic()}
+    common = {"node": Node(agent=agent, machine=machine, began=time.monotonic())}
     job = r"/job/(\w{32,44})"
+    name = r"([^/ ]+)"
+    verb = r"(stop|restart)"
+    routes: list[tuple[str, type[tornado.web.RequestHandler]]] = [
+        (r"/node/info", Info),
+        (rf"{job}/info", JobInfo),
+        (rf"{job}/job-definition", JobDefinition),
+        (rf"{job}/results", Results),
+        (rf"{job}/ops", Operations),
+        (rf"{job}/ops/{name}", Operations),
+        (rf"{job}/group/{name}", Group),
+        (rf"{job}/group/{name}/(?:operation/{name}/)?{verb}", Control),
+        (rf"{job}/endpoints", Endpoints),
+        (rf"{job}/stats", Stats),
+        (rf"{job}/stop", StopJob),
+        (r"/.*", Root),
+    ]
     return tornado.web.Application(
-        [
-            (r"/", Root, common),
-            (r"/node/info", Info, common),
-            (rf"{job}/info", JobInfo, common),
-            (rf"{job}/job-definition", JobDefinition, common),
-            (rf"{job}/results", Results, common),
-            (rf"{job}/ops", Operations, common),
-            (rf"{job}/ops/([\w.-]+)", Operations, common),
-            (rf"{job}/group/([\w.-]+)", Group, common),
-            (rf"{job}/endpoints", Endpoints, common),
-            (rf"{job}/stop", StopJob, common),
-            (r"/(?:flog|log|status)?", Socket, common),
-        ],
+        [(pattern, handler, common) for pattern, handler in routes],
         websocket_ping_interval=30,
-        log_function=lambda _: None,
+        log_function=_quiet,
     )
 
 
-def _signed(header: str, project: Any, expiry: float) -> bool:
-    """Say whether a header was made by the job's project; never log it."""
-    try:
-        return authorization.check(header, project, expiry=expiry)
-    except RemoteProtocolError:
-        return False
+def _job_info(flow: Flow) -> dict[str, Any]:
+    told = flow.record.told()
+    for state in told["opStates"]:
+        del state["logs"], state["providerId"]
+    states = flow.record.states
+    urls = flow.endpoints()
+    private = any(service.private for service in flow.record.services)
+    current = _current(states)
+    return {
+        **told,
+        "status": flow.record.status,
+        # A client takes the end for the end of the stream: a result may still be waiting.
+        "endTime": told["endTime"] if flow.done else None,
+        "secrets": {"urlmode": "private" if private else "public", flow.job: urls},
+        "operations": {
+            "all": _statuses(states),
+            "currentGroup": current,
+            "currentGroupStatus": _statuses([each for each in states if each.group == current]),
+        }
+        if states
+        else None,
+    }
+
+
+def _statuses(states: list[OpState]) -> dict[str, str]:
+    """Return the status of operations in the words that the API has for live ones."""
+    words = {"success": "finished"}
+    return {each.operation_id: words.get(each.status, each.status) for each in states}
+
+
+def _current(states: list[OpState]) -> str:
+    live = [each.group for each in states if not each.over]
+    return live[0] if live else (states[-1].group if states else "")
+
+
+def _sentence(text: str) -> str:
+    """Return a text as the reason of an answer, which is one line of latin letters."""
+    return " ".join(text.split()).encode("ascii", "replace").decode()[:300]
+
+
+_quiet: Callable[[tornado.web.RequestHandler], None] = lambda _: None  # noqa: E731 - says nothing

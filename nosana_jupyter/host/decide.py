@@ -15,8 +15,9 @@ class RunView:
     """A run of this node on chain."""
 
     job: str
-    run: str
     project: str
+    """Who posted the job."""
+
     ends: float
     """Unix time at which the job's time is over."""
 
@@ -26,14 +27,22 @@ class FlowView:
     """A job that this host works on."""
 
     job: str
-    done: bool
+    works: bool = True
+    """Whether it takes up room: not when it has ended and its result only waits."""
+
+    done: bool = False
     """Whether its result is pinned."""
 
-    stopping: bool
-    job_state: int | None
+    broken: bool = False
+    """Whether it fell to an error of our own."""
+
+    urgent: str = ""
+    """Why it was last told to stop: `expired`, `stopped`, `shutdown`, or empty."""
+
+    job_state: int | None = 0
     """State of the job's account; nothing if it is closed."""
 
-    has_result: bool
+    has_result: bool = False
     """Whether the job's account names a result."""
 
 
@@ -46,11 +55,17 @@ class View:
 
     runs: tuple[RunView, ...] = ()
     flows: tuple[FlowView, ...] = ()
+    over: frozenset[str] = frozenset()
+    """Jobs this host has closed; an RPC that lags may still show their runs."""
+
     markets: frozenset[str] = frozenset()
     """Markets that this host serves."""
 
     queued: frozenset[str] = frozenset()
     """Markets in whose queue it waits."""
+
+    waiting: frozenset[str] = frozenset()
+    """Markets in whose queue jobs wait."""
 
     trusted: frozenset[str] | None = frozenset()
     """Projects whose jobs may run; nothing where containers keep all apart."""
@@ -60,6 +75,9 @@ class View:
 
     leaving: bool = False
     """Whether the host shuts down."""
+
+    fit: bool = True
+    """Whether it may take new jobs: not without the SOL to finish them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +107,7 @@ class Stop:
 
     job: str
     reason: str
+    """`expired`, `stopped` by its poster, or `shutdown` of this host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +141,11 @@ class Forget:
 
 Action = Work | Leave | Start | Stop | Finish | Complete | Quit | Forget
 
-DONE = 2
+QUEUED, DONE = 0, 2
+"""Stored states of a job; a run account makes a queued one a running one."""
+
+_RANK = {"": 0, "expired": 1, "stopped": 2, "shutdown": 3}
+"""A reason to stop gives way to a more urgent one."""
 
 
 def decide(view: View) -> list[Action]:
@@ -134,38 +157,59 @@ def decide(view: View) -> list[Action]:
         if action := _for_run(view, run, flows.get(run.job)):
             actions.append(action)
     for flow in view.flows:
-        if flow.job not in running and (action := _for_orphan(flow)):
+        if flow.job not in running and (action := _for_orphan(view, flow)):
             actions.append(action)
     return actions + _for_queues(view)
 
 
 def _for_run(view: View, run: RunView, flow: FlowView | None) -> Action | None:
     """What to do about a job that the chain says we work on."""
+    if run.job in view.over:
+        return None
     if flow is None:
+        # More than there is room for is begun all the same: its poster already pays.
         if view.trusted is not None and run.project not in view.trusted:
             return Quit(run.job, f"its poster {run.project} is not trusted")
         return Quit(run.job, "the host shuts down") if view.leaving else Start(run.job)
+    if flow.broken:
+        return Quit(run.job, "this host has failed")
     if flow.done:
         return Finish(run.job)
-    if flow.stopping:
-        return None
     if view.leaving:
-        return Stop(run.job, "shutdown")
-    return Stop(run.job, "expired") if view.now >= run.ends else None
+        return _stop(flow, "shutdown")
+    return _stop(flow, "expired") if view.now >= run.ends else None
 
 
-def _for_orphan(flow: FlowView) -> Action | None:
-    """What to do about a job that the chain no longer gives us: its poster has ended it."""
+def _for_orphan(view: View, flow: FlowView) -> Action | None:
+    """What to do about a job that the chain no longer gives us."""
+    if flow.broken:
+        return Forget(flow.job)
+    if flow.job_state == QUEUED:
+        # Its run is not there yet, or not any more for an RPC that lags, or an admin took it:
+        # only the state of the job itself says that it is over.
+        return _stop(flow, "shutdown") if view.leaving else None
     if not flow.done:
-        return None if flow.stopping else Stop(flow.job, "stopped")
+        return _stop(flow, "shutdown" if view.leaving else "stopped")
     if flow.job_state == DONE and not flow.has_result:
         return Complete(flow.job)
     return Forget(flow.job)
 
 
+def _stop(flow: FlowView, reason: str) -> Action | None:
+    if flow.done or _RANK[flow.urgent] >= _RANK[reason]:
+        return None
+    return Stop(flow.job, reason)
+
+
 def _for_queues(view: View) -> list[Action]:
     """Wait where there is work, as long as there is room for it."""
-    full = len(view.runs) >= view.capacity or view.leaving
-    if full:
+    known = {flow.job for flow in view.flows} | view.over
+    busy = sum(flow.works for flow in view.flows) + sum(run.job not in known for run in view.runs)
+    room = view.capacity - busy
+    if view.leaving or not view.fit or room <= 0:
         return [Leave(market) for market in sorted(view.queued)]
-    return [Work(market) for market in sorted(view.markets - view.queued)]
+    missing = view.markets - view.queued
+    # Where jobs wait, joining takes one of them at once.
+    taking = sorted(missing & view.waiting)[:room]
+    joining = sorted(missing - view.waiting) if len(taking) < room else []
+    return [Work(market) for market in [*taking, *joining]]

@@ -1,8 +1,5 @@
 """
 One job on this host, from its definition to its result.
-
-What is needed to take it up again after a crash is on disk before it happens: the definition, and
-each operation that was started.
 """
 
 from __future__ import annotations
@@ -10,72 +7,51 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import shutil
+import string
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from .. import ipfs
+from ..chain.wallet import Wallet
 from ..errors import NetworkError, RemoteProtocolError
 from ..network import Network
 from ..wire.definition import Definition, RunOperation, parse
-from . import process
+from . import delivery
+from .logs import Bell, Book
+from .operation import Operation, Site
+from .record import COLLECTING, WAITING, Record, Shelf, now
+from .tunnel import Names
 
 log = logging.getLogger("nosana_jupyter.host")
 
-RESULT_WAIT = 60.0
-"""Seconds that the result of a confidential job waits for its poster."""
+PATIENCE = {"": 60.0, "expired": 60.0, "stopped": 5.0, "shutdown": 0.0}
+"""Seconds that a result waits for its poster, by why the flow was stopped."""
 
-MOST_LOGS = 24_999
-"""Most log lines of an operation in its result; the oldest go first."""
+VERDICTS = {"": "success", "expired": "success", "stopped": "stopped", "shutdown": "failed"}
+"""Status of a flow by why it was stopped. A failed operation does not show in it, as elsewhere."""
 
-TICK = 0.05
-
-
-class OpState(msgspec.Struct, kw_only=True):
-    """An operation, in the words of the node API."""
-
-    operationId: str
-    group: str
-    status: str = "init"
-    providerId: str | None = None
-    startTime: int | None = None
-    """Unix milliseconds."""
-
-    endTime: int | None = None
-    exitCode: int | None = None
-    logs: list[dict[str, Any]] = []
-    errors: list[dict[str, Any]] = []
-    diagnostics: dict[str, Any] = {}
+_ALPHABET = string.ascii_letters + string.digits
 
 
-class Record(msgspec.Struct, kw_only=True):
-    """What is on disk of a flow."""
+class InitError(RemoteProtocolError):
+    """Operations that depend on each other in a way that cannot be."""
 
-    job: str
-    project: str
-    public: str
-    """Content id of the public definition, which may be a stub."""
 
-    confidential: bool = False
-    definition: Any = None
-    status: str = "init"
-    started: dict[str, process.Started] = {}
-    """Operations that run or ran, by id."""
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """What all flows of one host share."""
 
-    states: list[OpState] = []
-    begun: int = 0
-    ended: int | None = None
-    errors: list[Any] = []
-    reason: str = ""
-    """Why it was stopped: `expired`, `stopped`, `shutdown`; empty if it was not."""
-
-    cid: str = ""
-    """Content id of the pinned result."""
+    network: Network
+    wallet: Wallet
+    names: Names
+    folder: Path
+    shelf: Shelf
+    wake: Callable[[], None]
+    """Called when a flow has something for the agent to do."""
 
 
 class Flow:
@@ -83,31 +59,32 @@ class Flow:
     A job that this host works on.
 
     Args:
-        network: Where.
-        folder: The host's own; the flow makes one of its own in it.
+        host: Where.
         record: What is known of it.
-        token: Bearer token of the pin service.
     """
 
-    def __init__(self, network: Network, folder: Path, record: Record, *, token: str = "") -> None:
+    def __init__(self, host: Host, record: Record) -> None:
         self.record = record
-        self._network = network
-        self._token = token
-        self._folder = folder / "flows" / record.job
-        self._cache = folder / "cache"
-        self._delivered = asyncio.Event()
-        self._fetched = asyncio.Event()
-        self._stopped = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self.on_ports: Callable[[Flow], None] = lambda _: None
-        """Called when the ports of the job are known."""
+        self.book = Book()
+        self.bell = Bell()
+        """Rings when anything changes that the node API tells."""
 
-        self.on_end: Callable[[], None] = lambda: None
-        """Called when the result is pinned."""
+        self.operations: list[Operation] = []
+        self._host = host
+        self._definition: Definition | None = None
+        self._fetched = False
+        self._urgent = ""
+        self._broken = False
+        self._task: asyncio.Task[None] | None = None
 
     @property
     def job(self) -> str:
         return self.record.job
+
+    @property
+    def works(self) -> bool:
+        """Whether it takes up room: not while its result only waits."""
+        return self.record.ended is None
 
     @property
     def done(self) -> bool:
@@ -115,14 +92,26 @@ class Flow:
         return bool(self.record.cid)
 
     @property
-    def waiting_for_definition(self) -> bool:
-        return self.record.status == "waiting-for-job-definition"
+    def broken(self) -> bool:
+        """Whether it fell to an error of our own."""
+        return self._broken
+
+    @property
+    def urgent(self) -> str:
+        """Why it was last told to stop, if it was."""
+        return self._urgent
 
     def start(self) -> None:
         """Begin, or go on after a crash."""
-        self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (self._host.folder / "cache").mkdir(mode=0o700, parents=True, exist_ok=True)
+        for state in self.record.states:
+            for line in state.logs:
+                moment = int(datetime.fromisoformat(line["timestamp"]).timestamp() * 1000)
+                said = (state.operation_id, state.group, line["type"], line["log"])
+                self.book.add(*said, moment=moment)
+        self._urgent = self.record.reason
         self._task = asyncio.create_task(self._run(), name=f"flow {self.job}")
+        self._task.add_done_callback(self._look_back)
 
     def deliver(self, document: Any) -> None:
         """
@@ -134,270 +123,266 @@ class Flow:
         parse(document)
         self.record.definition = document
         self._save()
-        self._delivered.set()
+        self.bell.ring()
 
-    def fetch(self) -> dict[str, Any]:
+    def collect(self) -> dict[str, Any]:
         """Return the result to the poster of a confidential job, which lets it be finished."""
-        self._fetched.set()
-        return self.result()
+        self._fetched = True
+        self.bell.ring()
+        return self.record.told()
 
     def stop(self, reason: str) -> None:
         """End the flow: `expired`, `stopped` by its poster, or `shutdown` of this host."""
-        if not self.record.reason:
+        log.info("stopping job %s: %s", self.job, reason)
+        self._urgent = reason
+        if self.record.ended is None and not self.record.reason:
             self.record.reason = reason
-        self._stopped.set()
+            for operation in self.operations:
+                operation.halt(reason)
+        self.bell.ring()
 
     async def ended(self) -> None:
-        """Wait until the flow has ended."""
+        """Wait until the flow has ended and its result is pinned."""
         if self._task is not None:
             await asyncio.wait([self._task])
 
-    def detach(self) -> None:
+    async def detach(self) -> None:
         """Leave the operations running for the next life of this host."""
         if self._task is not None:
             self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
 
-    def forget(self) -> None:
-        """Remove everything of this flow from the disk."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def ports(self) -> list[tuple[int, int, int]]:
-        """Return position of the operation, exposed port and real port of all services."""
-        if self.record.definition is None:
-            return []
-        found = []
-        for index, operation in enumerate(parse(self.record.definition).ops):
-            started = self.record.started.get(operation.id)
-            if started is not None:
-                found += [(index, port, real) for port, real in started.ports.items()]
+    def endpoints(self) -> dict[str, dict[str, Any]]:
+        """Return the services, by the name that leads to them."""
+        up = {operation.id: operation.up for operation in self.operations}
+        running = {s.operation_id for s in self.record.states if s.status == "running"}
+        found = {}
+        for service in self.record.services:
+            status = "OFFLINE"
+            if service.operation in running:
+                online = up.get(service.operation, {}).get(service.port, False)
+                status = ("ONLINE" if online else "OFFLINE") if service.checked else "UNKNOWN"
+            found[service.ident] = {
+                "opID": service.operation,
+                "port": service.port,
+                "url": self._host.network.address(service.ident),
+                "status": status,
+            }
         return found
-
-    def result(self) -> dict[str, Any]:
-        """Return the flow's state as the node API tells it."""
-        record = self.record
-        for state in record.states:
-            self._read_logs(state)
-        return {
-            "status": record.status,
-            "startTime": record.begun,
-            "endTime": record.ended,
-            "errors": record.errors,
-            "secrets": {},
-            "opStates": msgspec.to_builtins(record.states),
-        }
-
-    def logs(self, state: OpState) -> list[dict[str, Any]]:
-        """Return the log lines of an operation so far."""
-        self._read_logs(state)
-        return state.logs
 
     async def _run(self) -> None:
         record = self.record
-        record.begun = record.begun or _now()
-        try:
-            definition = await self._definition()
-            if definition is not None:
-                record.status = "running"
-                self._prepare(definition)
-                self._save()
-                await self._operations(definition)
-                record.status = self._verdict()
-        except RemoteProtocolError as error:
-            record.status = "validation-error"
-            record.errors.append(str(error))
-        except NetworkError as error:
-            record.status = "failed"
-            record.errors.append(str(error))
-        record.ended = _now()
-        await self._publish()
-        self._save()
-        log.info("job %s ended: %s", self.job, record.status)
-        self.on_end()
+        record.begun = record.begun or now()
+        if record.ended is None:
+            record.verdict = await self._work()
+            record.ended = now()
+            log.info("job %s ended: %s", self.job, record.verdict)
+        self.book.close()
+        if not self.done:
+            await self._hand_over()
+            record.status = record.verdict
+            record.cid = await self._pin()
+            self._save()
+        self.bell.ring()
+        self._host.wake()
 
-    async def _definition(self) -> Definition | None:
+    def _look_back(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            log.error("an error of ours in job %s", self.job, exc_info=error)
+            self._broken = True
+            self._host.wake()
+
+    async def _work(self) -> str:
+        """Run it; return the status it ends with."""
+        record = self.record
+        try:
+            definition = await self._find_definition()
+            if definition is None:
+                record.errors.append("the definition never came")
+                return "failed"
+            self._check(definition)
+            record.status = "running"
+            hidden = {
+                operation.id: "".join(secrets.choice(_ALPHABET) for _ in range(45))
+                for operation in definition.ops
+                if isinstance(operation, RunOperation) and operation.args.private
+            }
+            record.prepare(definition, hidden)
+            self._save()
+            await self._run_groups(definition)
+        except InitError as error:
+            record.errors.append(str(error))
+            return "init error"
+        except RemoteProtocolError as error:
+            record.errors.append(str(error))
+            return "validation-error"
+        except delivery.Undelivered as error:
+            record.errors.append(str(error))
+            return "logistics-error"
+        except NetworkError as error:
+            record.errors.append(str(error))
+            return "failed"
+        return VERDICTS[record.reason]
+
+    async def _find_definition(self) -> Definition | None:
         """Return what to run; nothing if the flow was stopped before it came."""
         record = self.record
-        if record.definition is None:
-            document = await ipfs.fetch(self._network, record.public)
-            definition = parse(document)
-            record.confidential = definition.logistics is not None
-            if not record.confidential:
+        if record.definition is None and not record.sent:
+            document = await delivery.read_public(self._host.network, record.public)
+            delivery.note(record, parse(document))
+            if not record.sent:
                 record.definition = document
-                return definition
-            record.status = "waiting-for-job-definition"
+        if record.definition is None and record.sent == "api":
+            record.definition = await delivery.fetch(record, self._host.wallet)
+        if record.definition is None:
+            record.status = WAITING
             self._save()
-            await self._either(self._delivered)
-            if self._stopped.is_set():
-                record.status = "stopped"
-                return None
-        return parse(record.definition)
+            self.bell.ring()
+            while record.definition is None and not self._urgent:
+                await self.bell.wait()
+        return None if record.definition is None else parse(record.definition)
 
-    def _prepare(self, definition: Definition) -> None:
-        """List the operations, unless an earlier life has done so."""
-        if self.record.states:
-            return
-        for operation in definition.ops:
-            execution = operation.execution
-            group = execution.group if execution and execution.group else operation.id
-            self.record.states.append(OpState(operationId=operation.id, group=group))
+    def _check(self, definition: Definition) -> None:
+        """
+        Refuse dependencies that can never be met.
 
-    async def _operations(self, definition: Definition) -> None:
+        Raises:
+            InitError: As it says.
+        """
+        groups = {
+            operation.id: (operation.execution and operation.execution.group) or operation.id
+            for operation in definition.ops
+        }
+        needs = {
+            operation.id: (operation.execution.depends_on if operation.execution else None) or []
+            for operation in definition.ops
+        }
+        for name, wanted in needs.items():
+            for other in wanted:
+                if other not in groups:
+                    raise InitError(f"{name} depends on {other}, which does not exist")
+                if groups[other] != groups[name]:
+                    raise InitError(f"{name} depends on {other}, which is of another group")
+        while ripe := [name for name, wanted in needs.items() if not set(wanted) & set(needs)]:
+            for name in ripe:
+                del needs[name]
+        if needs:
+            raise InitError(f"{', '.join(needs)} depend on each other")
+
+    async def _run_groups(self, definition: Definition) -> None:
         """Run the groups one after another, and the operations of each side by side."""
-        groups: dict[str, list[tuple[RunOperation, OpState]]] = {}
-        for operation, state in zip(definition.ops, self.record.states, strict=True):
-            if isinstance(operation, RunOperation):
-                groups.setdefault(state.group, []).append((operation, state))
+        record = self.record
+        folder = self._host.shelf.folder(self.job)
+        site = Site(
+            network=self._host.network, names=self._host.names, record=record, book=self.book,
+            bell=self.bell, folder=folder, cache=self._host.folder / "cache", save=self._save,
+        )  # fmt: skip
+        groups: dict[str, list[Operation]] = {}
+        for spec, state in zip(definition.ops, record.states, strict=True):
+            if isinstance(spec, RunOperation):
+                operation = Operation(site, spec, definition.defaults, state)
+                groups.setdefault(state.group, []).append(operation)
+                self.operations.append(operation)
             else:
                 state.status = "success"
+        for operation in self.operations:
+            if record.reason:
+                operation.halt(record.reason)
         for members in groups.values():
-            if self._stopped.is_set():
-                for _, state in members:
-                    state.status = "stopped" if state.status == "init" else state.status
-                continue
-            ready = {operation.id: asyncio.Event() for operation, _ in members}
             async with asyncio.TaskGroup() as together:
-                for operation, state in members:
-                    together.create_task(self._operate(definition, operation, state, ready))
+                for operation in members:
+                    together.create_task(self._run_one(operation, members, definition))
 
-    async def _operate(
-        self,
-        definition: Definition,
-        operation: RunOperation,
-        state: OpState,
-        ready: dict[str, asyncio.Event],
+    async def _run_one(
+        self, operation: Operation, members: list[Operation], definition: Definition
     ) -> None:
-        if state.status not in ("init", "running"):
-            ready[operation.id].set()
-            return
-        needs = (operation.execution.depends_on if operation.execution else None) or []
-        for name in needs:
-            if name in ready:
-                await self._either(ready[name])
-        started = self.record.started.get(operation.id)
-        if started is None and not self._stopped.is_set():
-            started = await self._begin(definition, operation, state)
-        ready[operation.id].set()
-        if started is None:
-            state.status = "stopped" if self._stopped.is_set() else "failed"
-            state.endTime = _now()
-            return
-        self.on_ports(self)
-        while (code := process.exit_code(started)) is None and not self._stopped.is_set():
-            await asyncio.sleep(TICK)
-        await process.stop(started)
-        self._close(state, code)
+        """Run one operation when what it needs is ready."""
+        others = [other for other in members if other.id in operation.needs]
+        while not operation.state.over and any(not other.ready.is_set() for other in others):
+            if self.record.reason:
+                break
+            broken = [o.id for o in others if o.over.is_set() and not o.ready.is_set()]
+            if broken:
+                operation.fail("operation-error", f"{', '.join(broken)} never became ready")
+                break
+            await self._next(*(e for other in others for e in (other.ready, other.over)))
+        leash = [asyncio.create_task(_follow(operation, o)) for o in others if operation.follows]
+        await operation.run(self._known(definition))
+        for task in leash:
+            task.cancel()
 
-    async def _begin(
-        self, definition: Definition, operation: RunOperation, state: OpState
-    ) -> process.Started | None:
-        try:
-            started = await process.start(
-                operation.args,
-                definition.defaults,
-                job=self.job,
-                folder=self._folder / f"{operation.id}-{secrets.token_hex(4)}",
-                cache=self._cache,
-            )
-        except OSError as error:
-            state.exitCode = 2
-            text = f"{type(error).__name__}: {error.strerror}"
-            state.errors.append({"event": "container-runtime-error", "message": text})
-            return None
-        state.status, state.startTime = "running", _now()
-        state.providerId = str(started.pid)
-        self.record.started[operation.id] = started
-        self._save()
-        log.info("job %s runs operation %s", self.job, operation.id)
-        return started
-
-    def _close(self, state: OpState, code: int | None) -> None:
-        reason = self.record.reason
-        state.endTime, state.exitCode = _now(), code
-        if code is not None:
-            state.status = "success" if code == 0 else "failed"
-        else:
-            state.status = {"expired": "success", "shutdown": "failed"}.get(reason, "stopped")
-        state.diagnostics = {
-            "reason": {
-                "hostShutDown": reason == "shutdown",
-                "jobStopped": reason == "stopped",
-                "jobExpired": reason == "expired",
-            },
-            "state": {"Running": False, "OOMKilled": False, "ExitCode": code},
+    def _known(self, definition: Definition) -> dict[str, Any]:
+        """Return the values of literals, as far as they are known now."""
+        network = self._host.network
+        known: dict[str, Any] = {
+            "global.job": self.job,
+            "global.host": self._host.wallet.address,
+            "global.project": self.record.project,
+            "global.frps_address": network.address("").split("//")[-1].strip("./"),
         }
+        for name, value in ((definition.defaults and definition.defaults.variables) or {}).items():
+            known[f"global.variables.{name}"] = value
+        for state in self.record.states:
+            known[f"ops.{state.operation_id}.host"] = "127.0.0.1"
+            for name, found in state.results.items():
+                known[f"ops.{state.operation_id}.results.{name}"] = found
+        for service in self.record.services:
+            path = f"ops.{service.operation}.endpoint.{service.port}"
+            known[path] = network.address(service.ident)
+        return known
+
+    async def _hand_over(self) -> None:
+        """Give the result of a confidential job to its poster."""
+        record = self.record
+        if record.received == "api" and record.definition is not None:
+            try:
+                await delivery.post(record, self._host.wallet, record.told())
+            except delivery.Undelivered as error:
+                record.errors.append(str(error))
+        if record.received != "api-listen" or record.definition is None:
+            return
+        record.status = COLLECTING
         self._save()
+        self.bell.ring()
+        began = time.monotonic()
+        while not self._fetched:
+            left = began + PATIENCE[self._urgent] - time.monotonic()
+            if left <= 0:
+                record.errors.append("the result was not fetched in time")
+                return
+            await self._next(most=left)
 
-    def _verdict(self) -> str:
-        by_reason = {"stopped": "stopped", "shutdown": "failed", "expired": "success"}
-        return by_reason.get(self.record.reason, "success")
-
-    async def _publish(self) -> None:
-        """Hand the result to the poster, or to everybody; pin what the chain will name."""
-        final = self.result()
-        if self.record.confidential:
-            if self.record.definition is not None and self.record.reason != "shutdown":
-                verdict, self.record.status = self.record.status, "waiting-for-result"
-                await self._either(self._fetched, most=RESULT_WAIT)
-                if not self._fetched.is_set() and not self._stopped.is_set():
-                    self.record.errors.append("the results were not fetched in time")
-                self.record.status = verdict
+    async def _pin(self) -> str:
+        """Pin the result, however long it takes: without it the host is not paid."""
+        final = self.record.told()
+        if self.record.received:
             # Nothing of a confidential job becomes public but that it was.
-            blank = {"status": self.record.status, "errors": self.record.errors, "opStates": []}
-            final = {**blank, "startTime": self.record.begun, "endTime": self.record.ended}
+            final = {**final, "opStates": []}
         pause = 0.5
         while True:
             try:
-                self.record.cid = await ipfs.pin(self._network, final, token=self._token)
+                return await ipfs.pin(self._host.network, final)
             except NetworkError as error:
                 log.warning("the result of job %s cannot be pinned yet: %s", self.job, error)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 30)
-            else:
-                return
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 30)
 
-    async def _either(self, event: asyncio.Event, *, most: float | None = None) -> None:
-        """Wait for an event, for the flow to be stopped, or for so many seconds."""
-        waits = [asyncio.create_task(each.wait()) for each in (event, self._stopped)]
-        await asyncio.wait(waits, timeout=most, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
-
-    def _read_logs(self, state: OpState) -> None:
-        started = self.record.started.get(state.operationId)
-        if started is None:
-            return
-        lines = []
-        for name in ("stdout", "stderr"):
-            path = Path(started.folder) / name
-            if not path.exists():
-                continue
-            moment = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat()
-            text = path.read_bytes()[-(8 << 20) :].decode(errors="replace")
-            lines += [
-                {"type": name, "log": line, "timestamp": moment}
-                for line in text.splitlines(keepends=True)
-            ]
-        if lines:
-            state.logs = lines[-MOST_LOGS:]
+    async def _next(self, *events: asyncio.Event, most: float | None = None) -> None:
+        """Wait until something changes, one of some events happens, or for so many seconds."""
+        waits = [
+            asyncio.ensure_future(each) for each in (self.bell.wait(), *(e.wait() for e in events))
+        ]
+        try:
+            await asyncio.wait(waits, timeout=most, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     def _save(self) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = self._folder / "record.new"
-        draft.touch(mode=0o600)
-        draft.write_bytes(msgspec.json.encode(self.record))
-        draft.replace(self._folder / "record.json")
+        self._host.shelf.keep(self.record)
 
 
-def load(folder: Path) -> list[Record]:
-    """Return the flows that an earlier life of this host has left."""
-    records = []
-    for path in sorted((folder / "flows").glob("*/record.json")):
-        try:
-            records.append(msgspec.json.decode(path.read_bytes(), type=Record))
-        except msgspec.DecodeError:
-            log.warning("%s is unreadable and left alone", path)
-    return records
-
-
-def _now() -> int:
-    return int(time.time() * 1000)
+async def _follow(operation: Operation, other: Operation) -> None:
+    """Stop an operation when another is over."""
+    await other.over.wait()
+    operation.halt("stopped")

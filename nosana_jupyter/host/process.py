@@ -3,7 +3,7 @@ Operations as plain subprocesses, where there is no container engine.
 
 This is no sandbox: a job can do what the user can. So it is for loopback networks only, and there
 for wallets that the host was told to trust. An operation outlives the host that started it: its
-output and its exit code go to files, and the next host takes it up again.
+number, its output and its exit code go to files, and the next host takes it up again.
 """
 
 from __future__ import annotations
@@ -11,12 +11,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
+import secrets
 import shutil
 import signal
 import socket
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -28,28 +32,43 @@ from ..network import Network
 from ..wire import launch
 from ..wire.definition import Defaults, Run
 
-ISOLATED = False
-"""What runs here is not kept from the rest of the machine."""
-
 MOST_FILES = 4096
 MOST_BYTES = 64 << 30
 """Largest file that an operation may write."""
 
+SPARE = 86_400
+"""CPU seconds that each core has on top of a job's timeout, which its poster may still extend."""
+
+NICENESS = 5
+
 GRACE = 3.0
 """Seconds between asking an operation to end and ending it."""
 
-# Writes the exit code where a host finds it that did not start the process.
-_WRAPPER = '"$@"; code=$?; echo $code > "$0.new"; mv "$0.new" "$0"; exit $code'
+LOST = 137
+"""Exit code of an operation that was killed together with the shell that watched it."""
+
+# Says its number before anything else, bounds itself, and leaves the exit code where a host finds
+# it that did not start it. The trap keeps the shell alive while what it runs is asked to end.
+_WRAPPER = """\
+echo $$ > "$0/pid"
+trap : TERM INT HUP
+ulimit -c 0; ulimit -n {files}; ulimit -f {blocks}; ulimit -t {seconds}
+"$@"
+code=$?
+echo $code > "$0/exit"
+exit $code
+"""
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True):
-    """A running operation, as it is written down."""
-
-    pid: int
-    born: float
-    """When the process was made, in Unix seconds: numbers of processes are used again."""
+    """An operation, as it is written down before it runs."""
 
     folder: str
+    """Where its number, output and exit code go."""
+
+    work: str
+    """Its current, home and temporary folder."""
+
     ports: dict[int, int]
     """Exposed ports, and where they really are."""
 
@@ -61,79 +80,193 @@ def refuse_strangers(network: Network) -> None:
     Raises:
         UsageError: It is not this machine's own.
     """
-    if not is_loopback(network.rpc, network.pin, network.tunnel):
+    addresses = (
+        network.rpc, network.websocket, network.pin, network.gateway, network.api, network.tunnel,
+    )  # fmt: skip
+    if not is_loopback(*addresses):
         raise UsageError(
             f"without containers a host serves only its own machine, not {network.name}",
             hint="Install Docker or podman.",
         )
 
 
-async def start(
-    run: Run, defaults: Defaults | None, *, job: str, folder: Path, cache: Path
-) -> Started:
+def refuse(run: Run, network: Network) -> str:
+    """Say what of an operation needs containers; empty if nothing does."""
+    if run.resources:
+        return "resources need containers"
+    if run.volumes:
+        return "volumes need containers"
+    if run.gpu and not network.stand_in:
+        return "cards need containers"
+    if not run.cmd and not run.entrypoint:
+        return "without its image nobody knows what to run: give a cmd"
+    return ""
+
+
+def plan(run: Run, parent: Path, name: str) -> Started:
+    """
+    Choose folders and ports for an operation, before it is started.
+
+    Args:
+        run: What will run.
+        parent: Where its folder is made.
+        name: What the folder is called, more or less.
+    """
+    folder = parent / f"{name}-{secrets.token_hex(4)}"
+    folder.mkdir(mode=0o700, parents=True)
+    return Started(
+        folder=str(folder),
+        # Short: a socket's path may have no more than 108 characters.
+        work=tempfile.mkdtemp(prefix="nosana-"),
+        ports=dict(zip(run.ports(), _free_ports(len(run.ports())), strict=True)),
+    )
+
+
+class Process:
+    """
+    A running operation, started by this host or by an earlier life of it.
+
+    Args:
+        started: What was written down.
+        child: The process, if it is ours.
+    """
+
+    def __init__(self, started: Started, child: subprocess.Popen[bytes] | None = None) -> None:
+        self.started = started
+        self._child = child
+        self._folder = Path(started.folder)
+        self._process = self._identify()
+
+    @property
+    def pid(self) -> int | None:
+        """Number of the process; nothing if it has never begun or is gone."""
+        return self._process.pid if self._process else None
+
+    @property
+    def began(self) -> bool:
+        """Whether it was ever started."""
+        return (self._folder / "pid").exists() or self._child is not None
+
+    @property
+    def alive(self) -> bool:
+        if self._child is not None:
+            return self._child.poll() is None
+        return _lives(self._process)
+
+    def exit_code(self) -> int | None:
+        """Return the exit code; nothing while it runs."""
+        code = self._written()
+        if code is not None or self.alive:
+            return code
+        # It may have been written between the two looks.
+        return LOST if (code := self._written()) is None else code
+
+    async def stop(self, grace: float = GRACE) -> None:
+        """End it and everything it has started, within twice the grace."""
+        family = await asyncio.to_thread(self._family)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            self._signal(number, family)
+            deadline = time.monotonic() + grace
+            while (self.alive or any(map(_lives, family))) and time.monotonic() < deadline:
+                await asyncio.sleep(0.02)
+        # Whoever was forked meanwhile is still of the group.
+        self._signal(signal.SIGKILL, await asyncio.to_thread(self._family))
+        if self._child is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._child.wait(0)
+
+    def clean(self) -> None:
+        """Remove what it left on the disk."""
+        for folder in (self.started.folder, self.started.work):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _identify(self) -> psutil.Process | None:
+        """Find the process by the number it left; numbers of processes are used again."""
+        try:
+            if self._child is not None:
+                return psutil.Process(self._child.pid)
+            process = psutil.Process(int((self._folder / "pid").read_text()))
+            return process if self.started.folder in process.cmdline() else None
+        except (OSError, ValueError, psutil.Error):
+            return None
+
+    def _written(self) -> int | None:
+        try:
+            text = (self._folder / "exit").read_text()
+        except FileNotFoundError:
+            return None
+        return int(text) if text.endswith("\n") else None
+
+    def _family(self) -> list[psutil.Process]:
+        """Return all it has started: its children's children, and who left them but lives here."""
+        found = {}
+        if self._process is not None:
+            with contextlib.suppress(psutil.Error):
+                found = {child.pid: child for child in self._process.children(recursive=True)}
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                environment = process.environ()
+                if self.started.work in (environment.get("TMPDIR"), environment.get("HOME")):
+                    found[process.pid] = process
+        return list(found.values())
+
+    def _signal(self, number: signal.Signals, family: Iterable[psutil.Process]) -> None:
+        if self.alive and self._process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, number)
+        for process in family:
+            with contextlib.suppress(psutil.Error):
+                process.send_signal(number)
+
+
+def start(
+    run: Run, defaults: Defaults | None, started: Started, *, job: str, timeout: int, cache: Path
+) -> Process:
     """
     Start an operation.
 
     Args:
         run: What to run.
         defaults: The definition's own.
+        started: Where, from `plan`.
         job: Address of the job.
-        folder: A new folder for the operation alone.
+        timeout: Seconds that the job may take.
         cache: Where the host keeps what later jobs can use.
 
     Raises:
-        OSError: Its program cannot be started.
+        OSError: It cannot be started.
     """
-    work = folder / "work"
-    work.mkdir(mode=0o700, parents=True)
-    ports = {port: _free_port() for port in run.ports()}
-    environment = _environment(run, defaults, job=job, work=work, cache=cache)
-    environment |= {launch.port_variable(port): str(real) for port, real in ports.items()}
-    command = _command(run, defaults)
+    folder = Path(started.folder)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wrapper = _WRAPPER.format(
+        files=MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard),
+        blocks=MOST_BYTES // 512,
+        seconds=(timeout + SPARE) * (os.cpu_count() or 1),
+    )
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
-        process = await asyncio.create_subprocess_exec(
-            "/bin/sh", "-c", _WRAPPER, str(folder / "exit"), *command,
-            cwd=work, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=err,
-            start_new_session=True, preexec_fn=_limit,
-        )  # fmt: skip
-    born = psutil.Process(process.pid).create_time()
-    return Started(pid=process.pid, born=born, folder=str(folder), ports=ports)
+        child = subprocess.Popen(
+            ["/bin/sh", "-c", wrapper, started.folder, *_command(run, defaults)],
+            cwd=_current(run, defaults, started),
+            env=_environment(run, defaults, started, job=job, cache=cache),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+        )
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PGRP, child.pid, NICENESS)
+    return Process(started, child)
 
 
-def exit_code(started: Started) -> int | None:
-    """Return the exit code of an operation; nothing while it runs; -9 if it was killed."""
-    with contextlib.suppress(OSError, ValueError):
-        return int((Path(started.folder) / "exit").read_text())
-    return None if alive(started) else -9
-
-
-def alive(started: Started) -> bool:
-    """Say whether the process we started still runs."""
+def _lives(process: psutil.Process | None) -> bool:
     try:
-        process = psutil.Process(started.pid)
-        same = abs(process.create_time() - started.born) < 1
-        return bool(same and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
+        return bool(
+            process is not None
+            and process.is_running()
+            and process.status() != psutil.STATUS_ZOMBIE
+        )
+    except psutil.Error:
         return False
-
-
-async def stop(started: Started) -> None:
-    """End an operation and everything it has started."""
-    for number, patience in ((signal.SIGTERM, GRACE), (signal.SIGKILL, GRACE)):
-        if not alive(started):
-            break
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(started.pid, number)
-        deadline = time.monotonic() + patience
-        while alive(started) and time.monotonic() < deadline:
-            await asyncio.sleep(0.02)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(started.pid, signal.SIGKILL)
-
-
-def clean(started: Started) -> None:
-    """Remove what an operation left on the disk."""
-    shutil.rmtree(started.folder, ignore_errors=True)
 
 
 def _command(run: Run, defaults: Defaults | None) -> list[str]:
@@ -141,43 +274,54 @@ def _command(run: Run, defaults: Defaults | None) -> list[str]:
     command = run.cmd or []
     if isinstance(command, str):
         command = ["/bin/sh", "-c", command]
-    return [*([entry] if isinstance(entry, str) else entry), *command] or ["true"]
+    return [*([entry] if isinstance(entry, str) else entry), *command]
+
+
+def _current(run: Run, defaults: Defaults | None, started: Started) -> Path:
+    """Return the working folder: the one asked for, but inside the operation's own."""
+    asked = run.work_dir or (defaults.work_dir if defaults else None) or ""
+    root = Path(started.work).resolve()
+    path = (root / asked.lstrip("/")).resolve()
+    if not path.is_relative_to(root):
+        return root
+    path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def _environment(
-    run: Run, defaults: Defaults | None, *, job: str, work: Path, cache: Path
+    run: Run, defaults: Defaults | None, started: Started, *, job: str, cache: Path
 ) -> dict[str, str]:
     """Return the environment of an operation: nothing of the host's own."""
-    programs = str(Path(sys.executable).parent)
-    given: Mapping[str, str] = {
-        **((defaults.env or {}) if defaults else {}),
-        **(run.env or {}),
-    }
+    programs = Path(sys.executable).parent
+    if not (programs / "python").exists():
+        programs = _python_under_its_name(started)
     return {
         "PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin",
-        "HOME": str(work),
         "LANG": "C.UTF-8",
-        **given,
+        "HOME": started.work,
+        "TMPDIR": started.work,
+        **((defaults.env or {}) if defaults else {}),
+        **(run.env or {}),
         launch.JOB: job,
         launch.CACHE: str(cache),
         launch.NOT_ISOLATED: "1",
+        **{launch.port_variable(port): str(real) for port, real in started.ports.items()},
     }
 
 
-def _limit() -> None:
-    """Bound what the process may take. Runs in the child, before the program."""
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (MOST_BYTES, MOST_BYTES))
-    os.nice(5)
+def _python_under_its_name(started: Started) -> Path:
+    """Make a folder where `python` is this Python: some systems know it as `python3` only."""
+    folder = Path(started.folder) / "bin"
+    folder.mkdir(exist_ok=True)
+    script = folder / "python"
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    script.chmod(0o700)
+    return folder
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]

@@ -4,7 +4,9 @@ Names of this host and of its services, registered with the network's tunnel.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 
 import httpx
 
@@ -13,6 +15,12 @@ from ..chain.wallet import Wallet
 from ..network import Network
 
 log = logging.getLogger("nosana_jupyter.host")
+
+CHECK = 2.0
+"""Seconds between looks at whether our own name still leads here."""
+
+RENEW = 100.0
+"""Seconds between renewals: registrations lapse after 300."""
 
 
 class Names:
@@ -26,9 +34,11 @@ class Names:
 
     def __init__(self, network: Network, wallet: Wallet) -> None:
         self._base = network.address("").rstrip("/")
+        self._home = network.address(wallet.address)
         self._wallet = wallet
         self._wanted: dict[str, int] = {}
-        self._http = httpx.AsyncClient(timeout=5)
+        # Nothing here is TLS, and reading the certificates takes longer than all the rest.
+        self._http = httpx.AsyncClient(timeout=5, verify=False)  # noqa: S501 - loopback, plain HTTP
 
     async def add(self, ident: str, port: int) -> None:
         """Lead a name to a port of this machine, from now on."""
@@ -40,15 +50,28 @@ class Names:
         if self._wanted.pop(ident, None) is not None:
             await self._post("unregister", ident, {})
 
-    async def renew(self) -> None:
-        """Register all names again: registrations lapse, and a tunnel may have been restarted."""
-        for ident, port in list(self._wanted.items()):
-            await self._register(ident, port)
+    async def keep(self) -> None:
+        """Register all names again when they lapse, and when the tunnel has forgotten them."""
+        renewed = time.monotonic()
+        while True:
+            await asyncio.sleep(CHECK)
+            if time.monotonic() - renewed > RENEW or not await self._leads_here():
+                renewed = time.monotonic()
+                for ident, port in list(self._wanted.items()):
+                    await self._register(ident, port)
 
     async def close(self) -> None:
+        """Take all names back."""
         for ident in list(self._wanted):
             await self.remove(ident)
         await self._http.aclose()
+
+    async def _leads_here(self) -> bool:
+        try:
+            answer = await self._http.get(f"{self._home}/")
+            return bool(answer.is_success and answer.json() == self._wallet.address)
+        except (httpx.HTTPError, ValueError):
+            return False
 
     async def _register(self, ident: str, port: int) -> None:
         await self._post("register", ident, {"port": port})
