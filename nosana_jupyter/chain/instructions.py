@@ -120,7 +120,8 @@ def build(
     for name, kind in spec.args:
         value = args[name]
         if kind == "hash":
-            assert len(value) == 32, f"{name} is 32 bytes"
+            if len(value) != 32:
+                raise ValueError(f"{name} has {len(value)} bytes where 32 are due")
             data.append(bytes(value))
         else:
             data.append(int(value).to_bytes(_SIZES[kind], "little", signed=kind[0] == "i"))
@@ -270,12 +271,18 @@ def complete(programs: Programs, *, job: Key, node: Key, ipfs_result: bytes) -> 
 
 def finish(
     programs: Programs, *, job: Key, run: Key, market: Key, node: Key, job_payer: Key,
-    run_payer: Key, ipfs_result: bytes,
+    run_payer: Key, ipfs_result: bytes, deposit: Key | None = None,
 ) -> Instruction:  # fmt: skip
-    """Hand in the result of a job and be paid for its seconds."""
+    """
+    Hand in the result of a job and be paid for its seconds.
+
+    `deposit` is where the rest goes: the payer's token account, unless another is named. The
+    official client names the market's vault for a free job, whose payer may have none.
+    """
     return _jobs(
         programs, "finish", {"ipfs_result": ipfs_result}, job=job, run=run, market=market,
-        authority=node, deposit=ata(job_payer, programs.mint), user=ata(node, programs.mint),
+        authority=node, deposit=deposit or ata(job_payer, programs.mint),
+        user=ata(node, programs.mint),
         payer_run=run_payer, payer_job=job_payer,
     )  # fmt: skip
 
