@@ -47,7 +47,8 @@ def prepare(cell: Cell, settings: Settings) -> Prepared:
         f"nobody has {name}: the cell will raise NameError"
         for name in bundle.missing(names, cell.namespace)
     ]
-    returns = cell.returns if cell.returns is not None else names.binds
+    made = tuple(name for name in names.binds if name not in names.imports)
+    returns = cell.returns if cell.returns is not None else made
     for name in returns:
         if not name.isidentifier():
             raise UsageError(f"--out: {name!r} is not a name")

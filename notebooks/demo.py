@@ -14,6 +14,9 @@ import nbclient
 import nbformat
 
 
+CARD = "application/vnd.nosana.job+json"
+
+
 class Telling(nbclient.NotebookClient):
     """Runs a notebook and prints outputs as they come."""
 
@@ -27,7 +30,9 @@ class Telling(nbclient.NotebookClient):
                 stream.flush()
             case "execute_result" | "display_data":
                 data = content["data"]
-                if "image/png" in data:
+                if CARD in data:
+                    pass  # It is redrawn as the job goes on: its last state is printed below.
+                elif "image/png" in data:
                     print(f"[figure: {len(data['image/png']) * 3 // 4:,} bytes of PNG]")
                 elif "text/plain" in data:
                     print(data["text/plain"])
@@ -38,7 +43,11 @@ class Telling(nbclient.NotebookClient):
         if cell.cell_type == "code":
             first, *rest = cell.source.splitlines()
             print(f"\n>>> {first}" + (f"  (+{len(rest)} lines)" if rest else ""), flush=True)
-        return await super().async_execute_cell(cell, cell_index, **kwargs)
+        done = await super().async_execute_cell(cell, cell_index, **kwargs)
+        for output in cell.get("outputs", []):
+            if CARD in output.get("data", {}):
+                print(output["data"]["text/plain"])
+        return done
 
 
 def main() -> int:

@@ -7,6 +7,7 @@ of it: buffers are views of the arrays themselves, and nothing is copied.
 
 from __future__ import annotations
 
+import builtins
 import difflib
 import io
 import linecache
@@ -20,7 +21,7 @@ import cloudpickle
 
 from ..errors import CannotTravel, UsageError
 from ..wire.rebuild import NAMESPACE
-from .names import BUILTINS, Names
+from .names import Names
 from .travel import culprit, why_it_stays
 
 # What IPython puts into a namespace that is not the user's.
@@ -115,7 +116,7 @@ def missing(names: Names, namespace: Mapping[str, Any]) -> list[str]:
     """Return the names a cell reads that nobody has: the cell will raise `NameError`."""
     if names.stars:
         return []
-    return [name for name in names.reads if name not in namespace and name not in BUILTINS]
+    return [name for name in names.reads if name not in namespace and not hasattr(builtins, name)]
 
 
 def pack(values: Mapping[str, Any], namespace: Mapping[str, Any]) -> Bundle:

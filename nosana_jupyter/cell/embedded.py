@@ -1,5 +1,7 @@
 """
-Python in the strings of a cell: arguments of magics, shell lines, queries of data frames.
+Python as IPython has it: cells with magics, and code in strings.
+
+Code stands in arguments of magics, in shell lines and in queries of data frames.
 """
 
 from __future__ import annotations
@@ -7,6 +9,8 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+
+from ..errors import CellError
 
 CODE_MAGICS = frozenset({"time", "timeit", "prun", "memit", "lprun", "mprun"})
 """Magics whose line or body is Python."""
@@ -17,6 +21,27 @@ _OPTIONS = {"timeit": "nrtpqov", "prun": "lsTDrq", "time": ""}
 _TAKES_VALUE = {"timeit": "nrtp", "prun": "lsTD"}
 
 _NAME = r"[^\W\d]\w*"
+
+
+def parse(source: str) -> tuple[ast.Module, dict[str, None]]:
+    """
+    Return the tree of a cell without its magics, and the names that a cell magic binds.
+
+    Raises:
+        CellError: It is not Python.
+    """
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    body, bound = strip_cell_magic(source)
+    try:
+        return ast.parse(TransformerManager().transform_cell(body)), bound
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        where = f" in line {line}" if line else ""
+        text = getattr(error, "msg", None) or str(error)
+        raise CellError(
+            f"the cell is not Python{where}: {text}. Nothing was spent", hint="Mend the cell."
+        ) from None
 
 
 def strip_cell_magic(source: str) -> tuple[str, dict[str, None]]:

@@ -10,12 +10,10 @@ a name too many does no harm; to miss one breaks the cell.
 from __future__ import annotations
 
 import ast
-import builtins
 from dataclasses import dataclass
 
-from ..errors import CellError
-from .embedded import embedded_code, query_names, shell_names, strip_cell_magic
-from .scopes import Scope, assigned
+from .embedded import embedded_code, parse, query_names, shell_names
+from .scopes import Scope, all_arguments, assigned
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,6 +25,9 @@ class Names:
 
     binds: tuple[str, ...]
     """Names the cell may bind, in order."""
+
+    imports: tuple[str, ...] = ()
+    """Those of `binds` that are only ever bound by an import: modules, mostly."""
 
     deletes: tuple[str, ...] = ()
     """Names the cell may delete."""
@@ -55,31 +56,11 @@ def find_names(source: str) -> Names:
     return Names(
         reads=tuple(reads),
         binds=tuple(name for name in flow.binds if name not in flow.deleted),
+        imports=tuple(name for name in flow.imports if name not in flow.deleted),
         deletes=tuple(flow.deleted),
         outputs=tuple(flow.outputs),
         stars=tuple(flow.stars),
     )
-
-
-def parse(source: str) -> tuple[ast.Module, dict[str, None]]:
-    """
-    Return the tree of a cell without its magics, and the names that a cell magic binds.
-
-    Raises:
-        CellError: It is not Python.
-    """
-    from IPython.core.inputtransformer2 import TransformerManager
-
-    body, bound = strip_cell_magic(source)
-    try:
-        return ast.parse(TransformerManager().transform_cell(body)), bound
-    except (SyntaxError, ValueError) as error:
-        line = getattr(error, "lineno", None)
-        where = f" in line {line}" if line else ""
-        text = getattr(error, "msg", None) or str(error)
-        raise CellError(
-            f"the cell is not Python{where}: {text}. Nothing was spent", hint="Mend the cell."
-        ) from None
 
 
 class _Flow(ast.NodeVisitor):
@@ -89,6 +70,9 @@ class _Flow(ast.NodeVisitor):
         self.reads: dict[str, None] = {}
         self.late: dict[str, None] = {}
         self.binds: dict[str, None] = {}
+        self.imports: dict[str, None] = {}
+        """What imports bind, and nothing else."""
+
         self.early: set[str] = set()
         """What is bound outside of functions."""
 
@@ -130,6 +114,8 @@ class _Flow(ast.NodeVisitor):
 
     def _bind(self, name: str) -> None:
         scope = self._scope
+        if scope is None or scope.binds_outside(name):
+            self.imports.pop(name, None)
         if scope is not None:
             if not scope.binds_outside(name):
                 scope.bind(name)
@@ -274,14 +260,20 @@ class _Flow(ast.NodeVisitor):
 
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
-            self._bind(alias.asname or alias.name.split(".")[0])
+            self._import(alias.asname or alias.name.split(".")[0])
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         for alias in node.names:
             if alias.name == "*":
                 self.stars.setdefault(node.module or "")
             else:
-                self._bind(alias.asname or alias.name)
+                self._import(alias.asname or alias.name)
+
+    def _import(self, name: str) -> None:
+        known = name in self.binds and name not in self.imports
+        self._bind(name)
+        if name in self.binds and not known:
+            self.imports.setdefault(name)
 
     def visit_Global(self, node: ast.Global) -> None:
         """Scopes have read this already."""
@@ -332,7 +324,7 @@ class _Flow(ast.NodeVisitor):
         for default in (*arguments.defaults, *arguments.kw_defaults):
             if default is not None:
                 self.visit(default)
-        for argument in _all_arguments(arguments):
+        for argument in all_arguments(arguments):
             if argument.annotation is not None:
                 self.visit(argument.annotation)
 
@@ -340,7 +332,7 @@ class _Flow(ast.NodeVisitor):
         self, arguments: ast.arguments, body: list[ast.stmt], generic: list[ast.AST]
     ) -> None:
         """Walk the body of a function: it runs late, in a scope of its own."""
-        names = {argument.arg for argument in _all_arguments(arguments)}
+        names = {argument.arg for argument in all_arguments(arguments)}
         names |= {each.name for each in generic}  # type: ignore[attr-defined]
         outer = self._scope
         self._scope = Scope(kind="function", outer=outer, names=names | assigned(body))
@@ -396,12 +388,3 @@ class _Flow(ast.NodeVisitor):
         ):
             self.outputs.setdefault(index.value)
         self.generic_visit(node)
-
-
-def _all_arguments(arguments: ast.arguments) -> list[ast.arg]:
-    single = [each for each in (arguments.vararg, arguments.kwarg) if each is not None]
-    return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *single]
-
-
-BUILTINS = frozenset(dir(builtins))
-"""Names that need not come from anywhere."""

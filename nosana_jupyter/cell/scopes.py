@@ -94,3 +94,9 @@ def walk_scope(body: list[ast.stmt]) -> list[ast.AST]:
             continue
         waiting.extend(ast.iter_child_nodes(node))
     return found
+
+
+def all_arguments(arguments: ast.arguments) -> list[ast.arg]:
+    """Return the parameters of a function, of every kind."""
+    single = [each for each in (arguments.vararg, arguments.kwarg) if each is not None]
+    return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *single]

@@ -145,6 +145,16 @@ def test_numbers_of_outputs_are_found() -> None:
     assert find_names("y = Out[3]").outputs == (3,)
 
 
+def test_imports_are_told_from_values() -> None:
+    """
+    A module that is imported is no value of the cell; a name that is also assigned is one.
+    """
+    found = find_names("import numpy as np\nfrom a import b, c\nc = 1\nx = np.pi")
+
+    assert found.imports == ("np", "b")
+    assert set(found.binds) == {"np", "b", "c", "x"}
+
+
 def test_star_imports_are_told() -> None:
     """
     What a star import binds is not known; that there is one is.
