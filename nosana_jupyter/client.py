@@ -5,32 +5,21 @@ The path of a cell, read from top to bottom.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from . import conversation, ipfs, markets, network, settings
 from .chain.rpc import Rpc
 from .chain.wallet import Wallet
-from .errors import FundsError, HostFailed, JobError, NodeError, NosanaError
-from .events import (
-    Cell,
-    Event,
-    Outcome,
-    Plan,
-    Posted,
-    Quoted,
-    Running,
-    Settled,
-    Status,
-    Waiting,
-)
+from .control import Control
+from .errors import FundsError, HostFailed, JobError, NodeError
+from .events import Cell, Event, Outcome, Plan, Quoted, Running, Status, Waiting
 from .jobs import Job, Jobs
 from .journal import Entry, Journal, Receipt
 from .link import Link
@@ -38,6 +27,7 @@ from .markets import Quote, Requirements
 from .network import Network
 from .node import Node
 from .prepare import Prepared, prepare, rows
+from .rental import FINISH, rent
 from .settings import Settings
 from .units import MicroNos, Seconds, is_dollars, nos, parse_gib, parse_nos, parse_seconds
 from .wire import definition, launch, seal
@@ -49,43 +39,8 @@ T = TypeVar("T")
 Emit = Callable[[Event], None]
 Confirm = Callable[[Quote, Network], bool]
 
-FINISH = 5.0
-"""Seconds that a host has for closing a job whose cell has ended; then the client ends it."""
-
 WATCH = 5.0
 """Seconds between looks at the chain while a cell runs."""
-
-
-class Control:
-    """What the user may do to a cell on its way. On the loop's thread only."""
-
-    def __init__(self) -> None:
-        self.body: asyncio.Task[Outcome] | None = None
-        self.interrupted = False
-        self.soft: Callable[[], Awaitable[None]] | None = None
-        """Interrupts the running cell, while one runs."""
-
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def interrupt(self) -> None:
-        """Interrupt the cell if it runs; take the job back if it does not run yet."""
-        self.interrupted = True
-        if self.soft is None:
-            self.abandon()
-            return
-        task = asyncio.ensure_future(self._soften(self.soft))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def abandon(self) -> None:
-        """End the job."""
-        self.interrupted = True
-        if self.body is not None:
-            self.body.cancel()
-
-    async def _soften(self, soft: Callable[[], Awaitable[None]]) -> None:
-        with contextlib.suppress(NosanaError):
-            await soft()
 
 
 @dataclass(kw_only=True, slots=True)
@@ -153,9 +108,9 @@ class Client:
             CancelledError: The user gave the cell up; the job is settled all the same.
         """
         control = control or Control()
-        control.body = asyncio.ensure_future(self._run(cell, emit, control, confirm))
+        control.body = body = asyncio.ensure_future(self._run(cell, emit, control, confirm))
         try:
-            return await control.body
+            return await body
         finally:
             control.body = None
 
@@ -174,7 +129,10 @@ class Client:
         asked = launch.cell_definition(
             image=prepared.image, client_key=key.public, token=token, vram=cell.vram
         )
-        async with self._job(quote, prepared.title, emit, control) as job:
+        cid = await ipfs.pin(self.network, definition.STUB, token=self.settings.pin_token)
+        async with rent(
+            self.jobs, quote, cid, title=prepared.title, emit=emit, control=control
+        ) as job:
             node = await self.jobs.wait_for_host(
                 job, at_most=parse_seconds(self.settings.wait), tell=lambda t: emit(Waiting(t))
             )
@@ -186,7 +144,7 @@ class Client:
                 await host.deliver(definition.document(asked))
                 ended = await self._converse(job, key, token, prepared, emit, control)
                 watch.cancel()
-            await self._collect(host)
+            await _collect(host)
         receipt = job.receipt
         if receipt is None:
             raise JobError(f"job {job.address} has no receipt", hint="Try %nosana sweep.")
@@ -244,70 +202,6 @@ class Client:
                     if late
                     else "Run the cell again: another host may take it.",
                 )
-
-    @asynccontextmanager
-    async def _job(
-        self, quote: Quote, title: str, emit: Emit, control: Control
-    ) -> AsyncIterator[Job]:
-        """
-        Post a job, and settle it whatever happens inside.
-
-        Leaving it is the one place where money comes back: a job that runs is ended, one that waits
-        is delisted, and a cancelled cell waits for it.
-        """
-        cid = await ipfs.pin(self.network, definition.STUB, token=self.settings.pin_token)
-        # A cancellation must not fall between the transaction and the knowledge of it.
-        job, cancelled = await _uncancelled(self.jobs.post(quote, cid, cell=title))
-        emit(Posted(job.address, quote.deposit))
-        try:
-            if cancelled:
-                raise asyncio.CancelledError
-            yield job
-        except BaseException as error:
-            failure = _unwrapped(error)
-            job.status = "interrupted" if control.interrupted else "failed"
-            await self._settle_failed(job, emit, failure)
-            if failure is error:
-                raise
-            raise failure from None
-        receipt, cancelled = await _uncancelled(self.jobs.settle(job, patience=FINISH))
-        emit(Settled(receipt))
-        if cancelled:
-            raise asyncio.CancelledError
-
-    async def _settle_failed(self, job: Job, emit: Emit, failure: BaseException) -> None:
-        """Settle after an error, and write into the error where the money is."""
-        try:
-            receipt, _ = await _uncancelled(self.jobs.settle(job))
-        except NosanaError as error:
-            log.warning("job %s is not settled: %s", job.address, error)
-            money = (
-                f"up to {nos(job.intent.price * job.intent.timeout)} are in the market's vault; "
-                "%nosana sweep brings back what is not used"
-            )
-        else:
-            emit(Settled(receipt))
-            money = (
-                f"{nos(receipt.paid)} went to the host, {nos(receipt.refunded)} are back in the "
-                "wallet"
-            )
-        if isinstance(failure, NosanaError):
-            failure.money = money
-
-    async def _collect(self, host: Node) -> None:
-        """Fetch the result of a confidential job: reading it lets the host finish at once."""
-        deadline = time.monotonic() + FINISH
-        while time.monotonic() < deadline:
-            try:
-                await asyncio.wait_for(host.results(), FINISH)
-            except NodeError as error:
-                if error.status != 400:
-                    return  # It is over already, or will be ended by us.
-            except TimeoutError:
-                return
-            else:
-                return
-            await asyncio.sleep(0.05)
 
     async def plan(self, cell: Cell) -> Plan:
         """Say what a cell needs and what it may cost. Spends nothing."""
@@ -410,23 +304,20 @@ def warm() -> None:
     from . import prepare as _prepare  # noqa: F401
 
 
-async def _uncancelled(work: Coroutine[Any, Any, T]) -> tuple[T, bool]:
-    """Let work end whoever cancels the task that waits for it; say whether somebody did."""
-    task = asyncio.ensure_future(work)
-    cancelled = False
-    while not task.done():
+async def _collect(host: Node) -> None:
+    """Fetch the result of a confidential job: reading it lets the host finish at once."""
+    deadline = time.monotonic() + FINISH
+    while time.monotonic() < deadline:
         try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError:
-            cancelled = True
-    return task.result(), cancelled
-
-
-def _unwrapped(error: BaseException) -> BaseException:
-    """Return the one error that a group holds."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) >= 1:
-        error = error.exceptions[0]
-    return error
+            await asyncio.wait_for(host.results(), FINISH)
+        except NodeError as error:
+            if error.status != 400:
+                return  # It is over already, or will be ended by us.
+        except TimeoutError:
+            return
+        else:
+            return
+        await asyncio.sleep(0.05)
 
 
 def _default_wallet() -> str:

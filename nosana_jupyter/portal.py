@@ -51,7 +51,7 @@ class CellRun:
     """
 
     def __init__(self, portal: Portal, cell: Cell, confirm: Confirm | None) -> None:
-        from .client import Control
+        from .control import Control
 
         self._portal = portal
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()

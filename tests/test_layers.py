@@ -17,7 +17,7 @@ ROW2 = ROW1 | {"network", "settings", "wire", "loopback", "locks"}
 ROW3 = ROW2 | {"cell", "chain", "ipfs", "journal", "node", "link"}
 ROW4 = ROW3 | {"markets"}
 ROW5 = ROW4 | {"jobs", "bill", "events"}
-ROW6 = ROW5 | {"client", "conversation", "prepare", "portal"}
+ROW6 = ROW5 | {"client", "control", "conversation", "prepare", "portal", "rental"}
 LAYERS = {
     "errors": set[str](),
     "units": {"errors"},
@@ -41,7 +41,9 @@ LAYERS = {
     "events": ROW1 | {"wire", "journal", "markets", "network"},
     "prepare": ROW2 | {"cell", "events", "conversation"},
     "conversation": ROW1 | {"wire", "link", "events"},
-    "client": ROW5 | {"prepare", "conversation"},
+    "control": ROW1,
+    "rental": ROW5 | {"control"},
+    "client": ROW5 | {"control", "conversation", "prepare", "rental"},
     "portal": ROW6,
     "api": ROW6,
     "notebook": ROW6 | {"api"},

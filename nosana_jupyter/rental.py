@@ -1,0 +1,108 @@
+"""
+A job that lasts as long as a block of code: posted before it, settled after it, whatever happens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from .control import Control
+from .errors import NosanaError
+from .events import Event, Posted, Settled
+from .jobs import Job, Jobs
+from .markets import Quote
+from .units import nos
+
+log = logging.getLogger("nosana_jupyter.rental")
+
+T = TypeVar("T")
+
+FINISH = 5.0
+"""Seconds that a host has for closing a job whose cell has ended; then the client ends it."""
+
+
+@asynccontextmanager
+async def rent(
+    jobs: Jobs,
+    quote: Quote,
+    cid: str,
+    *,
+    title: str,
+    emit: Callable[[Event], None],
+    control: Control,
+) -> AsyncIterator[Job]:
+    """
+    Post a job, and settle it whatever happens inside.
+
+    Leaving is the one place where money comes back: a job that runs is ended, one that waits is
+    delisted, and a cancelled cell waits for it.
+
+    Args:
+        jobs: Of the wallet that pays.
+        quote: Market and timeout.
+        cid: Content id of the public definition.
+        title: First line of the cell, for lists.
+        emit: Takes `Posted` and `Settled`.
+        control: Tells an interrupt from a failure.
+
+    Raises:
+        NosanaError: What was raised inside, with where the money is.
+        CancelledError: The user gave the cell up; the job is settled all the same.
+    """
+    # A cancellation must not fall between the transaction and the knowledge of it.
+    job, cancelled = await _uncancelled(jobs.post(quote, cid, cell=title))
+    emit(Posted(job.address, quote.deposit))
+    try:
+        if cancelled:
+            raise asyncio.CancelledError
+        yield job
+    except BaseException as error:
+        failure = _unwrapped(error)
+        job.status = "interrupted" if control.interrupted else "failed"
+        money = await _settle_failed(jobs, job, emit)
+        if isinstance(failure, NosanaError):
+            failure.money = money
+        if failure is error:
+            raise
+        raise failure from None
+    receipt, cancelled = await _uncancelled(jobs.settle(job, patience=FINISH))
+    emit(Settled(receipt))
+    if cancelled:
+        raise asyncio.CancelledError
+
+
+async def _settle_failed(jobs: Jobs, job: Job, emit: Callable[[Event], None]) -> str:
+    """Settle after an error, and say where the money is."""
+    try:
+        receipt, _ = await _uncancelled(jobs.settle(job))
+    except NosanaError as error:
+        log.warning("job %s is not settled: %s", job.address, error)
+        return (
+            f"up to {nos(job.intent.price * job.intent.timeout)} are in the market's vault; "
+            "%nosana sweep brings back what is not used"
+        )
+    emit(Settled(receipt))
+    return f"{nos(receipt.paid)} went to the host, {nos(receipt.refunded)} are back in the wallet"
+
+
+async def _uncancelled(work: Coroutine[Any, Any, T]) -> tuple[T, bool]:
+    """Let work end whoever cancels the task that waits for it; say whether somebody did."""
+    task = asyncio.ensure_future(work)
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            cancelled = True
+    return task.result(), cancelled
+
+
+def _unwrapped(error: BaseException) -> BaseException:
+    """Return the one error that a group holds."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) >= 1:
+        error = error.exceptions[0]
+    return error
