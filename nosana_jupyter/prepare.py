@@ -5,10 +5,16 @@ A cell made ready to travel. Spends nothing, and touches no network.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from .cell import bundle
+from .cell.embedded import parse
+from .cell.imports import find_imports, reached_modules
+from .cell.modules import Module, find_modules, imports_of
 from .cell.names import find_names
+from .cell.packages import Package, find_packages, parse_extra
 from .conversation import Load
 from .errors import UsageError
 from .events import Cell, Row
@@ -29,7 +35,10 @@ class Prepared:
     """As in `pandas==3.1.1`."""
 
     modules: tuple[str, ...]
+    """The user's own, as in `pkg/sub.py`."""
+
     notes: tuple[str, ...]
+    """What may surprise, one sentence each."""
 
 
 def prepare(cell: Cell, settings: Settings) -> Prepared:
@@ -43,24 +52,28 @@ def prepare(cell: Cell, settings: Settings) -> Prepared:
     names = find_names(cell.source)
     values = bundle.collect(names, cell.namespace, only=cell.takes)
     packed = bundle.pack(values, cell.namespace)
+    modules, packages = find_code(cell, values)
     notes = [
         f"nobody has {name}: the cell will raise NameError"
         for name in bundle.missing(names, cell.namespace)
     ]
+    notes += [package.note for package in packages if package.note]
+    extras = tuple(parse_extra(text) for text in cell.pip)
     made = tuple(name for name in names.binds if name not in names.imports)
     returns = cell.returns if cell.returns is not None else made
     for name in returns:
         if not name.isidentifier():
             raise UsageError(f"--out: {name!r} is not a name")
+    installable = [each for each in packages if each.installable]
     load = Load(
         code=cell.source,
         count=cell.count,
         header=packed.header,
         buffers=packed.buffers,
         has_code=packed.has_code,
-        packages=(),
-        extras=cell.pip,
-        modules=(),
+        packages=[(each.distribution, each.version) for each in installable],
+        extras=extras,
+        modules=[say.Module(each.path, each.source) for each in modules],
         sources=[say.Source(each.filename, each.text, each.count) for each in packed.sources],
         returns=returns,
         explicit=cell.returns is not None,
@@ -73,10 +86,34 @@ def prepare(cell: Cell, settings: Settings) -> Prepared:
         load=load,
         image=image,
         title=first[:80],
-        packages=(),
-        modules=(),
+        packages=(*(f"{each.distribution}=={each.version}" for each in installable), *extras),
+        modules=tuple(each.path for each in modules),
         notes=tuple(notes),
     )
+
+
+def find_code(cell: Cell, values: Mapping[str, Any]) -> tuple[list[Module], list[Package]]:
+    """
+    Return the user's own modules that a cell and its values need, and the packages.
+
+    Raises:
+        CannotTravel: A module is compiled, or has no source.
+        CellError: They are too large.
+    """
+    tree, _ = parse(cell.source)
+    imports = {*find_imports(tree), *reached_modules(values, cell.namespace)}
+    forced: set[str] = set()
+    while True:
+        modules = find_modules(sorted(imports), forced=forced)
+        for module in modules:
+            imports.update(imports_of(module))
+        local = {module.name.partition(".")[0] for module in modules}
+        packages = find_packages(sorted(imports), local=local)
+        # What no index has travels as source, with all that it imports in turn.
+        more = {name for each in packages if each.as_source for name in each.imports} - forced
+        if not more:
+            return modules, packages
+        forced |= more
 
 
 def rows(cell: Cell) -> tuple[Row, ...]:

@@ -85,17 +85,30 @@ def find_modules(imports: Iterable[str], *, forced: Collection[str] = ()) -> lis
     return sorted(found.values(), key=lambda module: module.path)
 
 
+def imports_of(module: Module) -> tuple[str, ...]:
+    """Return the modules that one of the user's own modules imports, by their full names."""
+    tree = _tree(module)
+    return find_imports(tree, package=_package(module)) if tree else ()
+
+
 def _imports(module: Module, file: Path) -> list[str]:
-    package = module.name if module.is_package else module.name.rpartition(".")[0]
-    try:
-        tree = ast.parse(module.source)
-    except (SyntaxError, ValueError):  # Whoever imports it will be told there.
-        return []
-    names = list(find_imports(tree, package=package))
-    if package and imports_by_name(tree):
+    names = list(imports_of(module))
+    package, tree = _package(module), _tree(module)
+    if package and tree and imports_by_name(tree):
         # It picks its modules by name as it runs: all of the package may be among them.
         names += _below(package, file.parent)
     return names
+
+
+def _package(module: Module) -> str:
+    return module.name if module.is_package else module.name.rpartition(".")[0]
+
+
+def _tree(module: Module) -> ast.Module | None:
+    try:
+        return ast.parse(module.source)
+    except (SyntaxError, ValueError):  # Whoever imports it will be told there.
+        return None
 
 
 def _below(package: str, folder: Path) -> Iterator[str]:
