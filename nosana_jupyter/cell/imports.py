@@ -73,7 +73,7 @@ def reached_modules(values: Mapping[str, Any], namespace: Mapping[str, Any]) -> 
             continue
         kind = value if isinstance(value, type | types.FunctionType) else type(value)
         found[str(kind.__module__)] = None
-        if isinstance(value, types.FunctionType) and value.__globals__ is namespace:
+        if isinstance(value, types.FunctionType) and _travels(value, namespace):
             found.update(dict.fromkeys(code_imports(value.__code__)))
         waiting += _parts(value, namespace)
     return tuple(name for name in found if name not in {"builtins", "__main__", "None"})
@@ -92,9 +92,9 @@ def code_imports(code: types.CodeType) -> Iterator[str]:
 def _parts(value: Any, namespace: Mapping[str, Any]) -> Iterator[Any]:
     """Yield what belongs to a value."""
     if isinstance(value, types.FunctionType):
-        if value.__globals__ is namespace:
-            names = _names(value.__code__)
-            yield from (namespace[name] for name in names if name in namespace)
+        if _travels(value, namespace):
+            around = value.__globals__
+            yield from (around[name] for name in _names(value.__code__) if name in around)
         for cell in value.__closure__ or ():
             try:
                 yield cell.cell_contents
@@ -115,6 +115,11 @@ def _parts(value: Any, namespace: Mapping[str, Any]) -> Iterator[Any]:
     elif type(value).__module__ == "__main__":
         yield type(value)
         yield from vars(value).values() if hasattr(value, "__dict__") else ()
+
+
+def _travels(function: types.FunctionType, namespace: Mapping[str, Any]) -> bool:
+    """Say whether a function travels by value, with what it reads."""
+    return function.__globals__ is namespace or function.__module__ == "__main__"
 
 
 def _names(code: types.CodeType) -> Iterable[str]:
