@@ -1,0 +1,215 @@
+"""Jobs on chain: what is posted, closed and found again, with no money lost on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+import msgspec
+import pytest
+from conftest import LocalNetwork
+from solders.keypair import Keypair
+
+from nosana_jupyter import ipfs
+from nosana_jupyter.chain.accounts import JobState
+from nosana_jupyter.chain.wallet import Wallet
+from nosana_jupyter.client import Client
+from nosana_jupyter.errors import FundsError, JobError, NoHost
+from nosana_jupyter.jobs import Jobs
+from nosana_jupyter.markets import Quote, Requirements
+from nosana_jupyter.wire import definition
+
+pytestmark = [pytest.mark.network, pytest.mark.usefixtures("network")]
+
+T = TypeVar("T")
+
+
+def on_network(work: Callable[[Client], Awaitable[T]]) -> T:
+    """Run a coroutine with a client of the shared network."""
+
+    async def scene() -> T:
+        client = await Client.open()
+        try:
+            return await work(client)
+        finally:
+            await client.close()
+
+    return asyncio.run(scene())
+
+
+async def quote(client: Client, timeout: int = 60) -> Quote:
+    return await client.quote(Requirements(gpu="3070"), timeout)
+
+
+async def stub(client: Client) -> str:
+    return await ipfs.pin(client.network, definition.STUB)
+
+
+@asynccontextmanager
+async def stranger(client: Client) -> AsyncIterator[Jobs]:
+    """A second wallet with money, whose jobs the host does not take."""
+    wallet = Wallet(Keypair())
+    async with httpx.AsyncClient() as http:
+        gift = {"address": wallet.address, "sol": 10**9, "nos": 10**6}
+        (await http.post(client.network.faucet, json=gift)).raise_for_status()
+    yield Jobs(client.network, client.rpc, wallet, client.journal)
+
+
+def test_a_job_that_runs_is_ended() -> None:
+    """Stopping a running job pays for its seconds and brings back the rest."""
+
+    async def scene(client: Client) -> None:
+        before = (await client.status()).nos
+        job = await client.jobs.post(await quote(client), await stub(client), cell="here")
+        node = await client.jobs.wait_for_host(job, at_most=20, tell=lambda _: None)
+        receipt = await client.stop(job.address)
+
+        assert receipt.node == node
+        assert receipt.status == "stopped"
+        assert receipt.paid == receipt.price * receipt.seconds
+        assert (await client.status()).nos == before - receipt.cost
+        assert not await client.jobs.is_open(job)
+
+    on_network(scene)
+
+
+def test_stopping_twice_is_stopping() -> None:
+    """A job that is closed gives its receipt again, by its address or the beginning of it."""
+
+    async def scene(client: Client) -> None:
+        job = await client.jobs.post(await quote(client), await stub(client))
+        first = await client.stop(job.address)
+
+        assert await client.stop(job.address) == first
+        assert await client.stop(job.address[:12]) == first
+
+    on_network(scene)
+
+
+def test_a_job_of_nobody_is_not_stopped() -> None:
+    """An address that is no job of this wallet is an error that says where to look."""
+
+    async def scene(client: Client) -> None:
+        with pytest.raises(JobError, match="this wallet has no job 'nonsense'") as caught:
+            await client.stop("nonsense")
+        assert "%nosana jobs" in caught.value.hint
+
+    on_network(scene)
+
+
+def test_sweep_finds_what_a_kernel_left() -> None:
+    """Jobs that nobody follows any more are closed, and their money is back."""
+
+    async def scene(client: Client) -> None:
+        before = (await client.status()).nos
+        posted = [await client.jobs.post(await quote(client), await stub(client)) for _ in range(3)]
+        receipts = await client.sweep()
+
+        assert {each.job for each in receipts} == {each.address for each in posted}
+        assert (await client.status()).nos == before - sum(each.cost for each in receipts)
+        assert (await client.status()).running == ()
+        assert await client.sweep() == []
+
+    on_network(scene)
+
+
+def test_sweep_finds_what_another_machine_left() -> None:
+    """A job of this wallet that the journal has never heard of is closed as well."""
+
+    async def scene(client: Client) -> None:
+        job = await client.jobs.post(await quote(client), await stub(client))
+        client.journal._db.execute("delete from jobs where job = ?", (job.address,))
+        client.journal._db.commit()
+        receipts = await client.sweep()
+
+        assert [each.job for each in receipts] == [job.address]
+        assert client.journal.find(job.address) is not None
+
+    on_network(scene)
+
+
+def test_sweep_knows_what_was_never_sent() -> None:
+    """An intent that never reached the chain is closed once it no longer can, and costs nothing."""
+
+    async def scene(client: Client) -> None:
+        before = (await client.status()).nos
+        job = await client.jobs.post(await quote(client), await stub(client))
+        await client.stop(job.address)
+        never = msgspec.structs.replace(job.intent, job=str(Keypair().pubkey()))
+        client.journal.intend(never)
+
+        assert await client.sweep() == []
+        assert [each.intent.job for each in (await client.status()).running] == [never.job]
+        assert await client.jobs.sweep(unsent_after=0) == []
+        found = client.journal.find(never.job)
+        assert found is not None
+        assert found.state == "unsent"
+        assert (await client.status()).nos <= before
+
+    on_network(scene)
+
+
+def test_a_wallet_without_money_posts_nothing() -> None:
+    """What is missing is said exactly, before anything is sent or written down."""
+
+    async def scene(client: Client) -> None:
+        poor = Jobs(client.network, client.rpc, Wallet(Keypair()), client.journal)
+        wanted = await quote(client)
+        with pytest.raises(FundsError, match=r"0\.004080 NOS are missing\. Nothing was spent"):
+            await poor.post(wanted, await stub(client))
+        assert client.journal.open_jobs(client.network.name, poor.wallet.address) == []
+
+    on_network(scene)
+
+
+def test_a_host_refuses_strangers_and_they_lose_nothing() -> None:
+    """
+    A host without containers runs nothing for a wallet it does not trust.
+
+    It stops the job, and the whole deposit comes back to the stranger.
+    """
+
+    async def scene(client: Client) -> None:
+        async with stranger(client) as jobs:
+            before = await client.rpc.token_balance(jobs.wallet.address)
+            job = await jobs.post(await quote(client), await stub(client))
+            deadline = time.monotonic() + 20
+            while (account := await client.rpc.job(job.address)) is not None:
+                if account.state == JobState.STOPPED:
+                    break
+                assert time.monotonic() < deadline, "the host has not refused it"
+                await asyncio.sleep(0.05)
+            receipt = await jobs.settle(job)
+
+            assert (receipt.paid, receipt.status) == (0, "recovered")
+            assert await client.rpc.token_balance(jobs.wallet.address) == before
+
+    on_network(scene)
+
+
+def test_what_is_waited_for_is_said(home: Path) -> None:
+    """A job that no host takes says what it waits for, is given up, and is refunded."""
+    network = LocalNetwork(home)
+    network.command("start", "--no-host")
+
+    async def scene(client: Client) -> None:
+        said: list[str] = []
+        first = await client.jobs.post(await quote(client), await stub(client))
+        job = await client.jobs.post(await quote(client), await stub(client))
+        with pytest.raises(NoHost, match="no host of nvidia-3070 took the job within"):
+            await client.jobs.wait_for_host(job, at_most=0.2, tell=said.append)
+        receipts = [await client.jobs.settle(each) for each in (first, job)]
+
+        assert said == ["waiting for a host of nvidia-3070: none is free, 1 jobs ahead"]
+        assert {(each.paid, each.status) for each in receipts} == {(0, "refunded")}
+        assert {each.refunded for each in receipts} == {first.intent.price * 60}
+
+    try:
+        on_network(scene)
+    finally:
+        network.stop()
