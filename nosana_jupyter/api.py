@@ -15,6 +15,7 @@ from . import settings
 from .errors import JobError, RemoteError, UsageError
 from .events import Cell, Event, Outcome, Said
 from .portal import shared
+from .sanitize import line, terminal
 from .units import parse_gib, parse_seconds
 from .wire.messages import DisplayData, Error, ExecuteResult, Stream
 
@@ -87,7 +88,7 @@ def run(
         if isinstance(event, Said) and isinstance(event.message, Error):
             failure = event.message
     if failure is not None:
-        raise RemoteError(failure.ename, failure.evalue, failure.traceback)
+        raise remote_error(failure)
     return running.outcome
 
 
@@ -127,12 +128,23 @@ def remote(**options: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return decorate
 
 
+def remote_error(failure: Error) -> RemoteError:
+    """Return what a cell raised as an error that is shown as the host's own, name and all."""
+    name = failure.ename if failure.ename.isidentifier() else "RemoteError"
+    kind = type(name, (RemoteError,), {"__module__": "nosana_jupyter.remote"})
+    lines = [terminal(line) for line in failure.traceback]
+    error: RemoteError = kind(name, terminal(failure.evalue), lines)
+    return error
+
+
 def _print(event: Event) -> None:
     """Show outputs where there is no notebook: text as it is, the rest as its text form."""
     if not isinstance(event, Said):
         return
     match event.message:
         case Stream(name=name, text=text):
-            (sys.stdout if name == "stdout" else sys.stderr).write(text)
+            (sys.stdout if name == "stdout" else sys.stderr).write(terminal(text))
         case DisplayData(data=data) | ExecuteResult(data=data):
-            sys.stdout.write(f"{data.get('text/plain', '')}\n")
+            plain = data.get("text/plain")
+            kinds = ", ".join(line(str(mime)) for mime in data)
+            sys.stdout.write(f"{terminal(plain) if isinstance(plain, str) else f'[{kinds}]'}\n")

@@ -13,7 +13,7 @@ PACKAGE = Path(nosana_jupyter.__file__).parent
 
 # A module may import from its own folder, and from the modules that its row names.
 ROW1 = {"units", "errors"}
-ROW2 = ROW1 | {"network", "settings", "wire", "loopback", "locks"}
+ROW2 = ROW1 | {"network", "settings", "wire", "loopback", "locks", "sanitize"}
 ROW3 = ROW2 | {"cell", "chain", "ipfs", "journal", "node", "link"}
 ROW4 = ROW3 | {"markets"}
 ROW5 = ROW4 | {"jobs", "bill", "events"}
@@ -24,6 +24,7 @@ LAYERS = {
     "settings": ROW1,
     "loopback": ROW1,
     "locks": ROW1,
+    "sanitize": ROW1,
     "network": ROW1 | {"settings"},
     "wire": ROW1,
     "runner": ROW1 | {"wire"},

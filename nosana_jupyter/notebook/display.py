@@ -14,7 +14,7 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import settings
+from .. import sanitize, settings
 from ..wire.messages import (
     ClearOutput,
     DisplayData,
@@ -24,7 +24,6 @@ from ..wire.messages import (
     Stream,
     UpdateDisplayData,
 )
-from . import sanitize
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell

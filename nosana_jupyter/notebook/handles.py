@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from ..errors import CellError
+from ..sanitize import line
 from ..wire.messages import Handle
 
 
@@ -21,16 +22,16 @@ class RemoteHandle:
     """
 
     def __init__(self, name: str, handle: Handle, job: str) -> None:
-        self.__dict__["_told"] = (name, handle, job)
+        self.__dict__["_told"] = (name, line(handle.type), line(handle.reason), job)
 
     def __repr__(self) -> str:
-        name, handle, job = self.__dict__["_told"]
-        return f"<{name}: {handle.type}, stayed with the host of job {job[:8]}…: {handle.reason}>"
+        name, kind, reason, job = self.__dict__["_told"]
+        return f"<{name}: {kind}, stayed with the host of job {job[:8]}…: {reason}>"
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        name, handle, _job = self.__dict__["_told"]
+        name, kind, reason, _ = self.__dict__["_told"]
         raise CellError(
-            f"{name} is not here: it is a {handle.type} and {handle.reason}",
+            f"{name} is not here: it is a {kind} and {reason}",
             hint="Bind plain data in the cell (numbers, text, containers, arrays, frames), "
             "or go on using it inside a %%nosana cell that makes it.",
         )

@@ -156,16 +156,18 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
         if interrupted or outcome.status == "interrupted":
             raise KeyboardInterrupt
         if screen.error is not None and outcome.status == "error":
-            raise remote_error(
-                screen.error.ename, screen.error.evalue, screen.error.traceback
-            ) from None
+            from ..api import remote_error
+
+            raise remote_error(screen.error) from None
         self._tell_handles(outcome)
         return screen.result
 
     def _tell_handles(self, outcome: Outcome) -> None:
         """Say in one line which names did not come back; modules are not worth a word."""
+        from ..sanitize import line
+
         kept = [
-            f"{name} ({handle.type})"
+            f"{name} ({line(handle.type)})"
             for name, handle in outcome.handles.items()
             if handle.type != "module"
         ]
@@ -287,17 +289,6 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
         from . import tables
 
         return tables.help_table()
-
-
-def remote_error(ename: str, evalue: str, traceback: list[str]) -> RemoteError:
-    """Return an error that a notebook shows as the host's own, name and all."""
-    from . import sanitize
-
-    lines = [sanitize.terminal(line) for line in traceback]
-    name = ename if ename.isidentifier() else "RemoteError"
-    kind = type(name, (RemoteError,), {"__module__": "nosana_jupyter.remote"})
-    error: RemoteError = kind(name, sanitize.terminal(evalue), lines)
-    return error
 
 
 def _number(rest: str) -> int:

@@ -11,7 +11,9 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 import re
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +21,18 @@ IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 LARGEST = 32 << 20
 """Most characters of one representation."""
+
+DEEPEST = 400
+"""Most elements that HTML may leave open at a time: reading it takes the square of that."""
+
+MOST_TAGS = 200_000
+"""Most tags of one piece of HTML."""
+
+PASSES = 4
+"""Most times that one piece of HTML is cleaned."""
+
+LARGEST_MARKDOWN = 1 << 20
+"""Most characters of Markdown."""
 
 # Everything that begins with ESC or a C1 control, but for colours: CSI … m.
 _ESCAPE = re.compile(
@@ -42,7 +56,7 @@ _TAGS = frozenset(
     "a abbr b bdi bdo blockquote br caption center cite code col colgroup dd del details dfn div "
     "dl dt em figcaption figure font h1 h2 h3 h4 h5 h6 hr i img ins kbd li mark meter ol p pre "
     "progress q rp rt ruby s samp section small span strike strong sub summary sup table tbody td "
-    "tfoot th thead time tr tt u ul var wbr".split()
+    "tfoot th thead time tr tt u ul var".split()
 )
 _COMMON = frozenset({"class", "style", "title", "align", "valign", "dir", "lang"})
 _MORE = {
@@ -60,9 +74,9 @@ _MORE = {
     "time": {"datetime"},
 }
 _STYLES = frozenset(
-    "background-color border border-bottom border-collapse border-color border-left border-radius "
-    "border-right border-spacing border-style border-top border-width color display font-family "
-    "font-size font-style font-variant font-weight height letter-spacing line-height "
+    "background background-color border border-bottom border-collapse border-color border-left "
+    "border-radius border-right border-spacing border-style border-top border-width color display "
+    "font-family font-size font-style font-variant font-weight height letter-spacing line-height "
     "list-style-type margin margin-bottom margin-left margin-right margin-top max-height max-width "
     "min-height min-width opacity overflow overflow-x overflow-y padding padding-bottom "
     "padding-left padding-right padding-top text-align text-decoration text-indent text-transform "
@@ -70,6 +84,31 @@ _STYLES = frozenset(
 )
 _PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/=\s]*", re.I)
 _LINK = re.compile(r"(?:https?://|mailto:|#)", re.I)
+
+# Front ends style their own dialogs by class: a host must not draw one of those over the page.
+_CLASS = re.compile(
+    r"dataframe|highlight|hll|data|blank|null|(?:col|row)_heading|index_name"
+    r"|(?:level|row|col)\d+|table(?:-(?:striped|bordered|hover|sm))?|[a-z]{1,2}\d?"
+)
+
+# No address, no escape, no comment, nothing that shifts content out of its place.
+_STYLE = re.compile(
+    r"(?:(?:rgba?|hsla?|linear-gradient)\(|[\w\s#%.,'\"!+/)]|-(?![\d.]))*", re.I | re.ASCII
+)
+
+# What pandas writes for a styled table: one rule for each cell, found by its id.
+_BLOCK = re.compile(r"<style(?:\s[^<>]*)?>(.*?)</style\s*>", re.I | re.DOTALL)
+_RULE = re.compile(r"([^{}]*)\{([^{}]*)\}")
+_IDENT = re.compile(r"(?<=\s)id=\"([\w-]+)\"")
+
+_TAG = re.compile(r"<(/?)([a-z][^\s/>]*)", re.I)
+# Elements that end without being closed, or have no end.
+_LIGHT = frozenset("br hr img col input link meta wbr li p td th tr dd dt".split())
+
+
+def line(text: str) -> str:
+    """Return text as one line without any controls, for names and reasons in our own sentences."""
+    return " ".join(_COLOUR.sub("", terminal(text)).replace("\b", "").split())
 
 
 def terminal(text: str) -> str:
@@ -81,16 +120,25 @@ def html(text: str) -> str:
     """Return HTML in which nothing runs, loads or leads where it does not say."""
     import nh3
 
-    return nh3.clean(
-        text,
-        tags=set(_TAGS),
-        attributes={tag: set(_COMMON | _MORE.get(tag, set())) for tag in _TAGS},
-        attribute_filter=_attribute,
-        filter_style_properties=set(_STYLES),
-        url_schemes={"http", "https", "mailto", "data"},
-        link_rel="noopener noreferrer",
-        strip_comments=True,
-    )
+    made = _inlined(text)
+    # Elements that were let go may have parted others: what is read again must read the same.
+    for _ in range(PASSES):
+        before, made = (
+            made,
+            nh3.clean(
+                made,
+                tags=set(_TAGS),
+                attributes={tag: set(_COMMON | _MORE.get(tag, set())) for tag in _TAGS},
+                attribute_filter=_attribute,
+                url_schemes={"http", "https", "mailto", "data"},
+                link_rel="noopener noreferrer",
+                strip_comments=True,
+            ),
+        )
+        if made == before:
+            break
+    # Front ends typeset the formulas of HTML too. The space has no width.
+    return _UNSAFE_LATEX.sub(lambda match: f"\\\u200b{match[0][1:]}", made)
 
 
 def bundle(data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -125,16 +173,18 @@ def _plain(content: Any) -> Made:
 
 
 def _html(content: Any) -> Made:
-    return ("text/html", html(content)) if isinstance(content, str) else None
+    if not isinstance(content, str) or _is_heavy(content):
+        return None
+    return "text/html", html(content)
 
 
 def _markdown(content: Any) -> Made:
     """Markdown may hold HTML, and links of any kind: it is shown as the HTML it means."""
-    if not isinstance(content, str):
+    if not isinstance(content, str) or len(content) > LARGEST_MARKDOWN:
         return None
     import mistune
 
-    return "text/html", html(str(mistune.html(content)))
+    return _html(str(mistune.html(content)))
 
 
 def _latex(content: Any) -> Made:
@@ -145,10 +195,10 @@ def _latex(content: Any) -> Made:
 
 def _json(content: Any) -> Made:
     try:
-        json.dumps(content)
+        text = json.dumps(content, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
         return None
-    return "application/json", content
+    return ("application/json", content) if len(text) <= LARGEST else None
 
 
 def _svg(content: Any) -> Made:
@@ -192,17 +242,69 @@ def metadata(data: dict[str, Any]) -> dict[str, Any]:
             clean[mime] = {
                 name: entry[name]
                 for name in ("width", "height")
-                if isinstance(entry.get(name), int | float)
+                if isinstance(entry.get(name), int | float) and math.isfinite(entry[name])
             }
     return clean
 
 
 def _attribute(_tag: str, name: str, value: str) -> str | None:
-    if name == "src":
-        return value if _PICTURE.fullmatch(value) else None
-    if name == "href":
-        return value if _LINK.match(value) else None
+    match name:
+        case "src":
+            return value if _PICTURE.fullmatch(value) else None
+        case "href":
+            return value if _LINK.match(value) else None
+        case "class":
+            return " ".join(word for word in value.split() if _CLASS.fullmatch(word)) or None
+        case "style":
+            return ";".join(filter(None, map(_style, value.split(";")))) or None
     return value
+
+
+def _style(declaration: str) -> str:
+    """Return one declaration of a style, or nothing."""
+    name, value = (part.strip() for part in declaration.partition(":")[::2])
+    # A quote left open would hold what follows.
+    closed = not (value.count('"') % 2 or value.count("'") % 2)
+    fine = value and closed and name.lower() in _STYLES and _STYLE.fullmatch(value)
+    return f"{name.lower()}:{value}" if fine else ""
+
+
+def _inlined(text: str) -> str:
+    """Put the rules of style blocks onto the elements they name by id; the blocks will be lost."""
+    styles: dict[str, str] = {}
+    for block in _BLOCK.finditer(text):
+        for selectors, body in _RULE.findall(block[1]):
+            for selector in selectors.split(","):
+                ident = selector.strip().removeprefix("#")
+                if '"' not in body and ident != selector.strip():
+                    styles[ident] = styles.get(ident, "") + " ".join(body.split())
+    if not styles:
+        return text
+    # This is text put into text: only what is cleaned after it makes it safe.
+    return _IDENT.sub(
+        lambda match: f'style="{styles[match[1]]}"' if match[1] in styles else match[0], text
+    )
+
+
+def _is_heavy(text: str) -> bool:
+    """Say whether HTML would take long to read."""
+    if text.count("<") > MOST_TAGS:
+        return True
+    depths: Counter[str] = Counter()
+    depth = 0
+    for closing, written in _TAG.findall(text):
+        name = written.lower()
+        if name in _LIGHT:
+            continue
+        if not closing:
+            depths[name] += 1
+            depth += 1
+        elif depths[name]:
+            depths[name] -= 1
+            depth -= 1
+        if depth > DEEPEST:
+            return True
+    return False
 
 
 def _small(content: Any) -> bool:
