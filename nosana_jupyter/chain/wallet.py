@@ -6,14 +6,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from pathlib import Path
+from typing import NoReturn
 
 import base58
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from ..errors import UsageError
+
+LARGEST = 4096
+"""Most characters of a key file."""
+
+_KEY_LIKE = re.compile(r"\[[\d\s,]+\]?|[1-9A-HJ-NP-Za-km-z]{80,90}")
+"""A secret that was given where the name of its file belongs."""
 
 
 class Wallet:
@@ -23,6 +31,9 @@ class Wallet:
     Args:
         keypair: The pair; make one with `Wallet.load` or `Wallet.create`.
     """
+
+    # Without a dictionary of attributes, which debuggers and `vars` would show.
+    __slots__ = ("_keypair",)
 
     def __init__(self, keypair: Keypair) -> None:
         self._keypair = keypair
@@ -35,16 +46,28 @@ class Wallet:
         Raises:
             UsageError: There is no such file, others can read it, or it holds no key.
         """
+        if _KEY_LIKE.match(str(path)):
+            raise UsageError(
+                "the setting wallet holds a key, where the name of a key file belongs",
+                hint="Write the key to a file that only you can read, and name that file.",
+            )
         try:
-            mode = path.stat().st_mode
-            text = path.read_text()
+            # One handle, so that what is judged is what is read.
+            with path.open(encoding="utf-8") as file:
+                mode = os.fstat(file.fileno()).st_mode
+                text = file.read(LARGEST + 1)
         except FileNotFoundError:
             raise UsageError(
                 f"there is no wallet at {path}",
                 hint="Make one with the Solana tools, or name another: %nosana config wallet FILE",
             ) from None
+        except OSError as error:
+            raise UsageError(
+                f"the wallet at {path} cannot be read: {error.strerror}",
+                hint="Name another: %nosana config wallet FILE",
+            ) from None
         except UnicodeDecodeError:
-            raise UsageError(f"{path} holds no key") from None
+            _refuse(str(path))
         if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise UsageError(
                 f"others on this machine can read the wallet at {path}", hint=f"chmod 600 {path}"
@@ -60,16 +83,15 @@ class Wallet:
             UsageError: It is no key. The text is not repeated in the message.
         """
         text = text.strip()
+        if len(text) > LARGEST:
+            _refuse(where)
         try:
             secret = bytes(json.loads(text)) if text.startswith("[") else base58.b58decode(text)
             if len(secret) != 64:
-                raise ValueError
+                _refuse(where, f": it has {len(secret)} bytes where 64 are due")
             return cls(Keypair.from_bytes(secret))
-        except (ValueError, TypeError):
-            raise UsageError(
-                f"{where} holds no key",
-                hint="A key is a JSON array of 64 numbers, or 64 bytes in base58.",
-            ) from None
+        except (ValueError, TypeError, RecursionError):
+            _refuse(where)
 
     @classmethod
     def create(cls, path: Path) -> Wallet:
@@ -106,3 +128,11 @@ class Wallet:
 
     def __reduce__(self) -> str:
         raise TypeError("a wallet does not travel")
+
+
+def _refuse(where: str, why: str = "") -> NoReturn:
+    # Not from what went wrong: such errors quote what they have read.
+    raise UsageError(
+        f"{where} holds no key{why}",
+        hint="A key is a JSON array of 64 numbers, or 64 bytes in base58.",
+    ) from None
