@@ -2,13 +2,15 @@
 A host's own HTTP API, from the poster's side: hand over a definition, ask, follow, fetch, stop.
 
 Each request is authorized by the job's project, with a time and a message that names the job; the
-authorization is a secret while it holds, and is never logged.
+authorization is a secret while it holds, and is never logged. A host is a stranger: what it says is
+bounded, read as data, and cleaned before it is shown.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     import httpx
 
     from .chain.wallet import Wallet
+
+log = logging.getLogger("nosana_jupyter.node")
 
 DELIVERY = 90.0
 """Seconds after which a host that does not take a definition is given up."""
@@ -36,6 +40,17 @@ FINAL = (413, 422)
 
 SILENCE = 45.0
 """Seconds without a word on a stream that speaks every 15 s or 30 s."""
+
+LARGEST = 32 << 20
+"""Most bytes of an answer."""
+
+LONGEST = 4 << 20
+"""Most bytes of an event in a stream."""
+
+_MUTE = logging.getLogger("nosana_jupyter.node.line")
+"""What the WebSocket library has to say; its frames carry the authorization."""
+
+_MUTE.disabled = True
 
 
 class Node:
@@ -53,6 +68,7 @@ class Node:
         self.address = address
         self.job = job
         self._base = network.address(address)
+        self._secure = self._base.startswith("https:")
         self._wallet = wallet
 
     async def deliver(self, definition: dict[str, Any], *, within: float = DELIVERY) -> None:
@@ -75,6 +91,7 @@ class Node:
                 except NodeError as error:
                     if error.status == 400 and await self._has(http, definition):
                         return  # It took it, and only its answer was lost.
+                    log.debug("job %s cannot be delivered yet: %s", self.job, error)
                     passed = time.monotonic() - began
                     stubborn = error.status in (401, 403) and passed > STUBBORN
                     if error.status in FINAL or stubborn or passed > within:
@@ -122,11 +139,13 @@ class Node:
             ):
                 if not answer.is_success:
                     raise self._refused(answer.status_code, "")
-                async for line in answer.aiter_lines():
-                    if line.startswith("data:"):
-                        yield json.loads(line[5:])
-        except (httpx.HTTPError, ValueError, RecursionError) as error:
+                async for line in _lines(answer):
+                    if line.startswith(b"data:"):
+                        yield _record(line[5:])
+        except httpx.HTTPError as error:
             raise self._silent(error) from error
+        except (ValueError, RecursionError) as error:
+            raise self._garbled() from error
 
     async def logs(self) -> AsyncIterator[dict[str, Any]]:
         """
@@ -142,68 +161,82 @@ class Node:
         from websockets.asyncio.client import connect
         from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, WebSocketException
 
-        address = self._base.replace("http", "ws", 1) + "/flog"
-        asked = {
-            "path": "/flog",
-            "header": self._headers()["Authorization"],
-            "body": {"jobAddress": self.job},
-        }
+        header = self._headers()["Authorization"]
+        asked = {"path": "/flog", "header": header, "body": {"jobAddress": self.job}}
         try:
-            async with connect(address, max_size=16 << 20, close_timeout=1) as line:
+            async with connect(
+                self._base.replace("http", "ws", 1) + "/flog",
+                max_size=LONGEST, close_timeout=1, logger=_MUTE,
+                proxy=True if self._secure else None,
+            ) as line:  # fmt: skip
                 await line.send(json.dumps(asked))
                 async for frame in line:
-                    data = json.loads(frame).get("data")
-                    yield json.loads(data) if isinstance(data, str) else data
+                    data = _record(frame).get("data")
+                    yield _record(data) if isinstance(data, str | bytes) else _checked(data)
         except ConnectionClosedOK:
             return
         except ConnectionClosed as error:
             code = error.rcvd.code if error.rcvd else 0
             reason = error.rcvd.reason if error.rcvd else ""
-            if code < 1000:
+            if code <= 1000:
                 raise self._silent(error) from error
-            raise self._refused(code, reason) from error
-        except (OSError, WebSocketException, ValueError, AttributeError) as error:
+            raise self._refused(code, _clean(reason, header)) from error
+        except (OSError, WebSocketException) as error:
             raise self._silent(error) from error
+        except (ValueError, RecursionError) as error:
+            raise self._garbled() from error
 
     async def _has(self, http: httpx.AsyncClient, definition: dict[str, Any]) -> bool:
-        """Say whether the host runs this very definition."""
+        """
+        Say whether the host runs this very definition.
+
+        Raises:
+            NodeError: It runs another, which no further attempt changes.
+        """
         try:
-            answer = await self._ask(http, "GET", "job-definition", None)
-            return bool(answer.json() == definition)
+            held = json.loads(await self._ask(http, "GET", "job-definition", None))
         except (NodeError, ValueError, RecursionError):
             return False
+        if held != definition:
+            raise NodeError(f"node {self.address} runs another definition of this job")
+        return True
 
     async def _json(self, path: str) -> dict[str, Any]:
         async with self._client() as http:
             answer = await self._ask(http, "GET", path, None)
         try:
-            found = answer.json()
+            return _record(answer)
         except (ValueError, RecursionError) as error:
-            raise NodeError(f"node {self.address} answers what is not JSON") from error
-        if not isinstance(found, dict):
-            raise NodeError(f"node {self.address} answers with a {type(found).__name__}")
-        return found
+            raise self._garbled() from error
 
-    async def _ask(
-        self, http: httpx.AsyncClient, method: str, path: str, body: Any
-    ) -> httpx.Response:
+    async def _ask(self, http: httpx.AsyncClient, method: str, path: str, body: Any) -> bytes:
+        """Send a request; return the body of a good answer."""
         import httpx
 
+        headers = self._headers()
         address = f"{self._base}/job/{self.job}/{path}"
+        content = bytearray()
         try:
-            answer = await http.request(method, address, headers=self._headers(), json=body)
+            async with http.stream(method, address, headers=headers, json=body) as answer:
+                async for piece in answer.aiter_bytes():
+                    content += piece
+                    if len(content) > LARGEST:
+                        raise self._garbled()
         except httpx.HTTPError as error:
             raise self._silent(error) from error
         if not answer.is_success:
-            raise self._refused(answer.status_code, _said(answer))
-        return answer
+            said = _clean(_sentence(bytes(content)), headers["Authorization"])
+            raise self._refused(answer.status_code, said)
+        return bytes(content)
 
     def _client(self, *, read: float = 30.0) -> httpx.AsyncClient:
         import httpx
 
-        # Reading the certificates takes longer than a request; plain HTTP has no use for them.
-        secure = self._base.startswith("https:")
-        return httpx.AsyncClient(timeout=httpx.Timeout(10, read=read), verify=secure)
+        # Plain HTTP is of this machine only: no proxy leads there, and reading the certificates
+        # takes longer than a request.
+        return httpx.AsyncClient(
+            timeout=httpx.Timeout(10, read=read), verify=self._secure, trust_env=self._secure
+        )
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": authorization.authorize(self._wallet, self.job)}
@@ -212,6 +245,12 @@ class Node:
         text = f"node {self.address} answers {status}" + (f": {said}" if said else "")
         return NodeError(text, status=status)
 
+    def _garbled(self) -> NodeError:
+        return NodeError(
+            f"node {self.address} answers what nobody can read",
+            hint="Run the cell again: another host may take it.",
+        )
+
     def _silent(self, error: Exception) -> NodeError:
         return NodeError(
             f"node {self.address} does not answer ({type(error).__name__})",
@@ -219,10 +258,49 @@ class Node:
         )
 
 
-def _said(answer: httpx.Response) -> str:
+async def _lines(answer: httpx.Response) -> AsyncIterator[bytes]:
+    """
+    Yield the lines of an answer as they come.
+
+    Raises:
+        ValueError: One has no end.
+    """
+    rest = b""
+    async for piece in answer.aiter_bytes():
+        *whole, rest = (rest + piece).split(b"\n")
+        if len(rest) > LONGEST:
+            raise ValueError("a line without an end")
+        for line in whole:
+            yield line
+
+
+def _record(text: str | bytes) -> dict[str, Any]:
+    """
+    Read a JSON object.
+
+    Raises:
+        ValueError: It is none.
+    """
+    return _checked(json.loads(text))
+
+
+def _checked(found: Any) -> dict[str, Any]:
+    if not isinstance(found, dict):
+        raise ValueError(f"a {type(found).__name__} where an object is due")
+    return found
+
+
+def _sentence(content: bytes) -> str:
     """Return what an error answer says, whether as a sentence or as JSON."""
     try:
-        found = answer.json()
+        found = json.loads(content)
     except (ValueError, RecursionError):
-        return answer.text[:200]
-    return str(found.get("error", found) if isinstance(found, dict) else found)[:200]
+        return content[: 1 << 12].decode(errors="replace")
+    return str(found.get("error", found) if isinstance(found, dict) else found)
+
+
+def _clean(said: str, header: str) -> str:
+    """Return what a host says as one short line that can be shown, without our authorization."""
+    for secret in (header, header.split(":")[1]):
+        said = said.replace(secret, "…")
+    return " ".join("".join(c if c.isprintable() else " " for c in said).split())[:200]

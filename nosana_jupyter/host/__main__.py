@@ -37,7 +37,7 @@ log = logging.getLogger("nosana_jupyter.host")
 LONELY = 120.0
 """Seconds without a network after which a host with no job ends."""
 
-FAREWELL = 5.0
+FAREWELL = 7.0
 """Seconds that a host takes to hand in what it has before it ends."""
 
 

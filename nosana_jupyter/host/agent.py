@@ -16,13 +16,14 @@ from typing import Any
 
 from solders.instruction import Instruction
 
-from ..chain import instructions
+from ..chain import addresses, instructions
 from ..chain.accounts import Job
 from ..chain.rpc import FoundRun, Rpc
 from ..chain.wallet import Wallet
 from ..errors import NetworkError, NosanaError, RemoteProtocolError
 from ..ipfs import cid_to_hash, hash_to_cid
 from ..network import Network
+from . import process
 from .decide import (
     Action,
     Complete,
@@ -127,6 +128,7 @@ class Agent:
         """
         names = self._host.names
         await names.add(self.wallet.address, port)
+        await self._end_strays()
         for record in self._host.shelf.load():
             self._adopt(record)
         keeper = asyncio.create_task(names.keep())
@@ -141,6 +143,14 @@ class Agent:
             await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.gather(*(flow.detach() for flow in self.flows.values()))
             await names.close()
+
+    async def _end_strays(self) -> None:
+        """End what an earlier life has left running without a word of it that can be read."""
+        for folder in self._host.shelf.unread():
+            for stray in process.strays(folder):
+                log.warning("ending process %s, of which nothing else is known", stray.pid)
+                await stray.stop()
+                stray.clean()
 
     async def _turn(self) -> bool:
         """Look, decide and act once; say whether there was nothing left to do."""
@@ -297,6 +307,8 @@ class Agent:
                 programs, job=flow.job, run=run.address, market=account.market, node=node,
                 job_payer=account.payer, run_payer=run.payer,
                 ipfs_result=cid_to_hash(flow.record.cid),
+                # The payer of a free job need not have an account for NOS.
+                deposit=None if account.price else addresses.vault(programs, account.market),
             ),
         )  # fmt: skip
         log.info("finished job %s", flow.job)
@@ -330,9 +342,9 @@ class Agent:
         await flow.detach()
         for started in flow.record.started.values():
             if Path(started.folder).exists():
-                process = Process(started)
-                await process.stop()
-                process.clean()
+                left = Process(started)
+                await left.stop()
+                left.clean()
         self._host.shelf.remove(job)
 
     async def _send(self, *wanted: Instruction) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import tornado.http1connection
 import tornado.iostream
 import tornado.web
 
@@ -33,7 +34,11 @@ log = logging.getLogger("nosana_jupyter.host")
 LARGEST = 4 << 20
 """Most bytes of a definition."""
 
+PATIENTLY = 1 << 30
+"""Most bytes that are heard of a definition, though not kept."""
+
 KEEP_ALIVE = 15.0
+"""Seconds between two signs of life on a stream."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +113,24 @@ class Info(NodeHandler):
         self.finish(node_info(self.node.machine, node=node, state=self.node.state, uptime=uptime))
 
 
+@tornado.web.stream_request_body
 class JobDefinition(NodeHandler):
+    def initialize(self, node: Node) -> None:
+        super().initialize(node)
+        self._body = bytearray()
+
+    def prepare(self) -> None:
+        """Hear even a body that is too large to its end: its sender is to read our answer."""
+        super().prepare()
+        connection = self.request.connection
+        if isinstance(connection, tornado.http1connection.HTTP1Connection):
+            connection.set_max_body_size(PATIENTLY)
+
+    def data_received(self, chunk: bytes) -> None:
+        """Take a piece of the definition."""
+        if len(self._body) <= LARGEST:
+            self._body += chunk
+
     def get(self, job: str) -> None:
         """Give back the definition that runs."""
         flow = self.owned(job)
@@ -122,10 +144,10 @@ class JobDefinition(NodeHandler):
         flow = self.owned(job)
         if flow.record.status != WAITING or flow.record.definition is not None:
             raise self.fail(400, "the job is not waiting for its definition")
-        if len(self.request.body) > LARGEST:
+        if len(self._body) > LARGEST:
             raise self.fail(413, "the definition is too large")
         try:
-            flow.deliver(json.loads(self.request.body))
+            flow.deliver(json.loads(self._body))
         except RemoteProtocolError as error:
             raise self.fail(422, _sentence(str(error))) from None
         except (ValueError, RecursionError):
@@ -235,7 +257,7 @@ class JobInfo(NodeHandler):
                 else:
                     self.write(": keep-alive\n\n")
                 await self.flush()
-                if flow.done:
+                if flow.done or flow.broken:
                     waiting.cancel()
                     return
                 await asyncio.wait([waiting], timeout=KEEP_ALIVE)

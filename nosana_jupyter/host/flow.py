@@ -20,10 +20,10 @@ from ..chain.wallet import Wallet
 from ..errors import NetworkError, RemoteProtocolError
 from ..network import Network
 from ..wire.definition import Definition, RunOperation, parse
-from . import delivery
+from . import delivery, order
 from .logs import Bell, Book
 from .operation import Operation, Site
-from .record import COLLECTING, WAITING, Record, Shelf, now
+from .record import COLLECTING, WAITING, OpState, Record, Shelf, now
 from .tunnel import Names
 
 log = logging.getLogger("nosana_jupyter.host")
@@ -35,10 +35,6 @@ VERDICTS = {"": "success", "expired": "success", "stopped": "stopped", "shutdown
 """Status of a flow by why it was stopped. A failed operation does not show in it, as elsewhere."""
 
 _ALPHABET = string.ascii_letters + string.digits
-
-
-class InitError(RemoteProtocolError):
-    """Operations that depend on each other in a way that cannot be."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,6 +186,8 @@ class Flow:
         if not task.cancelled() and (error := task.exception()):
             log.error("an error of ours in job %s", self.job, exc_info=error)
             self._broken = True
+            self.book.close()
+            self.bell.ring()
             self._host.wake()
 
     async def _work(self) -> str:
@@ -200,7 +198,7 @@ class Flow:
             if definition is None:
                 record.errors.append("the definition never came")
                 return "failed"
-            self._check(definition)
+            order.check(definition)
             record.status = "running"
             hidden = {
                 operation.id: "".join(secrets.choice(_ALPHABET) for _ in range(45))
@@ -210,7 +208,7 @@ class Flow:
             record.prepare(definition, hidden)
             self._save()
             await self._run_groups(definition)
-        except InitError as error:
+        except order.InitError as error:
             record.errors.append(str(error))
             return "init error"
         except RemoteProtocolError as error:
@@ -242,33 +240,6 @@ class Flow:
                 await self.bell.wait()
         return None if record.definition is None else parse(record.definition)
 
-    def _check(self, definition: Definition) -> None:
-        """
-        Refuse dependencies that can never be met.
-
-        Raises:
-            InitError: As it says.
-        """
-        groups = {
-            operation.id: (operation.execution and operation.execution.group) or operation.id
-            for operation in definition.ops
-        }
-        needs = {
-            operation.id: (operation.execution.depends_on if operation.execution else None) or []
-            for operation in definition.ops
-        }
-        for name, wanted in needs.items():
-            for other in wanted:
-                if other not in groups:
-                    raise InitError(f"{name} depends on {other}, which does not exist")
-                if groups[other] != groups[name]:
-                    raise InitError(f"{name} depends on {other}, which is of another group")
-        while ripe := [name for name, wanted in needs.items() if not set(wanted) & set(needs)]:
-            for name in ripe:
-                del needs[name]
-        if needs:
-            raise InitError(f"{', '.join(needs)} depend on each other")
-
     async def _run_groups(self, definition: Definition) -> None:
         """Run the groups one after another, and the operations of each side by side."""
         record = self.record
@@ -283,8 +254,8 @@ class Flow:
                 operation = Operation(site, spec, definition.defaults, state)
                 groups.setdefault(state.group, []).append(operation)
                 self.operations.append(operation)
-            else:
-                state.status = "success"
+            elif not state.over:
+                _refuse_volume(state)
         for operation in self.operations:
             if record.reason:
                 operation.halt(record.reason)
@@ -298,7 +269,12 @@ class Flow:
     ) -> None:
         """Run one operation when what it needs is ready."""
         others = [other for other in members if other.id in operation.needs]
-        while not operation.state.over and any(not other.ready.is_set() for other in others):
+        # What an earlier life of this host has started waits for nothing.
+        while (
+            operation.id not in self.record.started
+            and not operation.state.over
+            and any(not other.ready.is_set() for other in others)
+        ):
             if self.record.reason:
                 break
             broken = [o.id for o in others if o.over.is_set() and not o.ready.is_set()]
@@ -307,9 +283,11 @@ class Flow:
                 break
             await self._next(*(e for other in others for e in (other.ready, other.over)))
         leash = [asyncio.create_task(_follow(operation, o)) for o in others if operation.follows]
-        await operation.run(self._known(definition))
-        for task in leash:
-            task.cancel()
+        try:
+            await operation.run(self._known(definition))
+        finally:
+            for task in leash:
+                task.cancel()
 
     def _known(self, definition: Definition) -> dict[str, Any]:
         """Return the values of literals, as far as they are known now."""
@@ -380,6 +358,13 @@ class Flow:
 
     def _save(self) -> None:
         self._host.shelf.keep(self.record)
+
+
+def _refuse_volume(state: OpState) -> None:
+    text = "volumes need containers"
+    state.status, state.exit_code = "failed", 2
+    state.start_time = state.end_time = now()
+    state.errors.append({"event": "container-runtime-error", "message": text})
 
 
 async def _follow(operation: Operation, other: Operation) -> None:

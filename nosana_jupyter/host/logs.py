@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import codecs
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,14 +17,22 @@ MOST_LINES = 24_999
 """Most lines of one operation in a result; the oldest go first."""
 
 MOST_KEPT = 32 << 20
-"""Most characters that are kept of a job."""
+"""What the lines that are kept of a job weigh at most, in characters."""
 
 MOST_TOLD = 4 << 20
 """Most characters in a result: it has to fit what a pin service takes."""
 
-PIECE = 1 << 20
+OVERHEAD = 100
+"""What a line weighs beside its characters: a flood of empty lines is a flood all the same."""
+
+PIECE = 1 << 18
+"""Most bytes that are read at once."""
+
 LONGEST = 64 << 10
 """Bytes after which a line without an end is passed on."""
+
+MANY, SHEET = 2000, 4096
+"""Lines at once from which on they are passed on by so many characters and not one by one."""
 
 
 class Bell:
@@ -83,7 +91,7 @@ class Book:
         self._lines.append(
             Line(operation=operation, group=group, kind=kind, text=text, moment=self._moment)
         )
-        self._size += len(text)
+        self._size += len(text) + OVERHEAD
         if self._size > MOST_KEPT:
             self._drop()
         self._bell.ring()
@@ -124,7 +132,7 @@ class Book:
         count = 0
         # Down to three quarters, so that it does not happen at each line.
         while self._size > MOST_KEPT * 3 // 4 and count < len(self._lines) - 1:
-            self._size -= len(self._lines[count].text)
+            self._size -= len(self._lines[count].text) + OVERHEAD
             count += 1
         del self._lines[:count]
         self._gone += count
@@ -161,12 +169,38 @@ class Tail:
         self._rest = ""
         if data and lines and not lines[-1].endswith("\n") and len(lines[-1]) < LONGEST:
             self._rest = lines.pop()
-        return lines
+        return lines if len(lines) < MANY else list(_sheets(lines))
 
-    def drain(self) -> list[str]:
-        """Return all that is left of a file that grows no more."""
-        lines = []
+    def size(self) -> int:
+        """Return how many bytes the file has."""
+        try:
+            return self._path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def drain(self) -> Iterator[list[str]]:
+        """Yield all that is left of a file that grows no more; of very much, the end."""
+        left = self.size() - self._offset
+        if left > MOST_TOLD:
+            yield [*filter(None, [self._rest]), f"[{left - MOST_TOLD} bytes are left out]\n"]
+            self._offset += left - MOST_TOLD
+            self._rest = ""
+            self._decoder.reset()
         while fresh := self.read():
-            lines += fresh
-        # The last look may have held back a line without an end.
-        return lines + self.read()
+            yield fresh
+        # The last look may have held back a line without an end, and half a character.
+        yield self.read() + list(filter(None, [self._decoder.decode(b"", final=True)]))
+
+
+def _sheets(lines: Sequence[str]) -> Iterator[str]:
+    """Join lines to texts that are not much longer than a sheet."""
+    sheet: list[str] = []
+    size = 0
+    for line in lines:
+        sheet.append(line)
+        size += len(line)
+        if size >= SHEET:
+            yield "".join(sheet)
+            sheet, size = [], 0
+    if sheet:
+        yield "".join(sheet)

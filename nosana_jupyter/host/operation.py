@@ -30,6 +30,12 @@ log = logging.getLogger("nosana_jupyter.host")
 TICK = 0.05
 """Seconds between two looks at an operation's output."""
 
+MOST_SAID = 1 << 30
+"""Bytes of output after which an operation is ended, so that it does not fill the disk."""
+
+HASTE = 1.0
+"""Seconds in place of the usual grace when this host has to go."""
+
 LONGEST_MATCH = 10_000
 """Most characters of a line that a result is looked for in."""
 
@@ -82,6 +88,10 @@ class Operation:
         self._halt = asyncio.Event()
         self._why = ""
         self._again = False
+        self._flooded = False
+        if state.over and state.start_time is not None:
+            # In an earlier life of this host. What needs it must not wait for what has been.
+            self.ready.set()
 
     @property
     def id(self) -> str:
@@ -137,9 +147,6 @@ class Operation:
     async def _begin(self, known: Mapping[str, Any]) -> Process | None:
         """Take it up where it runs already, or start it."""
         record = self._site.record
-        if self._halt.is_set():
-            self.state.status = "stopped"
-            return None
         started = record.started.get(self.id)
         if started is not None:
             found = Process(started)
@@ -148,6 +155,9 @@ class Operation:
                 log.info("job %s still runs operation %s", record.job, self.id)
                 return found
             found.clean()
+        if self._halt.is_set():
+            self.state.status = "stopped"
+            return None
         try:
             filled = fill(msgspec.to_builtins(self.spec.args), known)
             run = msgspec.convert(filled, Run)
@@ -158,7 +168,11 @@ class Operation:
         if missing := process.refuse(run, self._site.network):
             self.fail("container-runtime-error", missing)
             return None
-        started = process.plan(run, self._site.folder, self.id)
+        try:
+            started = process.plan(run, self._site.folder, self.id)
+        except OSError as error:
+            self.fail("container-runtime-error", f"{type(error).__name__}: {error.strerror}")
+            return None
         record.started[self.id] = started
         self._site.save()
         try:
@@ -179,23 +193,30 @@ class Operation:
         """Listen until it ends or has to, then end all of it."""
         self._site.save()
         self._site.bell.ring()
+        self._flooded = False
         sides = [asyncio.create_task(self._publish(running))]
         sides += [asyncio.create_task(each) for each in self._checks(running)]
         tails = {kind: Tail(Path(running.started.folder) / kind) for kind in ("stdout", "stderr")}
-        while (code := running.exit_code()) is None and not self._halt.is_set():
-            self._read(tails)
-            await asyncio.sleep(TICK)
-        ended_itself = code is not None
-        for side in sides:
-            side.cancel()
-        await asyncio.gather(*sides, return_exceptions=True)
-        await running.stop()
+        try:
+            while (code := running.exit_code()) is None and not self._halt.is_set():
+                self._read(tails)
+                if any(tail.size() > MOST_SAID for tail in tails.values()):
+                    self._flooded = True
+                    break
+                await asyncio.sleep(TICK)
+        finally:
+            for side in sides:
+                side.cancel()
+            await asyncio.gather(*sides, return_exceptions=True)
+        await running.stop(HASTE if self._why == "shutdown" else process.GRACE)
         for kind, tail in tails.items():
-            for text in tail.drain():
-                self._say(kind, text)
+            for texts in tail.drain():
+                for text in texts:
+                    self._say(kind, text)
+                await asyncio.sleep(0)
         for ident in self._idents():
             await self._site.names.remove(ident)
-        self._close(running.exit_code(), ended_itself=ended_itself)
+        self._close(running.exit_code(), ended_itself=code is not None)
         await asyncio.to_thread(running.clean)
 
     def _read(self, tails: Mapping[str, Tail]) -> None:
@@ -243,6 +264,10 @@ class Operation:
         state.end_time, state.exit_code = now(), code
         if ended_itself:
             state.status = "success" if code == 0 else "failed"
+        elif self._flooded:
+            state.status = "failed"
+            text = f"it said more than {MOST_SAID >> 20} MiB"
+            state.errors.append({"event": "container-runtime-error", "message": text})
         else:
             state.status = {"expired": "success", "shutdown": "failed"}.get(self._why, "stopped")
         if code == process.LOST and ended_itself:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import resource
 import secrets
 import shutil
@@ -36,6 +37,9 @@ MOST_FILES = 4096
 MOST_BYTES = 64 << 30
 """Largest file that an operation may write."""
 
+MEMORY_SHARE = 0.9
+"""How much of this machine's memory one process of an operation may have."""
+
 SPARE = 86_400
 """CPU seconds that each core has on top of a job's timeout, which its poster may still extend."""
 
@@ -48,11 +52,14 @@ LOST = 137
 """Exit code of an operation that was killed together with the shell that watched it."""
 
 # Says its number before anything else, bounds itself, and leaves the exit code where a host finds
-# it that did not start it. The trap keeps the shell alive while what it runs is asked to end.
+# it that did not start it. The trap keeps the shell alive while what it runs is asked to end. Where
+# memory runs out all the same, the job goes first and not the user's notebook.
 _WRAPPER = """\
 echo $$ > "$0/pid"
 trap : TERM INT HUP
 ulimit -c 0; ulimit -n {files}; ulimit -f {blocks}; ulimit -t {seconds}
+ulimit -d {kibibytes} 2> /dev/null
+{{ echo 1000 > /proc/self/oom_score_adj; }} 2> /dev/null
 "$@"
 code=$?
 echo $code > "$0/exit"
@@ -110,9 +117,9 @@ def plan(run: Run, parent: Path, name: str) -> Started:
     Args:
         run: What will run.
         parent: Where its folder is made.
-        name: What the folder is called, more or less.
+        name: What the folder is called, more or less: it may hold anything but spaces.
     """
-    folder = parent / f"{name}-{secrets.token_hex(4)}"
+    folder = parent / f"{re.sub(r'[^A-Za-z0-9_-]', '_', name)[:40]}-{secrets.token_hex(4)}"
     folder.mkdir(mode=0o700, parents=True)
     return Started(
         folder=str(folder),
@@ -164,13 +171,17 @@ class Process:
     async def stop(self, grace: float = GRACE) -> None:
         """End it and everything it has started, within twice the grace."""
         family = await asyncio.to_thread(self._family)
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            self._signal(number, family)
-            deadline = time.monotonic() + grace
-            while (self.alive or any(map(_lives, family))) and time.monotonic() < deadline:
-                await asyncio.sleep(0.02)
-        # Whoever was forked meanwhile is still of the group.
-        self._signal(signal.SIGKILL, await asyncio.to_thread(self._family))
+        self._signal(signal.SIGTERM, family)
+        deadline = time.monotonic() + grace
+        while (self.alive or any(map(_lives, family))) and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        deadline = time.monotonic() + grace
+        # Again and again: who is asked to end may have forked meanwhile.
+        while (family := await asyncio.to_thread(self._family)) or self.alive:
+            self._signal(signal.SIGKILL, family)
+            if time.monotonic() > deadline:
+                break
+            await asyncio.sleep(0.02)
         if self._child is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._child.wait(0)
@@ -193,22 +204,36 @@ class Process:
     def _written(self) -> int | None:
         try:
             text = (self._folder / "exit").read_text()
-        except FileNotFoundError:
+        except (OSError, UnicodeDecodeError):
             return None
-        return int(text) if text.endswith("\n") else None
+        # The job itself can write there: what is no exit code is none.
+        return int(text) if re.fullmatch(r"[0-9]{1,3}\n", text, re.ASCII) else None
 
     def _family(self) -> list[psutil.Process]:
-        """Return all it has started: its children's children, and who left them but lives here."""
+        """
+        Return what lives of all it has started.
+
+        Its children's children; and who left them but is of its session, or has the home or the
+        folder that it was given.
+        """
         found = {}
         if self._process is not None:
             with contextlib.suppress(psutil.Error):
                 found = {child.pid: child for child in self._process.children(recursive=True)}
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
-                environment = process.environ()
-                if self.started.work in (environment.get("TMPDIR"), environment.get("HOME")):
+                if self._belongs(process):
                     found[process.pid] = process
-        return list(found.values())
+        return [process for process in found.values() if _lives(process)]
+
+    def _belongs(self, process: psutil.Process) -> bool:
+        work = self.started.work
+        if self._process is not None and os.getsid(process.pid) == self._process.pid:
+            return bool(process.pid != self._process.pid)
+        environment = process.environ()
+        if work in (environment.get("TMPDIR"), environment.get("HOME")):
+            return True
+        return Path(process.cwd()).is_relative_to(work)
 
     def _signal(self, number: signal.Signals, family: Iterable[psutil.Process]) -> None:
         if self.alive and self._process is not None:
@@ -242,6 +267,7 @@ def start(
         files=MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard),
         blocks=MOST_BYTES // 512,
         seconds=(timeout + SPARE) * (os.cpu_count() or 1),
+        kibibytes=int(psutil.virtual_memory().total * MEMORY_SHARE) >> 10,
     )
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
         child = subprocess.Popen(
@@ -256,6 +282,18 @@ def start(
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PGRP, child.pid, NICENESS)
     return Process(started, child)
+
+
+def strays(parent: Path) -> list[Process]:
+    """Return operations that run in a job's folder, though nothing that can be read says so."""
+    found = []
+    for path in parent.glob("*/pid"):
+        folder = str(path.parent)
+        with contextlib.suppress(OSError, ValueError, psutil.Error):
+            process = psutil.Process(int(path.read_text()))
+            if folder in process.cmdline() and (work := process.environ().get("HOME")):
+                found.append(Process(Started(folder=folder, work=work, ports={})))
+    return found
 
 
 def _lives(process: psutil.Process | None) -> bool:

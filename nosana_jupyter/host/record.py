@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from ..errors import RemoteProtocolError
 from ..wire.definition import Definition, RunOperation, parse, service_id
 from .process import Started
 
@@ -183,8 +184,13 @@ class Shelf:
         (self._folder / job / "record.json").unlink(missing_ok=True)
         shutil.rmtree(self._folder / job, ignore_errors=True)
 
+    def unread(self) -> list[Path]:
+        """Return folders of jobs of which nothing is known that can be read."""
+        known = {record.job for record in self.load()}
+        return [folder for folder in self._folder.glob("*/") if folder.name not in known]
+
     def load(self) -> list[Record]:
-        """Return what an earlier life of this host has left."""
+        """Return what an earlier life of this host has left, as far as it can be read."""
         records = []
         for folder in sorted(self._folder.glob("*/")):
             path = folder / "record.json"
@@ -195,8 +201,8 @@ class Shelf:
                 records.append(record)
             except FileNotFoundError:
                 shutil.rmtree(folder, ignore_errors=True)
-            except msgspec.DecodeError as error:
-                log.warning("%s is unreadable and left alone: %s", path, error)
+            except (OSError, msgspec.DecodeError, RemoteProtocolError) as error:
+                log.warning("%s cannot be read: %s", path, error)
         return records
 
 

@@ -63,7 +63,7 @@ class Socket(tornado.websocket.WebSocketHandler):
             asked = json.loads(message)
             body = asked.get("body") or {}
             path = str(asked["path"])
-            job = body.get("jobAddress")
+            job = body.get("jobAddress") or body.get("address")
             header = asked.get("header") or (asked.get("headers") or {}).get("Authorization") or ""
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             self.close(NO_JOB, "a JSON frame with path, header and body is due")
@@ -138,7 +138,7 @@ class Socket(tornado.websocket.WebSocketHandler):
                     state = {"status": status, "state": status, "timestamp": moment}
                     await self._say("state", {**state, "index": index})
                     said, index = status, index + 1
-                if flow.done:
+                if flow.done or flow.broken:
                     self.close(1000)
                     return
                 await waiting

@@ -37,8 +37,12 @@ class Names:
         self._home = network.address(wallet.address)
         self._wallet = wallet
         self._wanted: dict[str, int] = {}
-        # Nothing here is TLS, and reading the certificates takes longer than all the rest.
-        self._http = httpx.AsyncClient(timeout=5, verify=False)  # noqa: S501 - loopback, plain HTTP
+        self._unsaid: set[str] = set()
+        """Names that the tunnel has not taken yet."""
+
+        # Nothing here is TLS, and reading the certificates takes longer than all the rest; and no
+        # proxy leads to loopback.
+        self._http = httpx.AsyncClient(timeout=5, verify=False, trust_env=False)  # noqa: S501
 
     async def add(self, ident: str, port: int) -> None:
         """Lead a name to a port of this machine, from now on."""
@@ -47,6 +51,7 @@ class Names:
 
     async def remove(self, ident: str) -> None:
         """Lead a name nowhere."""
+        self._unsaid.discard(ident)
         if self._wanted.pop(ident, None) is not None:
             await self._post("unregister", ident, {})
 
@@ -57,8 +62,10 @@ class Names:
             await asyncio.sleep(CHECK)
             if time.monotonic() - renewed > RENEW or not await self._leads_here():
                 renewed = time.monotonic()
-                for ident, port in list(self._wanted.items()):
-                    await self._register(ident, port)
+                self._unsaid.update(self._wanted)
+            for ident in list(self._unsaid):
+                if ident in self._wanted:
+                    await self._register(ident, self._wanted[ident])
 
     async def close(self) -> None:
         """Take all names back."""
@@ -74,9 +81,11 @@ class Names:
             return False
 
     async def _register(self, ident: str, port: int) -> None:
-        await self._post("register", ident, {"port": port})
+        self._unsaid.add(ident)
+        if await self._post("register", ident, {"port": port}):
+            self._unsaid.discard(ident)
 
-    async def _post(self, what: str, ident: str, more: dict[str, int]) -> None:
+    async def _post(self, what: str, ident: str, more: dict[str, int]) -> bool:
         header = authorization.authorize(self._wallet, ident)
         body = {"id": ident, "node": self._wallet.address, "header": header, **more}
         try:
@@ -85,3 +94,5 @@ class Names:
                 log.warning("the tunnel refuses %s: %s", ident, answer.status_code)
         except httpx.HTTPError as error:
             log.info("the tunnel does not answer: %s", type(error).__name__)
+            return False
+        return answer.is_success

@@ -5,6 +5,7 @@ What the operations of a job take of the machine.
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import Any
 
 import psutil
@@ -12,9 +13,12 @@ import psutil
 from .process import Process
 from .record import Record, now
 
+SAMPLE = 0.1
+"""Seconds over which the use of processors is measured."""
+
 
 def usage(record: Record) -> list[dict[str, Any]]:
-    """Return one sample for each operation that runs. Takes a tenth of a second."""
+    """Return one sample for each operation that runs. Takes a tenth of a second for each."""
     found = []
     for state in record.states:
         started = record.started.get(state.operation_id)
@@ -23,10 +27,15 @@ def usage(record: Record) -> list[dict[str, Any]]:
         pid = Process(started).pid
         if pid is None:
             continue
-        processor, memory, read, written = 0.0, 0, 0, 0
-        for process in _family(pid):
+        family = _family(pid)
+        for process in family:
             with contextlib.suppress(psutil.Error):
-                processor += process.cpu_percent(0.1)
+                process.cpu_percent()
+        time.sleep(SAMPLE)
+        processor, memory, read, written = 0.0, 0, 0, 0
+        for process in family:
+            with contextlib.suppress(psutil.Error):
+                processor += process.cpu_percent()
                 memory += process.memory_info().rss
                 if hasattr(process, "io_counters"):
                     counted = process.io_counters()
