@@ -7,9 +7,18 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+GLANCE = 0.3
+"""
+Seconds that a lock is asked for before it counts as held. Whoever looks who holds it holds it
+himself for a moment.
+"""
+
+PAUSE = 0.005
 
 
 class Held(Exception):
@@ -27,15 +36,27 @@ def lock(path: Path, *, wait: bool = False) -> Iterator[None]:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        _take(handle, path, wait=wait)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Held(str(path)) from None
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, str(os.getpid()).encode(), 0)
-        yield
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, str(os.getpid()).encode(), 0)
+            yield
+        finally:
+            # The file must not name us when the next holder is about to write his name.
+            os.ftruncate(handle, 0)
     finally:
         os.close(handle)
+
+
+def _take(handle: int, path: Path, *, wait: bool) -> None:
+    if wait:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        return
+    deadline = time.monotonic() + GLANCE
+    while not _free(handle):
+        if time.monotonic() > deadline:
+            raise Held(str(path))
+        time.sleep(PAUSE)
 
 
 def holder(path: Path) -> int | None:
@@ -45,12 +66,23 @@ def holder(path: Path) -> int | None:
     except FileNotFoundError:
         return None
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        with contextlib.suppress(ValueError):
-            return int(os.pread(handle, 20, 0))
-        return None
-    else:
+        deadline = time.monotonic() + GLANCE
+        while not _free(handle):
+            with contextlib.suppress(ValueError):
+                return int(os.pread(handle, 20, 0))
+            # It has been taken, and the name is about to be written.
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(PAUSE)
         return None
     finally:
         os.close(handle)
+
+
+def _free(handle: int) -> bool:
+    """Take a lock if nobody has it, and say whether that went."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

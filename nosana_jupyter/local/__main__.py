@@ -16,9 +16,9 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from .. import settings
@@ -26,7 +26,7 @@ from ..chain.wallet import Wallet
 from ..locks import Held, holder, lock
 from ..network import Network, local_folder
 from .catalogue import CATALOGUE
-from .serve import dump, read_network, serve
+from .serve import dump, read_fee, read_network, serve
 
 PATIENCE = 30.0
 """Seconds that a start may take."""
@@ -48,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         case "serve":
             return _serve(folder, options)
         case "stop":
-            _stop(folder)
+            with _alone(folder):
+                _stop(folder)
             print("the local network is stopped")
         case "reset":
             return _reset(folder, sure=options.yes)
@@ -77,10 +78,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _start(folder: Path, options: argparse.Namespace) -> int:
-    with lock(folder / "start.lock", wait=True):
-        network = _alive(folder)
-        if network is None:
-            network = _spawn(folder, options)
+    with _alone(folder):
+        network = _bring_up(folder, options)
     if network is None:
         print(f"it did not start within {PATIENCE:g} s; see {folder / 'log.txt'}", file=sys.stderr)
         return 1
@@ -91,8 +90,35 @@ def _start(folder: Path, options: argparse.Namespace) -> int:
     return 0
 
 
-def _spawn(folder: Path, options: argparse.Namespace) -> Network | None:
-    """Start the process of the network and wait until it answers."""
+def _alone(folder: Path) -> AbstractContextManager[None]:
+    """Start, stop and reset one at a time."""
+    return lock(folder / "start.lock", wait=True)
+
+
+def _bring_up(folder: Path, options: argparse.Namespace) -> Network | None:
+    """Return the network once it answers: the one that runs, or one that is started."""
+    process = None
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        network = _alive(folder)
+        if network is not None:
+            if process is None:
+                _warn_of_fee(folder, options.fee)
+            else:
+                # It goes on without us; nobody will ask for its exit code.
+                process.returncode = 0
+            return network
+        if process is None and holder(folder / "lock") is None:
+            process = _spawn(folder, options)
+        elif process is not None and process.poll() is not None:
+            return None
+        time.sleep(0.03)
+    return None
+
+
+def _spawn(folder: Path, options: argparse.Namespace) -> subprocess.Popen[bytes]:
+    """Start the process of the network."""
+    # What a killed network has left. Only its holder of the lock writes it.
     (folder / "network.json").unlink(missing_ok=True)
     command = [sys.executable, "-m", "nosana_jupyter.local", "serve"]
     if options.fee is not None:
@@ -100,22 +126,19 @@ def _spawn(folder: Path, options: argparse.Namespace) -> Network | None:
     if options.no_host:
         command.append("--no-host")
     with (folder / "log.txt").open("ab") as output:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
         )
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline and process.poll() is None:
-        network = _alive(folder)
-        if network is not None:
-            # It goes on without us; nobody will ask for its exit code.
-            process.returncode = 0
-            return network
-        time.sleep(0.03)
-    return None
+
+
+def _warn_of_fee(folder: Path, fee: int | None) -> None:
+    running = read_fee(folder)
+    if fee not in (None, running):
+        print(f"it runs already, with a fee of {running} %: stop it first", file=sys.stderr)
 
 
 def _serve(folder: Path, options: argparse.Namespace) -> int:
@@ -155,10 +178,15 @@ def _reset(folder: Path, *, sure: bool) -> int:
     question = f"Forget all accounts and jobs of the local network in {folder}? [y/N] "
     if not sure and input(question).strip().lower() not in ("y", "yes"):
         return 1
-    _stop(folder)
-    for path in (folder, _host_folder()):
-        shutil.rmtree(path, ignore_errors=True)
-    (settings.home() / "wallets" / "local.json").unlink(missing_ok=True)
+    with _alone(folder):
+        _stop(folder)
+        # All but the lock that is held: who waits for it waits for this file.
+        for path in [*folder.iterdir(), _host_folder()]:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name != "start.lock":
+                path.unlink()
+        (settings.home() / "wallets" / "local.json").unlink(missing_ok=True)
     print("the local network is reset")
     return 0
 
@@ -191,14 +219,16 @@ def _status(folder: Path, *, as_json: bool) -> int:
 
 
 def _alive(folder: Path) -> Network | None:
-    """Return the network if it answers."""
-    network = read_network(folder)
-    if network is None:
+    """Return the network if it answers, and not another in its place: ports change hands."""
+    network, pid = read_network(folder), holder(folder / "lock")
+    if network is None or pid is None:
         return None
+    # Not through the proxy that the environment may name.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(f"{network.api}/health", timeout=5):  # noqa: S310 - loopback
-            return network
-    except (urllib.error.URLError, OSError):
+        with direct.open(f"{network.api}/health", timeout=5) as answer:
+            return network if json.load(answer).get("pid") == pid else None
+    except (OSError, ValueError, AttributeError):
         return None
 
 

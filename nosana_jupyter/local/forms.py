@@ -6,15 +6,30 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from typing import Any
 
 import base58
 from solders.account import Account
+from solders.message import Message, MessageV0
+from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
 from ..errors import NosanaError
 from . import tokens
+from .message import writable
 from .outcome import Outcome
+
+Read = Callable[[Pubkey], Account | None]
+"""Reads another account: the mint of a token account says how many decimals it has."""
+
+ENCODINGS = ("binary", "base58", "base64", "base64+zstd", "jsonParsed")
+
+LONGEST_BASE58 = 128
+"""Most bytes of an account in base58."""
+
+MOST_FILTERS = 4
+LONGEST_FILTER = 128
 
 
 class BadRequest(NosanaError):
@@ -25,33 +40,31 @@ class BadRequest(NosanaError):
         self.code = code
 
 
-def account_json(account: Account | None, config: Any) -> dict[str, Any] | None:
-    """Return an account in the form the RPC gives it."""
+def account_json(
+    account: Account | None, config: Any, *, read: Read, notice: bool = False
+) -> dict[str, Any] | None:
+    """
+    Return an account in the form the RPC gives it.
+
+    Args:
+        account: The account, if there is one.
+        config: What the client says about encoding and slice.
+        read: Reads other accounts.
+        notice: Whether it goes into a notification, where what is too long for base58 is a text
+            and no error.
+
+    Raises:
+        BadRequest: It cannot be given in that form.
+    """
     if account is None:
         return None
     config = config or {}
-    encoding = config.get("encoding", "base58")
-    data: Any
-    token = tokens.read(account) if encoding == "jsonParsed" else None
-    if token is not None:
-        data = _parsed_token(account, token)
-    else:
-        raw = bytes(account.data)
-        if cut := config.get("dataSlice"):
-            raw = raw[cut["offset"] : cut["offset"] + cut["length"]]
-        if encoding in ("base58", "binary"):
-            if len(raw) > 128:
-                raise BadRequest(
-                    "Encoded binary (base 58) data should be less than 128 bytes, please use "
-                    "Base64 encoding.",
-                    code=-32600,
-                )
-            text = base58.b58encode(raw).decode()
-            data = text if encoding == "binary" else [text, "base58"]
-        else:
-            data = [base64.b64encode(raw).decode(), "base64"]
+    encoding = config.get("encoding", "binary")
+    if encoding not in ENCODINGS:
+        raise BadRequest(f"Invalid params: unknown variant `{encoding}`.")
+    parsed = _parsed(account, read=read) if encoding == "jsonParsed" else None
     return {
-        "data": data,
+        "data": parsed or _encoded(bytes(account.data), encoding, config, notice=notice),
         "executable": account.executable,
         "lamports": account.lamports,
         "owner": str(account.owner),
@@ -60,10 +73,76 @@ def account_json(account: Account | None, config: Any) -> dict[str, Any] | None:
     }
 
 
+def _encoded(raw: bytes, encoding: str, config: dict[str, Any], *, notice: bool) -> Any:
+    if cut := config.get("dataSlice"):
+        offset, length = int(cut["offset"]), int(cut["length"])
+        if offset < 0 or length < 0:
+            raise BadRequest("Invalid params: a slice begins and ends within the data")
+        raw = raw[offset : offset + length]
+    if encoding not in ("binary", "base58"):
+        return [base64.b64encode(raw).decode(), "base64"]
+    if len(raw) <= LONGEST_BASE58:
+        text = base58.b58encode(raw).decode()
+    elif notice:
+        text = "error: data too large for bs58 encoding"
+    else:
+        raise BadRequest(
+            "Encoded binary (base 58) data should be less than 128 bytes, please use "
+            "Base64 encoding.",
+            code=-32600,
+        )
+    return text if encoding == "binary" else [text, "base58"]
+
+
+def _parsed(account: Account, *, read: Read) -> dict[str, Any] | None:
+    """Return the data of a token account or mint as `jsonParsed` shows it."""
+    held, mint = tokens.read(account), tokens.read_mint(account)
+    if held is not None:
+        unit = tokens.read_mint(read(held.mint))
+        native = account.data[109] == 1
+        decimals = 9 if native or unit is None else unit.decimals
+        info: dict[str, Any] = {
+            "isNative": native,
+            "mint": str(held.mint),
+            "owner": str(held.owner),
+            "state": "frozen" if held.state == 2 else "initialized",
+            "tokenAmount": tokens.amount_json(held.amount, decimals),
+        }
+        kind = "account"
+    elif mint is not None:
+        info = {
+            "decimals": mint.decimals,
+            "freezeAuthority": _optional_key(account.data[46:82]),
+            "isInitialized": True,
+            "mintAuthority": _optional_key(account.data[0:36]),
+            "supply": str(mint.supply),
+        }
+        kind = "mint"
+    else:
+        return None
+    return {
+        "program": "spl-token",
+        "space": len(account.data),
+        "parsed": {"type": kind, "info": info},
+    }
+
+
+def _optional_key(data: bytes) -> str | None:
+    return str(Pubkey.from_bytes(data[4:36])) if data[0] else None
+
+
 def filters(config: dict[str, Any]) -> list[int | tuple[int, bytes]]:
-    """Read the filters of `getProgramAccounts` and `programSubscribe`."""
+    """
+    Read the filters of `getProgramAccounts` and `programSubscribe`.
+
+    Raises:
+        BadRequest: There are too many, or one is unknown or too long.
+    """
+    asked = config.get("filters") or []
+    if len(asked) > MOST_FILTERS:
+        raise BadRequest(f"Too many filters provided; max {MOST_FILTERS}")
     found: list[int | tuple[int, bytes]] = []
-    for entry in config.get("filters") or []:
+    for entry in asked:
         if "dataSize" in entry:
             found.append(int(entry["dataSize"]))
         elif "memcmp" in entry:
@@ -74,70 +153,120 @@ def filters(config: dict[str, Any]) -> list[int | tuple[int, bytes]]:
                 data = base64.b64decode(rule["bytes"], validate=True)
             else:
                 data = base58.b58decode(rule["bytes"])
-            found.append((int(rule["offset"]), data))
+            offset = int(rule["offset"])
+            if len(data) > LONGEST_FILTER or offset < 0:
+                raise BadRequest("Invalid param: encoded binary data too large")
+            found.append((offset, data))
         else:
             raise BadRequest(f"Invalid params: unknown filter {json.dumps(entry)[:80]}")
     return found
 
 
-def _parsed_token(account: Account, token: tokens.TokenAccount) -> dict[str, Any]:
-    return {
-        "program": "spl-token",
-        "space": len(account.data),
-        "parsed": {
-            "type": "account",
-            "info": {
-                "isNative": False,
-                "mint": str(token.mint),
-                "owner": str(token.owner),
-                "state": "initialized",
-                "tokenAmount": tokens.amount_json(token.amount, 6),
-            },
-        },
-    }
-
-
 def read_transaction(text: str, config: dict[str, Any]) -> VersionedTransaction:
-    """Read a transaction as `sendTransaction` takes it."""
-    if config.get("encoding") == "base64":
-        raw = base64.b64decode(text, validate=True)
-    else:
-        raw = base58.b58decode(text)
-    return VersionedTransaction.from_bytes(raw)
+    """
+    Read a transaction as `sendTransaction` takes it.
+
+    Raises:
+        BadRequest: It is not one.
+    """
+    encoding = config.get("encoding", "base58")
+    if encoding not in ("base58", "base64"):
+        raise BadRequest(f"unsupported encoding: {encoding}. Supported encodings: base58, base64")
+    try:
+        if encoding == "base64":
+            raw = base64.b64decode(text, validate=True)
+        else:
+            raw = base58.b58decode(text)
+    except ValueError as error:
+        raise BadRequest(f"invalid {encoding} encoding: {error}") from None
+    try:
+        return VersionedTransaction.from_bytes(raw)
+    except ValueError as error:
+        raise BadRequest(
+            f"failed to deserialize solana_transaction::versioned::VersionedTransaction: {error}"
+        ) from None
 
 
 def transaction_json(outcome: Outcome, encoding: str) -> Any:
-    """Return a transaction as `getTransaction` gives it."""
+    """
+    Return a transaction as `getTransaction` gives it.
+
+    Raises:
+        BadRequest: There is no such form.
+    """
     if encoding == "base64":
         return [base64.b64encode(outcome.wire).decode(), "base64"]
     if encoding == "base58":
         return [base58.b58encode(outcome.wire).decode(), "base58"]
+    if encoding == "binary":
+        return base58.b58encode(outcome.wire).decode()
     if encoding not in ("json", "jsonParsed"):
-        raise BadRequest(f"Invalid params: unknown encoding {encoding}")
+        raise BadRequest(f"Invalid params: unknown variant `{encoding}`.")
     transaction = VersionedTransaction.from_bytes(outcome.wire)
     message = transaction.message
+    assert isinstance(message, Message | MessageV0)  # No other has landed.
     header = message.header
+    instructions = [
+        {
+            "programIdIndex": each.program_id_index,
+            "accounts": list(each.accounts),
+            "data": base58.b58encode(bytes(each.data)).decode(),
+            "stackHeight": None,
+        }
+        for each in message.instructions
+    ]
+    shown: dict[str, Any] = {"recentBlockhash": str(message.recent_blockhash)}
+    keys = [str(each) for each in message.account_keys]
+    if encoding == "jsonParsed":
+        shown["accountKeys"] = [
+            {
+                "pubkey": key,
+                "signer": place < header.num_required_signatures,
+                "source": "transaction",
+                "writable": may,
+            }
+            for place, (key, may) in enumerate(zip(keys, writable(message), strict=True))
+        ]
+        shown["instructions"] = [spelled(each, keys) for each in instructions]
+    else:
+        shown["accountKeys"] = keys
+        shown["header"] = {
+            "numRequiredSignatures": header.num_required_signatures,
+            "numReadonlySignedAccounts": header.num_readonly_signed_accounts,
+            "numReadonlyUnsignedAccounts": header.num_readonly_unsigned_accounts,
+        }
+        shown["instructions"] = instructions
+    if outcome.version == 0:
+        shown["addressTableLookups"] = []
+    return {"signatures": [str(each) for each in transaction.signatures], "message": shown}
+
+
+def meta_json(outcome: Outcome, encoding: str) -> dict[str, Any]:
+    """Return `meta` of `getTransaction`."""
+    meta = outcome.meta()
+    if encoding == "jsonParsed":
+        keys = [str(each) for each in mentioned(outcome)]
+        meta["innerInstructions"] = [
+            {**group, "instructions": [spelled(each, keys) for each in group["instructions"]]}
+            for group in outcome.inner
+        ]
+        del meta["loadedAddresses"]
+    return meta
+
+
+def mentioned(outcome: Outcome) -> list[Pubkey]:
+    """Return all accounts that a transaction names."""
+    return list(VersionedTransaction.from_bytes(outcome.wire).message.account_keys)
+
+
+def spelled(instruction: dict[str, Any], keys: list[str]) -> dict[str, Any]:
+    """Return an instruction with addresses in place of indices, as `jsonParsed` has those of
+    programs it cannot parse."""
     return {
-        "signatures": [str(signature) for signature in transaction.signatures],
-        "message": {
-            "accountKeys": [str(each) for each in message.account_keys],
-            "header": {
-                "numRequiredSignatures": header.num_required_signatures,
-                "numReadonlySignedAccounts": header.num_readonly_signed_accounts,
-                "numReadonlyUnsignedAccounts": header.num_readonly_unsigned_accounts,
-            },
-            "recentBlockhash": str(message.recent_blockhash),
-            "instructions": [
-                {
-                    "programIdIndex": each.program_id_index,
-                    "accounts": list(each.accounts),
-                    "data": base58.b58encode(bytes(each.data)).decode(),
-                    "stackHeight": None,
-                }
-                for each in message.instructions
-            ],
-            **({"addressTableLookups": []} if outcome.version == 0 else {}),
-        },
+        "programId": keys[instruction["programIdIndex"]],
+        "accounts": [keys[place] for place in instruction["accounts"]],
+        "data": instruction["data"],
+        "stackHeight": instruction["stackHeight"],
     }
 
 

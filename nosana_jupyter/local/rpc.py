@@ -2,7 +2,7 @@
 Solana JSON-RPC over the ledger: the methods, one function each.
 
 Requests come as clients send them, with explicit nulls and all; answers have the shapes of a real
-node. `server.py` owns the socket.
+node. `services.py` owns the socket.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
+from solders.account import Account
 from solders.hash import Hash
 from solders.message import Message, MessageV0, from_bytes_versioned
 from solders.pubkey import Pubkey
@@ -22,6 +23,7 @@ from .forms import (
     BadRequest,
     account_json,
     filters,
+    meta_json,
     read_transaction,
     status_json,
     transaction_json,
@@ -30,6 +32,8 @@ from .ledger import Ledger
 
 VERSION = "2.2.0"
 MOST_ACCOUNTS = 100
+MOST_SIGNATURES = 256
+LARGEST_ACCOUNT = 10 << 20
 SLOTS_PER_EPOCH = 432_000
 
 
@@ -44,6 +48,12 @@ class Methods:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
 
+    def reply(self, asked: Any) -> Any:
+        """Answer a request, or a list of them."""
+        if isinstance(asked, list) and asked:
+            return [self.answer(each) for each in asked]
+        return self.answer(asked)
+
     def answer(self, request: Any) -> dict[str, Any]:
         """Answer one request; failures are answers too."""
         ident = request.get("id") if isinstance(request, dict) else None
@@ -54,7 +64,10 @@ class Methods:
             return {**head, "error": {"code": error.code, "message": str(error)}}
         except Refused as error:
             return {**head, "error": _refusal(error)}
-        except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
+        except (
+            ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError,
+            RecursionError,
+        ) as error:  # fmt: skip
             # What solders and our readers raise on values of the wrong form.
             return {**head, "error": {"code": -32602, "message": f"Invalid params: {error}"}}
 
@@ -73,19 +86,19 @@ class Methods:
 
     def do_getAccountInfo(self, address: str, config: Any = None) -> Any:
         found = self.ledger.get_account(_key(address))
-        return self._context(account_json(found, config))
+        return self._context(self._form(found, config))
 
     def do_getMultipleAccounts(self, addresses: list[str], config: Any = None) -> Any:
         if len(addresses) > MOST_ACCOUNTS:
             raise BadRequest(f"Too many inputs provided; max {MOST_ACCOUNTS}")
         found = [self.ledger.get_account(_key(address)) for address in addresses]
-        return self._context([account_json(account, config) for account in found])
+        return self._context([self._form(account, config) for account in found])
 
     def do_getProgramAccounts(self, program: str, config: Any = None) -> Any:
         config = config or {}
         found = self.ledger.get_program_accounts(_key(program), filters(config))
         rows = [
-            {"pubkey": str(address), "account": account_json(account, config)}
+            {"pubkey": str(address), "account": self._form(account, config)}
             for address, account in found
         ]
         return self._context(rows) if config.get("withContext") else rows
@@ -103,9 +116,15 @@ class Methods:
     def do_getTokenAccountsByOwner(
         self, owner: str, which: dict[str, str], config: Any = None
     ) -> Any:
+        if ("mint" in which) == ("programId" in which):
+            raise BadRequest("Invalid params: a mint or a programId is due, and not both")
         mint = _key(which["mint"]) if "mint" in which else None
+        if mint is not None and self.ledger.token_supply(mint) is None:
+            raise BadRequest("Invalid param: could not find mint")
+        if mint is None and _key(which["programId"]) != tokens.TOKEN:
+            raise BadRequest("Invalid param: unrecognized Token program id")
         rows = [
-            {"pubkey": str(address), "account": account_json(account, config)}
+            {"pubkey": str(address), "account": self._form(account, config)}
             for address, account in self.ledger.token_accounts(_key(owner), mint=mint)
         ]
         return self._context(rows)
@@ -117,6 +136,8 @@ class Methods:
         return self._context(tokens.amount_json(*supply))
 
     def do_getMinimumBalanceForRentExemption(self, size: int, _config: Any = None) -> int:
+        if not 0 <= size <= LARGEST_ACCOUNT:
+            raise BadRequest("Invalid params: no account has that size")
         return minimum_balance(size)
 
     # Time, blocks and the node itself
@@ -179,7 +200,9 @@ class Methods:
 
     def do_simulateTransaction(self, text: str, config: Any = None) -> Any:
         config = config or {}
-        wanted = config.get("accounts") or {}
+        wanted = {"encoding": "base64"} | (config.get("accounts") or {})
+        if wanted["encoding"] in ("binary", "base58"):
+            raise BadRequest("base58 encoding not supported")
         verify, replace = bool(config.get("sigVerify")), bool(config.get("replaceRecentBlockhash"))
         if verify and replace:
             raise BadRequest("sigVerify may not be used with replaceRecentBlockhash")
@@ -194,7 +217,7 @@ class Methods:
             "logs": done.logs,
             "unitsConsumed": done.units,
             "fee": done.fee,
-            "accounts": [account_json(each, wanted) for each in done.accounts] or None,
+            "accounts": [self._form(each, wanted) for each in done.accounts] or None,
             "returnData": done.returned,
             "innerInstructions": done.inner if config.get("innerInstructions") else None,
             "replacementBlockhash": None,
@@ -208,6 +231,8 @@ class Methods:
         return self._context(value)
 
     def do_getSignatureStatuses(self, signatures: list[str], _config: Any = None) -> Any:
+        if len(signatures) > MOST_SIGNATURES:
+            raise BadRequest(f"Too many inputs provided; max {MOST_SIGNATURES}")
         found = [self.ledger.outcome(Signature.from_string(text)) for text in signatures]
         return self._context([status_json(outcome) if outcome else None for outcome in found])
 
@@ -245,16 +270,22 @@ class Methods:
                 '"maxSupportedTransactionVersion": 0',
                 code=-32015,
             )
-        return {
+        encoding = config.get("encoding", "json")
+        found = {
             "slot": outcome.slot,
             "blockTime": outcome.time,
-            "version": outcome.version,
-            "meta": outcome.meta(),
-            "transaction": transaction_json(outcome, config.get("encoding", "json")),
+            "meta": meta_json(outcome, encoding),
+            "transaction": transaction_json(outcome, encoding),
         }
+        if "maxSupportedTransactionVersion" in config:
+            found["version"] = outcome.version
+        return found
 
     def do_requestAirdrop(self, address: str, lamports: int, _config: Any = None) -> str:
         return self.ledger.airdrop(_key(address), lamports).signature
+
+    def _form(self, account: Account | None, config: Any) -> dict[str, Any] | None:
+        return account_json(account, config, read=self.ledger.get_account)
 
     def _context(self, value: Any) -> dict[str, Any]:
         slot = self.ledger.slot()
@@ -271,6 +302,7 @@ def _refusal(error: Refused) -> dict[str, Any]:
             "accounts": None,
             "returnData": None,
             "innerInstructions": None,
+            "replacementBlockhash": None,
         }
     return found
 

@@ -28,8 +28,9 @@ from ..locks import holder
 from ..network import MAINNET, Network
 from . import catalogue, tokens
 from .admission import minimum_balance
+from .endpoint import LARGEST_BODY, rpc_application
 from .ledger import Ledger
-from .services import application, rpc_application
+from .services import application
 from .tunnel import LARGEST_HEAD, Tunnel
 
 log = logging.getLogger("nosana_jupyter.local")
@@ -51,6 +52,11 @@ class State(msgspec.Struct, kw_only=True):
     ports: dict[str, int]
     fee_divisor: int = 0
 
+    @property
+    def fee(self) -> int:
+        """Network fee, in percent."""
+        return 100 // self.fee_divisor if self.fee_divisor else 0
+
 
 def read_state(folder: Path, *, fee: int | None) -> State:
     """
@@ -63,13 +69,13 @@ def read_state(folder: Path, *, fee: int | None) -> State:
     path = folder / "state.json"
     try:
         state = msgspec.json.decode(path.read_bytes(), type=State)
-    except FileNotFoundError:
+    except (FileNotFoundError, msgspec.DecodeError):
         state = State(ports={})
     if fee is not None:
         state.fee_divisor = 100 // fee if fee else 0
     if not all(_free(state.ports.get(name, 0)) for name in PORTS):
         state.ports = _choose_ports()
-    path.write_bytes(msgspec.json.encode(state))
+    _write(path, state)
     return state
 
 
@@ -114,24 +120,22 @@ async def serve(folder: Path, *, fee: int | None, with_host: bool) -> None:
 
     rpc = rpc_application(ledger)
     servers = [
-        rpc.listen(state.ports["rpc"], "127.0.0.1"),
-        rpc.listen(state.ports["websocket"], "127.0.0.1"),
-        application(
-            ledger, folder=folder / "pins", fee=100 // state.fee_divisor if state.fee_divisor else 0
-        ).listen(state.ports["services"], "127.0.0.1", max_buffer_size=64 << 20),
+        rpc.listen(state.ports["rpc"], "127.0.0.1", max_body_size=LARGEST_BODY),
+        rpc.listen(state.ports["websocket"], "127.0.0.1", max_body_size=LARGEST_BODY),
+        application(ledger, folder=folder / "pins", fee=state.fee).listen(
+            state.ports["services"], "127.0.0.1", max_buffer_size=64 << 20
+        ),
     ]
     tunnel = await asyncio.start_server(
         Tunnel().serve, "127.0.0.1", state.ports["tunnel"], limit=LARGEST_HEAD
     )
-    draft = folder / "network.new"
-    draft.write_bytes(msgspec.json.encode(network))
-    draft.replace(folder / "network.json")
-    log.info("the network runs, process %s", os.getpid())
-
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    _write(folder / "network.json", network)
+    log.info("the network runs, process %s", os.getpid())
+    _recall(folder / "host.json", network, key.parent / "lock")
     host = asyncio.create_task(_keep_host(folder, key, wallet)) if with_host else None
     await stop.wait()
 
@@ -147,6 +151,24 @@ def _close(servers: list[tornado.httpserver.HTTPServer], tunnel: asyncio.Server)
     for server in servers:
         server.stop()
     tunnel.close()
+
+
+def _recall(memory: Path, network: Network, held: Path) -> None:
+    """
+    End a host that outlived the network it was started for, if that was not where this one is.
+
+    One that was goes on with its jobs. This one would ask at the old addresses for minutes.
+    """
+    try:
+        before = msgspec.json.decode(memory.read_bytes(), type=Network)
+    except (FileNotFoundError, msgspec.DecodeError):
+        before = network
+    _write(memory, network)
+    pid = holder(held)
+    if pid is not None and before != network:
+        log.warning("ports have changed: the host of before ends, process %s", pid)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
 
 
 async def _keep_host(folder: Path, key: Path, trusted: Wallet) -> None:
@@ -205,8 +227,9 @@ def _first_day(ledger: Ledger, wallet: Wallet, node: Wallet) -> None:
         ledger.mint(node.pubkey, 0)
         ledger.plant({stake: _stake(ledger, node)})
     if ledger.get_account(wallet.pubkey) is None:
-        ledger.airdrop(wallet.pubkey, PLAY_SOL)
+        # In this order: who dies in between has not yet made the account that is looked for.
         ledger.mint(wallet.pubkey, PLAY_NOS)
+        ledger.airdrop(wallet.pubkey, PLAY_SOL)
 
 
 def _market(ledger: Ledger, listing: catalogue.Listing) -> dict[Pubkey, Account]:
@@ -258,6 +281,13 @@ def _stake(ledger: Ledger, node: Wallet) -> Account:
     )
 
 
+def _write(path: Path, value: object) -> None:
+    """Write a file as a whole or not at all."""
+    draft = path.with_suffix(".new")
+    draft.write_bytes(msgspec.json.encode(value))
+    draft.replace(path)
+
+
 def _wallet(path: Path) -> Wallet:
     return Wallet.load(path) if path.exists() else Wallet.create(path)
 
@@ -292,6 +322,15 @@ def read_network(folder: Path) -> Network | None:
         return msgspec.json.decode((folder / "network.json").read_bytes(), type=Network)
     except (FileNotFoundError, msgspec.DecodeError):
         return None
+
+
+def read_fee(folder: Path) -> int:
+    """Return the fee of a network, in percent."""
+    try:
+        state = msgspec.json.decode((folder / "state.json").read_bytes(), type=State)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return 0
+    return state.fee
 
 
 def dump(value: object) -> str:

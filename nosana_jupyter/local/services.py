@@ -6,20 +6,19 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import tornado.web
-import tornado.websocket
 from solders.pubkey import Pubkey
 
 from ..chain.accounts import Market, QueueType
 from ..ipfs import cid_of, cid_to_hash
 from ..loopback import allowed
+from .admission import Refused
 from .catalogue import CATALOGUE, PRICED_ON, USD_PER_NOS, Listing
 from .ledger import Ledger
-from .rpc import Methods
-from .subscriptions import Subscriptions
 
 LARGEST_PIN = 32 << 20
 """Most bytes of a pinned document."""
@@ -37,66 +36,24 @@ class Guarded(tornado.web.RequestHandler):
     def prepare(self) -> None:
         """Refuse before anything else is looked at."""
         if not allowed(self.request.headers.get("Host"), self.request.headers.get("Origin")):
-            raise tornado.web.HTTPError(403, reason="only programs of this machine may ask here")
+            self.fail(403, "only programs of this machine may ask here")
 
     def write_error(self, status_code: int, **_: Any) -> None:  # noqa: ARG002 - tornado's name
         """Answer an error as the real services do."""
         self.finish({"error": self._reason, "message": self._reason})
 
-    def fail(self, status: int, reason: str) -> None:
+    def fail(self, status: int, reason: str) -> NoReturn:
         """End the request with an error."""
         raise tornado.web.HTTPError(status, reason=reason)
 
 
-class RpcHandler(tornado.websocket.WebSocketHandler):
-    """Solana JSON-RPC: `POST` for requests, a WebSocket for subscriptions."""
-
-    def initialize(self, ledger: Ledger) -> None:
-        self.ledger = ledger
-        self.subscriptions: Subscriptions | None = None
+class Unknown(Guarded):
+    """Every address that is not served."""
 
     def prepare(self) -> None:
-        """Refuse web pages."""
-        if not allowed(self.request.headers.get("Host"), self.request.headers.get("Origin")):
-            raise tornado.web.HTTPError(403)
-
-    def check_origin(self, origin: str) -> bool:
-        """Say whether a WebSocket may come from there."""
-        return allowed(self.request.headers.get("Host"), origin)
-
-    def post(self) -> None:
-        """Answer a request, or a list of them."""
-        methods = Methods(self.ledger)
-        self.set_header("Content-Type", "application/json")
-        try:
-            asked = json.loads(self.request.body)
-        except (ValueError, RecursionError):
-            self.finish(
-                {"jsonrpc": "2.0", "id": None, "error": {"code": -32700, "message": "Parse error"}}
-            )
-            return
-        if isinstance(asked, list):
-            self.finish(json.dumps([methods.answer(each) for each in asked]))
-        else:
-            self.finish(json.dumps(methods.answer(asked)))
-
-    def open(self, *_: str, **__: str) -> None:
-        """Begin to listen to the ledger."""
-        self.subscriptions = Subscriptions(self.ledger, self._tell)
-
-    def on_message(self, message: str | bytes) -> None:
-        """Take a request."""
-        if self.subscriptions is not None:
-            self.subscriptions.receive(message)
-
-    def on_close(self) -> None:
-        """Stop listening."""
-        if self.subscriptions is not None:
-            self.subscriptions.close()
-
-    def _tell(self, text: str) -> None:
-        if self.ws_connection is not None:
-            self.write_message(text)
+        """Refuse."""
+        super().prepare()
+        self.fail(404, "Not Found")
 
 
 class PinJson(Guarded):
@@ -111,6 +68,8 @@ class PinJson(Guarded):
             json.loads(self.request.body)
         except (ValueError, RecursionError):
             self.fail(400, "the body is not JSON")
+        if len(self.request.body) > LARGEST_PIN:
+            self.fail(413, "Payload Too Large")
         self.finish(keep(self.folder, self.request.body))
 
 
@@ -125,7 +84,8 @@ class PinFile(Guarded):
         files = self.request.files.get("file")
         if not files:
             self.fail(400, "there is no part named file")
-            return
+        if len(files[0]["body"]) > LARGEST_PIN:
+            self.fail(413, "Payload Too Large")
         self.finish(keep(self.folder, files[0]["body"]))
 
 
@@ -146,6 +106,7 @@ class Gateway(Guarded):
             self.set_header("Content-Type", "application/json")
         except (ValueError, RecursionError):
             self.set_header("Content-Type", "application/octet-stream")
+        self.set_header("X-Content-Type-Options", "nosniff")
         self.finish(content)
 
 
@@ -210,22 +171,26 @@ class Gpus(Guarded):
 
     def get(self) -> None:
         """Count hosts by card."""
-        rows = []
+        rows: dict[tuple[str, int], dict[str, Any]] = {}
         for listing in CATALOGUE:
             account = self.ledger.get_account(Pubkey.from_string(listing.address))
             market = Market.decode(bytes(account.data)) if account else None
             free = len(market.queue) if market and market.queue_type == QueueType.NODES else 0
-            rows.append(
+            row = rows.setdefault(
+                (listing.gpus[0], listing.vram),
                 {
                     "name": listing.gpus[0],
                     "vramGb": listing.vram,
-                    "nodes": free,
-                    "available": free,
+                    "nodes": 0,
+                    "available": 0,
                     "working": 0,
-                    "markets": [listing.address],
-                }
+                    "markets": [],
+                },
             )
-        self.finish({"gpus": rows})
+            row["nodes"] += free
+            row["available"] += free
+            row["markets"].append(listing.address)
+        self.finish({"gpus": list(rows.values())})
 
 
 class Faucet(Guarded):
@@ -239,16 +204,20 @@ class Faucet(Guarded):
         try:
             asked = json.loads(self.request.body)
             address = Pubkey.from_string(asked["address"])
-            nos, sol = int(asked.get("nos", 0)), int(asked.get("sol", 0))
-        except (ValueError, KeyError, TypeError, AttributeError):
+            nos, sol = asked.get("nos", 0), asked.get("sol", 0)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             self.fail(400, "the body is {address, nos, sol}: micro-NOS and lamports")
-            return
+        if type(nos) is not int or type(sol) is not int:
+            self.fail(400, "nos and sol are whole numbers: micro-NOS and lamports")
         if not 0 <= nos <= MOST_NOS or not 0 <= sol <= MOST_SOL:
             self.fail(400, f"at most {MOST_NOS} micro-NOS and {MOST_SOL} lamports at once")
-        if sol:
-            self.ledger.airdrop(address, sol)
-        if nos:
-            self.ledger.mint(address, nos)
+        try:
+            if sol:
+                self.ledger.airdrop(address, sol)
+            if nos:
+                self.ledger.mint(address, nos)
+        except Refused as error:
+            self.fail(400, " ".join(str(error).split()))
         account = self.ledger.get_account(address)
         self.finish({"nos": self.ledger.nos(address), "sol": account.lamports if account else 0})
 
@@ -256,19 +225,12 @@ class Faucet(Guarded):
 class Health(Guarded):
     """`GET /health`."""
 
+    def initialize(self, home: Path) -> None:
+        self.home = home
+
     def get(self) -> None:
-        """Say that the network runs, and in which process."""
-        self.finish({"ok": True, "pid": os.getpid()})
-
-
-def rpc_application(ledger: Ledger) -> tornado.web.Application:
-    """Return the application that serves JSON-RPC at any path."""
-    return tornado.web.Application(
-        [(r"/.*", RpcHandler, {"ledger": ledger})],
-        websocket_max_message_size=1 << 20,
-        websocket_ping_interval=20,
-        log_function=_quiet,
-    )
+        """Say that the network runs, in which process, and which one it is: ports change hands."""
+        self.finish({"ok": True, "pid": os.getpid(), "folder": str(self.home)})
 
 
 def application(ledger: Ledger, *, folder: Path, fee: int) -> tornado.web.Application:
@@ -294,9 +256,10 @@ def application(ledger: Ledger, *, folder: Path, fee: int) -> tornado.web.Applic
             (r"/(?:api/)?markets/([\w-]+)/(required-resources)/?", Markets, markets),
             (r"/reservations/gpus", Gpus, chain),
             (r"/faucet", Faucet, chain),
-            (r"/health", Health),
+            (r"/health", Health, {"home": folder.parent}),
         ],
-        log_function=_quiet,
+        default_handler_class=Unknown,
+        log_function=quiet,
     )
 
 
@@ -309,7 +272,9 @@ def keep(folder: Path, content: bytes) -> dict[str, Any]:
         draft = folder / f".{cid}.{os.getpid()}"
         draft.write_bytes(content)
         draft.replace(path)
-    return {"IpfsHash": cid, "PinSize": len(content), "isDuplicate": known}
+    kept = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(path.stat().st_mtime))
+    answer = {"IpfsHash": cid, "PinSize": len(content), "Timestamp": kept}
+    return answer | {"isDuplicate": True} if known else answer
 
 
 def valid_cid(text: str) -> bool:
@@ -321,5 +286,5 @@ def valid_cid(text: str) -> bool:
     return True
 
 
-def _quiet(_handler: tornado.web.RequestHandler) -> None:
+def quiet(_handler: tornado.web.RequestHandler) -> None:
     """Log no requests: their paths and headers are nobody's business."""

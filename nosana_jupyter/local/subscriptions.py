@@ -4,6 +4,7 @@ Subscriptions to the ledger, over one WebSocket.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 from collections.abc import Callable, Mapping
@@ -13,9 +14,10 @@ from solders.account import Account
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 
-from .forms import BadRequest, account_json, filters
+from .forms import BadRequest, account_json, filters, mentioned
 from .ledger import Ledger
 from .rpc import VERSION, Methods
+from .slots import SLOT_SECONDS
 
 Notice = Callable[[str], None]
 """Sends a text down the socket."""
@@ -25,6 +27,9 @@ _ids = itertools.count(1)
 MOST = 1000
 """Most subscriptions of one socket."""
 
+MOST_SLOTS = 8
+"""Most slots that are told at once, when telling them was held up."""
+
 KINDS = {
     "accountSubscribe": "accountNotification",
     "programSubscribe": "programNotification",
@@ -33,6 +38,13 @@ KINDS = {
     "slotSubscribe": "slotNotification",
     "rootSubscribe": "rootNotification",
 }
+ENDS = {name.replace("Subscribe", "Unsubscribe") for name in KINDS}
+TICKING = ("slotSubscribe", "rootSubscribe")
+
+GONE = Account(lamports=0, data=b"", owner=Pubkey.default())
+"""What is told of an account that has been closed."""
+
+SAMPLE = Account(lamports=0, data=bytes(1), owner=Pubkey.default())
 
 
 class Subscriptions:
@@ -41,7 +53,8 @@ class Subscriptions:
 
     Args:
         ledger: What is listened to.
-        tell: Sends a text to the client.
+        tell: Sends a text to the client. It may not raise: it is called in the middle of somebody
+            else's transaction.
     """
 
     def __init__(self, ledger: Ledger, tell: Notice) -> None:
@@ -50,50 +63,64 @@ class Subscriptions:
         self._tell = tell
         self._wanted: dict[int, tuple[str, list[Any]]] = {}
         self._stop = ledger.on_change(self._changed)
+        self._tick: asyncio.TimerHandle | None = None
+        self._told = 0
 
     def close(self) -> None:
         """Hear nothing more."""
         self._stop()
+        self._wanted.clear()
+        if self._tick is not None:
+            self._tick.cancel()
 
     def receive(self, text: str | bytes) -> None:
         """Handle one request: a subscription, its end, or any other method."""
         try:
             request = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             self._reply(None, error={"code": -32700, "message": "Parse error"})
             return
         method = request.get("method") if isinstance(request, dict) else None
-        if method in KINDS:
-            self._subscribe(request)
-        elif isinstance(method, str) and method.endswith("Unsubscribe"):
-            params = request.get("params") or [None]
-            known = self._wanted.pop(params[0], None) is not None
-            self._reply(request.get("id"), result=known)
+        if isinstance(method, str) and (method in KINDS or method in ENDS):
+            try:
+                self._subscribe(request) if method in KINDS else self._unsubscribe(request)
+            except BadRequest as error:
+                self._refuse(request, str(error))
+            except (ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
+                self._refuse(request, f"Invalid params: {error}")
         else:
-            self._tell(json.dumps(self._methods.answer(request)))
+            self._tell(json.dumps(self._methods.reply(request)))
 
     def _subscribe(self, request: dict[str, Any]) -> None:
-        params = request.get("params") or []
-        try:
-            if len(self._wanted) >= MOST:
-                raise BadRequest(f"Too many subscriptions; max {MOST}")
-            self._check(request["method"], params)
-        except (BadRequest, ValueError, TypeError, IndexError, KeyError) as error:
-            self._reply(request.get("id"), error={"code": -32602, "message": str(error)})
-            return
+        method, params = request["method"], request.get("params") or []
+        if len(self._wanted) >= MOST:
+            raise BadRequest(f"Too many subscriptions; max {MOST}")
+        self._check(method, params)
         ident = next(_ids)
-        self._wanted[ident] = (request["method"], params)
+        self._wanted[ident] = (method, params)
         self._reply(request.get("id"), result=ident)
-        if request["method"] == "signatureSubscribe":
+        if method == "signatureSubscribe":
             known = self._ledger.outcome(Signature.from_string(params[0]))
             if known is not None:
                 self._signature(ident, known.slot, known.err)
+        elif method in TICKING and self._tick is None:
+            self._told = self._ledger.slot()
+            self._wait()
+
+    def _unsubscribe(self, request: dict[str, Any]) -> None:
+        ident = (request.get("params") or [None])[0]
+        held = self._wanted.get(ident) if isinstance(ident, int) else None
+        if held is None or held[0].replace("Subscribe", "Unsubscribe") != request["method"]:
+            raise BadRequest("Invalid subscription id.")
+        del self._wanted[ident]
+        self._reply(request.get("id"), result=True)
 
     def _check(self, method: str, params: list[Any]) -> None:
-        """Raise what reading the parameters raises, before anything is promised."""
+        """Raise what using the parameters raises, before anything is promised."""
         if method in ("accountSubscribe", "programSubscribe"):
             Pubkey.from_string(params[0])
             filters(_config(params))
+            self._form(SAMPLE, _config(params))
         elif method == "signatureSubscribe":
             Signature.from_string(params[0])
         elif method == "logsSubscribe":
@@ -112,29 +139,23 @@ class Subscriptions:
                 case "accountSubscribe":
                     address = Pubkey.from_string(params[0])
                     if address in accounts:
-                        self._account(ident, slot, accounts[address], _config(params))
+                        value = self._form(accounts[address] or GONE, _config(params))
+                        self._notify(ident, method, _context(slot, value))
                 case "programSubscribe":
                     self._program(ident, slot, accounts, params)
                 case "signatureSubscribe":
                     if params[0] == str(signature):
                         self._signature(ident, slot, err)
                 case "logsSubscribe":
-                    mentioned = _mentions(params)
-                    if mentioned is None or any(str(key) in mentioned for key in accounts):
+                    wanted = _mentions(params)
+                    if wanted is None or self._names(signature, wanted):
                         value = {"signature": str(signature), "err": err, "logs": logs}
                         self._notify(ident, method, _context(slot, value))
-                case "slotSubscribe":
-                    value = {"slot": slot, "parent": slot - 1, "root": slot - 32}
-                    self._notify(ident, method, value)
-                case "rootSubscribe":
-                    self._notify(ident, method, slot - 32)
 
-    def _account(
-        self, ident: int, slot: int, account: Account | None, config: dict[str, Any]
-    ) -> None:
-        gone = Account(lamports=0, data=b"", owner=Pubkey.default())
-        value = account_json(account or gone, config)
-        self._notify(ident, "accountSubscribe", _context(slot, value))
+    def _names(self, signature: Signature, address: Pubkey) -> bool:
+        """Say whether a transaction names an address: a program, an account it only read."""
+        outcome = self._ledger.outcome(signature)
+        return outcome is not None and address in mentioned(outcome)
 
     def _program(
         self,
@@ -155,16 +176,41 @@ class Subscriptions:
                 else data[rule[0] : rule[0] + len(rule[1])] == rule[1]
                 for rule in rules
             ):
-                value = {"pubkey": str(address), "account": account_json(account, config)}
+                value = {"pubkey": str(address), "account": self._form(account, config)}
                 self._notify(ident, "programSubscribe", _context(slot, value))
 
     def _signature(self, ident: int, slot: int, err: Any) -> None:
+        if _config(self._wanted[ident][1]).get("enableReceivedNotification"):
+            self._notify(ident, "signatureSubscribe", _context(slot, "receivedSignature"))
         self._notify(ident, "signatureSubscribe", _context(slot, {"err": err}))
         self._wanted.pop(ident, None)
+
+    def _wait(self) -> None:
+        self._tick = asyncio.get_running_loop().call_later(SLOT_SECONDS, self._slots)
+
+    def _slots(self) -> None:
+        """Tell the slots that have passed: they do without any transaction."""
+        self._tick = None
+        ticking = [(ident, kind) for ident, (kind, _) in self._wanted.items() if kind in TICKING]
+        now = self._ledger.slot()
+        for slot in range(max(self._told + 1, now - MOST_SLOTS), now + 1):
+            root = max(slot - 32, 0)
+            for ident, kind in ticking:
+                whole = {"slot": slot, "parent": slot - 1, "root": root}
+                self._notify(ident, kind, whole if kind == "slotSubscribe" else root)
+        self._told = now
+        if ticking:
+            self._wait()
+
+    def _form(self, account: Account, config: dict[str, Any]) -> dict[str, Any] | None:
+        return account_json(account, config, read=self._ledger.get_account, notice=True)
 
     def _notify(self, ident: int, method: str, result: Any) -> None:
         params = {"result": result, "subscription": ident}
         self._tell(json.dumps({"jsonrpc": "2.0", "method": KINDS[method], "params": params}))
+
+    def _refuse(self, request: dict[str, Any], message: str) -> None:
+        self._reply(request.get("id"), error={"code": -32602, "message": message})
 
     def _reply(self, ident: Any, **body: Any) -> None:
         self._tell(json.dumps({"jsonrpc": "2.0", "id": ident, **body}))
@@ -175,12 +221,15 @@ def _config(params: list[Any]) -> dict[str, Any]:
     return {name: value for name, value in config.items() if value is not None}
 
 
-def _mentions(params: list[Any]) -> set[str] | None:
-    """Return the addresses whose logs are wanted, or nothing for all."""
+def _mentions(params: list[Any]) -> Pubkey | None:
+    """Return the address whose logs are wanted, or nothing for all."""
     which = params[0]
     if which in ("all", "allWithVotes"):
         return None
-    return set(which["mentions"])
+    addresses = which["mentions"]
+    if not isinstance(addresses, list) or len(addresses) != 1:
+        raise BadRequest("Invalid Request: Only 1 address supported")
+    return Pubkey.from_string(addresses[0])
 
 
 def _context(slot: int, value: Any) -> dict[str, Any]:

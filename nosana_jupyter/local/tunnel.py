@@ -153,7 +153,7 @@ class Tunnel:
                 self.unregister(ident, node, header)
         except RemoteProtocolError as error:
             await _say(writer, 401, str(error))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             await _say(writer, 400, "the body is {id, port, node, header}")
         else:
             await _say(writer, 200, "ok")
@@ -172,9 +172,12 @@ async def _splice(
         inner_writer.write(head)
         up = asyncio.create_task(_pump(reader, inner_writer))
         down = asyncio.create_task(_pump(inner_reader, writer))
-        # The answer's end is the end; a request body's end is not.
-        await asyncio.wait([down])
+        # The answer's end is the end; a request body's end is not, but a client that broke off is.
+        await asyncio.wait([up, down], return_when=asyncio.FIRST_COMPLETED)
+        if not down.done() and not writer.is_closing():
+            await asyncio.wait([down])
         up.cancel()
+        down.cancel()
         await asyncio.gather(up, down, return_exceptions=True)
     finally:
         inner_writer.close()
@@ -189,7 +192,10 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def _say(writer: asyncio.StreamWriter, status: int, text: str) -> None:
-    reason = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden"}
+    reason = {
+        200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
+        502: "Bad Gateway",
+    }  # fmt: skip
     body = text.encode()
     writer.write(
         f"HTTP/1.1 {status} {reason.get(status, 'Error')}\r\nContent-Type: text/plain\r\n"
