@@ -10,7 +10,7 @@ from network_world import Running, clear, start
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A network with its host, in a data folder of its own. Tests of it use wallets of their own."""
+    """A network with its host, in a data folder of its own. Tests bring their own wallets."""
     home = tmp_path_factory.mktemp("network") / "home"
     try:
         yield Running(home=home, network=start(home))
