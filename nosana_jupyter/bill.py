@@ -1,21 +1,32 @@
 """
 What a job cost, read back from the chain.
+
+The job's account knows price, time and node as long as it exists. When it is closed, the
+transactions that it took part in still know where the money went.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .chain.accounts import ZERO, rent
 from .chain.accounts import Job as JobAccount
-from .chain.accounts import rent
 from .ipfs import hash_to_cid
 from .journal import Intent, Receipt
 from .units import Lamports, MicroNos
 
 if TYPE_CHECKING:
+    from .chain.history import Step
     from .chain.rpc import Rpc
+
+LAGGING = (0.2, 0.5, 1.0, 2.0)
+"""Pauses before a node is asked again for the transaction that closed a job."""
+
+_PAYS_HOST = frozenset({"end", "finish"})
+_CLOSES = _PAYS_HOST | {"delist", "recover"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +40,16 @@ class Told:
     started: float = 0.0
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Money:
+    """Where the deposit went."""
+
+    seconds: int
+    price: int
+    deposit: int
+    paid: int
+
+
 async def read(rpc: Rpc, intent: Intent, account: JobAccount | None, told: Told) -> Receipt:
     """
     Return the receipt of a closed job.
@@ -36,21 +57,18 @@ async def read(rpc: Rpc, intent: Intent, account: JobAccount | None, told: Told)
     Args:
         rpc: The chain.
         intent: What was posted.
-        account: The job's account, or nothing if it is closed: then the deposit has come back.
+        account: The job's account, or nothing if it is closed: then its deposit has come back.
         told: What only the client knows.
 
     Returns:
         A receipt in which paid and refunded add up to the deposit.
     """
-    steps = {step.name: step.signature for step in await rpc.history(intent.job) if step.name}
-    price = account.price if account else intent.price
-    limit = account.timeout if account else intent.timeout
-    seconds = max(0, min(account.time_end - account.time_start, limit)) if account else 0
-    deposit, paid = price * limit, price * seconds
-    fees, network_fee = await _fees(rpc, steps, intent.wallet, deposit)
-    status = told.status
-    if account is None:
-        status = "recovered" if "recover" in steps else "refunded"
+    steps = await _steps(rpc, intent)
+    names = {step.name for step in steps}
+    money = _of_account(account) if account else _of_steps(steps, intent)
+    spent = -sum(step.effect.nos for step in steps if step.name in ("list", "assign", "extend"))
+    own = {s.signature: s.effect.fee for s in steps if s.effect.payer == intent.wallet}
+    node = _node(steps, account)
     result = hash_to_cid(account.ipfs_result) if account and any(account.ipfs_result) else ""
     return Receipt(
         job=intent.job,
@@ -59,19 +77,19 @@ async def read(rpc: Rpc, intent: Intent, account: JobAccount | None, told: Told)
         market_address=intent.market,
         gpu=intent.gpu,
         wallet=intent.wallet,
-        node=str(account.node) if account else "",
-        ran_by=told.ran_by if account else "",
-        status=status,
-        seconds=seconds,
+        node=node,
+        ran_by=told.ran_by if node else "",
+        status=_status(names, account, told),
+        seconds=money.seconds,
         cell_seconds=told.cell_seconds,
-        price=MicroNos(price),
-        deposit=MicroNos(deposit),
-        paid=MicroNos(paid),
-        refunded=MicroNos(deposit - paid),
-        network_fee=network_fee,
-        sol_fee=fees,
+        price=MicroNos(money.price),
+        deposit=MicroNos(money.deposit),
+        paid=MicroNos(money.paid),
+        refunded=MicroNos(money.deposit - money.paid),
+        network_fee=MicroNos(max(0, spent - money.deposit)),
+        sol_fee=Lamports(sum(own.values())),
         sol_rent=rent(JobAccount.SIZE) if account else Lamports(0),
-        signatures=steps,
+        signatures={step.name: step.signature for step in steps},
         result=result,
         peak_memory=told.peak_memory,
         started=told.started,
@@ -80,16 +98,62 @@ async def read(rpc: Rpc, intent: Intent, account: JobAccount | None, told: Told)
     )
 
 
-async def _fees(
-    rpc: Rpc, steps: dict[str, str], wallet: str, deposit: int
-) -> tuple[Lamports, MicroNos]:
-    """Read what this wallet paid in SOL fees, and what left it beyond the deposit."""
-    fees, network_fee = 0, 0
-    for name, signature in steps.items():
-        effect = await rpc.effect(signature, wallet)
-        if effect is None:
-            continue
-        fees += effect.fee if effect.payer == wallet else 0
-        if name in ("list", "assign"):
-            network_fee = max(0, -effect.nos - deposit)
-    return Lamports(fees), MicroNos(network_fee)
+async def _steps(rpc: Rpc, intent: Intent) -> list[Step]:
+    """Read a job's history, as far as the transaction that closed it if it can be had."""
+    steps = await rpc.history(intent.job, owner=intent.wallet)
+    for pause in LAGGING:
+        if any(step.name in _CLOSES for step in steps):
+            break
+        await asyncio.sleep(pause)
+        steps = await rpc.history(intent.job, owner=intent.wallet)
+    return steps
+
+
+def _of_account(account: JobAccount) -> _Money:
+    seconds = max(0, min(account.time_end - account.time_start, account.timeout))
+    return _Money(
+        seconds=seconds,
+        price=account.price,
+        deposit=account.price * account.timeout,
+        paid=account.price * seconds,
+    )
+
+
+def _of_steps(steps: list[Step], intent: Intent) -> _Money:
+    """Find out what became of the deposit of a job whose account is closed."""
+    timeout = intent.timeout
+    back = 0
+    paid_host = False
+    for step in steps:
+        timeout = int(step.args.get("timeout", timeout))
+        if step.name in _CLOSES:
+            back += max(0, step.effect.nos)
+            paid_host = paid_host or step.name in _PAYS_HOST
+    if not paid_host:
+        # All of it came back. The market's price may have moved between the quote and the posting.
+        price = back // timeout if timeout and back and not back % timeout else intent.price
+        return _Money(seconds=0, price=price, deposit=price * timeout, paid=0)
+    # A host was paid, and the account has been cleaned since.
+    deposit = intent.price * timeout
+    paid = min(max(0, deposit - back), deposit)
+    seconds = paid // intent.price if intent.price else 0
+    return _Money(seconds=seconds, price=intent.price, deposit=deposit, paid=paid)
+
+
+def _status(names: set[str], account: JobAccount | None, told: Told) -> str:
+    """Say how a job ended: the chain has the last word on who ended it."""
+    if account is None and not names & _PAYS_HOST:
+        return "recovered" if "recover" in names else "refunded"
+    if told.status == "stopped" and "finish" in names:
+        return "done"
+    return "stopped" if told.status == "done" and "end" in names else told.status
+
+
+def _node(steps: list[Step], account: JobAccount | None) -> str:
+    """Return who took the job last, as far as anything tells."""
+    if account is not None and account.node != ZERO:
+        return str(account.node)
+    for step in reversed(steps):
+        if step.name in ("finish", "quit", "claim"):
+            return step.accounts.get("authority", "")
+    return ""

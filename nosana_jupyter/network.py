@@ -7,9 +7,11 @@ so that nothing outside this module and `local/` needs to know which one it talk
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -67,6 +69,16 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     wallet: str = ""
     """Key file of the wallet made with the network. Empty: the user's own."""
 
+    least_bid: int = 0
+    """Least priority fee of a transaction, in micro-lamports per compute unit."""
+
+    most_bid: int = 0
+    """Most priority fee. 0 where nobody competes for a place in a block."""
+
+    def __repr__(self) -> str:
+        """Show where it is, and no key that an address may hold."""
+        return f"Network({self.name}, rpc={shown(self.rpc)})"
+
     def address(self, ident: str) -> str:
         """Return the base address of a node (by its address) or a service (by its id)."""
         return self.tunnel.replace("{id}", ident)
@@ -88,6 +100,9 @@ MAINNET = Network(
         nodes="nosNeZR64wiEhQc5j251bsP4WqDabT6hmz4PHyoHLGD",
         mint="nosXBVoaCTtYdLvKY6Csb4AC8JCdQKKAaWYtx2ZMoo7",
     ),
+    # The official client's bounds.
+    least_bid=10_000,
+    most_bid=15_000_000,
 )
 
 DEVNET = msgspec.structs.replace(
@@ -108,6 +123,50 @@ DEVNET = msgspec.structs.replace(
 NAMES = ("local", "devnet", "mainnet")
 
 
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def shown(address: str) -> str:
+    """
+    Return an address as it may be shown: scheme, host and port.
+
+    What follows may be an API key, and so may be what stands before the host.
+    """
+    try:
+        parts = urlsplit(address)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "an address that cannot be read"
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    if not parts.scheme or not host:
+        return "an address that cannot be read"
+    more = "/…" if parts.path.strip("/") or parts.query else ""
+    return f"{parts.scheme}://{host}{port}{more}"
+
+
+def hidden(text: str, address: str) -> str:
+    """Return a text of at most 300 characters in which nothing secret of an address is left."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return ""
+    login = parts.netloc.rpartition("@")[0]
+    pieces = re.split(r"[/&=;:?#]", "/".join([parts.path, parts.query, parts.fragment, login]))
+    secrets = {piece for piece in pieces if len(piece) > 5}
+    # The longest first: one may be the beginning of another.
+    for secret in sorted(secrets | {unquote(secret) for secret in secrets}, key=len, reverse=True):
+        text = text.replace(secret, "…")
+    return text[:300]
+
+
+def proxied(address: str) -> bool:
+    """Say whether a proxy of the environment may be asked for an address: not for this machine."""
+    try:
+        return urlsplit(address).hostname not in LOOPBACK
+    except ValueError:
+        return True
+
+
 def local_folder() -> Path:
     """Return the folder of this user's local network."""
     return settings.home() / "local"
@@ -122,7 +181,7 @@ def load(name: str, *, rpc: str = "") -> Network:
         rpc: A Solana RPC to use in place of the public one. Not for the local network.
 
     Raises:
-        UsageError: There is no network of that name.
+        UsageError: There is no network of that name, or the RPC is no address.
         NetworkError: The local network cannot be started.
     """
     if name == "local":
@@ -131,6 +190,10 @@ def load(name: str, *, rpc: str = "") -> Network:
         if network.name == name:
             if not rpc:
                 return network
+            if not rpc.startswith(("http://", "https://")) or not urlsplit(rpc).hostname:
+                raise UsageError(
+                    "the setting rpc is no address", hint="It begins with https:// or http://"
+                )
             return msgspec.structs.replace(network, rpc=rpc, websocket=rpc.replace("http", "ws", 1))
     raise UsageError(f"there is no network {name!r}", hint=f"Networks are {', '.join(NAMES)}.")
 
@@ -153,16 +216,25 @@ def _local() -> Network:
             hint=f"Look into {local_folder() / 'log.txt'}, or start afresh: "
             "python -m nosana_jupyter.local reset",
         )
-    return msgspec.json.decode(done.stdout, type=Network)
+    try:
+        return msgspec.json.decode(done.stdout, type=Network)
+    except msgspec.DecodeError:
+        raise NetworkError(
+            "the local network does not say where it is",
+            hint="Start it afresh: python -m nosana_jupyter.local reset",
+        ) from None
 
 
 def _running() -> Network | None:
     """Return the local network if it has written down what it is, and answers."""
+    import http.client
     import urllib.request
 
+    # A proxy of the environment knows nothing of this machine.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         network = msgspec.json.decode((local_folder() / "network.json").read_bytes(), type=Network)
-        with urllib.request.urlopen(f"{network.api}/health", timeout=2):  # noqa: S310 - loopback
+        with direct.open(f"{network.api}/health", timeout=2):
             return network
-    except (OSError, msgspec.DecodeError):
+    except (OSError, ValueError, http.client.HTTPException):  # Or what it wrote cannot be read.
         return None

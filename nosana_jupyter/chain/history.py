@@ -1,26 +1,21 @@
 """
-What a transaction did, read from its record.
+What transactions did to a job, read from their records.
+
+A record is believed for its instructions: those of the jobs program that name the job where the
+program looks for it. Log lines would be shorter to read, but anybody can make a program log them.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
-_INSTRUCTION = re.compile(r"^Program log: Instruction: (\w+)$")
+import base58
 
-STEPS = ("list", "assign", "extend", "delist", "end", "finish", "complete", "quit", "recover")
-"""Instructions that a job's receipt names."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Step:
-    """One transaction in the life of an account."""
-
-    signature: str
-    name: str
-    """The instruction in lower case, as in `list`; empty if it is none of a job's."""
+from ..errors import RemoteProtocolError, RpcError
+from ..network import Programs
+from .instructions import JOBS, parse
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,22 +32,81 @@ class Effect:
     """Change of the owner's NOS, in micro-NOS; negative when it was spent."""
 
 
-def step_of(signature: str, transaction: dict[str, Any]) -> Step:
-    """Return what a transaction did to a job, from its log."""
-    for line in (transaction.get("meta") or {}).get("logMessages") or []:
-        if (match := _INSTRUCTION.match(line)) and match[1].lower() in STEPS:
-            return Step(signature=signature, name=match[1].lower())
-    return Step(signature=signature, name="")
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One instruction in the life of a job."""
+
+    signature: str
+    name: str
+    """Of the instruction, as in `list`."""
+
+    effect: Effect
+    """Of its whole transaction."""
+
+    args: dict[str, Any] = field(default_factory=dict)
+    accounts: dict[str, str] = field(default_factory=dict)
+    """Addresses, by what the instruction calls them."""
+
+
+def steps_of(
+    signature: str, transaction: dict[str, Any], *, job: str, owner: str, programs: Programs
+) -> list[Step]:
+    """
+    Return what a transaction did to a job, in order.
+
+    Args:
+        signature: Of the transaction.
+        transaction: Its record, with instructions as indices and base58.
+        job: Address of the job.
+        owner: Whose money to look at.
+        programs: Of the network.
+    """
+    try:
+        effect = effect_of(transaction, owner=owner, mint=programs.mint)
+        return [
+            Step(signature=signature, name=name, effect=effect, args=args, accounts=accounts)
+            for name, args, accounts in _instructions(transaction, programs.jobs)
+            if accounts.get("job") == job
+        ]
+    except (LookupError, ValueError, TypeError, AttributeError):
+        raise RpcError(f"the record of transaction {signature} cannot be read") from None
 
 
 def effect_of(transaction: dict[str, Any], *, owner: str, mint: str) -> Effect:
     """Return what a transaction did to an owner's money."""
     meta = transaction.get("meta") or {}
-    keys = transaction["transaction"]["message"]["accountKeys"]
-    payer = keys[0]["pubkey"] if isinstance(keys[0], dict) else keys[0]
     before = _held(meta.get("preTokenBalances") or [], owner, mint)
     after = _held(meta.get("postTokenBalances") or [], owner, mint)
-    return Effect(payer=payer, fee=int(meta.get("fee") or 0), nos=after - before)
+    return Effect(payer=_keys(transaction)[0], fee=int(meta.get("fee") or 0), nos=after - before)
+
+
+def _instructions(
+    transaction: dict[str, Any], program: str
+) -> Iterator[tuple[str, dict[str, Any], dict[str, str]]]:
+    """Yield the instructions of a program, outer and inner, in the order they ran."""
+    keys = _keys(transaction)
+    inner: dict[int, list[dict[str, Any]]] = {}
+    for group in (transaction.get("meta") or {}).get("innerInstructions") or []:
+        inner.setdefault(group["index"], []).extend(group["instructions"])
+    for index, outer in enumerate(transaction["transaction"]["message"]["instructions"]):
+        for each in (outer, *inner.get(index, [])):
+            if keys[each["programIdIndex"]] != program:
+                continue
+            try:
+                spec, args = parse(JOBS, base58.b58decode(each["data"]))
+            except RemoteProtocolError:
+                continue  # An instruction of a later version of the program.
+            named = [keys[place] for place in each["accounts"]]
+            names = [account.name for account in spec.accounts]
+            yield spec.name, args, dict(zip(names, named, strict=False))
+
+
+def _keys(transaction: dict[str, Any]) -> list[str]:
+    """Return the addresses that instructions point at: the message's, then those of tables."""
+    loaded = (transaction.get("meta") or {}).get("loadedAddresses") or {}
+    message = transaction["transaction"]["message"]
+    keys = [*message["accountKeys"], *loaded.get("writable", []), *loaded.get("readonly", [])]
+    return [each["pubkey"] if isinstance(each, dict) else str(each) for each in keys]
 
 
 def _held(balances: list[dict[str, Any]], owner: str, mint: str) -> int:

@@ -1,0 +1,79 @@
+"""
+Changes of an account: a subscription that makes looking faster, and never replaces it.
+
+A notification says that something changed and is not read any further: what there is to know is
+then read over HTTP. So a subscription that is refused, lost or garbled costs time and no truth.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import AsyncIterator
+from typing import Literal
+
+from ..network import Network, proxied, shown
+
+log = logging.getLogger("nosana_jupyter.chain")
+
+PAUSE = 2.0
+"""Seconds before a lost subscription is made again."""
+
+LARGEST = 4 << 20
+"""Most bytes of a notification."""
+
+
+async def changes(
+    network: Network, address: str, *, every: float, bell: asyncio.Event | None = None
+) -> AsyncIterator[None]:
+    """
+    Yield now, whenever an account changes, and at least every so often.
+
+    A subscription only makes it faster: where none can be had, the looks alone remain.
+
+    Args:
+        network: Where.
+        address: An account, or the jobs program for all accounts of it.
+        every: Most seconds between two looks.
+        bell: Set it to look at once.
+    """
+    bell = bell or asyncio.Event()
+    listener = asyncio.create_task(_listen(network, address, bell))
+    try:
+        while True:
+            yield
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(bell.wait(), every)
+            bell.clear()
+    finally:
+        listener.cancel()
+        await asyncio.gather(listener, return_exceptions=True)
+
+
+async def _listen(network: Network, address: str, bell: asyncio.Event) -> None:
+    """Ring the bell at each notification; subscribe again when the line is lost."""
+    from websockets.asyncio.client import connect
+    from websockets.exceptions import WebSocketException
+
+    kind = "program" if address == network.programs.jobs else "account"
+    asked = {
+        "jsonrpc": "2.0", "id": 1, "method": f"{kind}Subscribe",
+        "params": [address, {"encoding": "base64", "commitment": "confirmed"}],
+    }  # fmt: skip
+    proxy: Literal[True] | None = True if proxied(network.websocket) else None
+    while True:
+        try:
+            async with connect(
+                network.websocket, proxy=proxy, max_size=LARGEST, close_timeout=1
+            ) as line:
+                await line.send(json.dumps(asked))
+                async for _ in line:
+                    # The first is the answer: from here on nothing is missed, so look once more.
+                    bell.set()
+            why = "closed"
+        except (OSError, TimeoutError, ValueError, EOFError, WebSocketException) as error:
+            why = type(error).__name__
+        log.debug("no subscription at %s: %s", shown(network.websocket), why)
+        await asyncio.sleep(PAUSE)
