@@ -37,9 +37,11 @@ class Listing:
     @property
     def name(self) -> str:
         """Name for people, as in `NVIDIA RTX 4090`."""
-        return self.gpus[0].replace("GeForce ", "") + (
-            " community" if self.kind == "COMMUNITY" else ""
-        )
+        card = self.gpus[0].replace("GeForce ", "")
+        several, _, _ = self.slug.removeprefix("nvidia-").partition("x-")
+        if several.isdigit():
+            card = f"{several}x {card}"
+        return card + (" community" if self.kind == "COMMUNITY" else "")
 
     @property
     def price(self) -> int:

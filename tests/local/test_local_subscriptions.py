@@ -71,8 +71,8 @@ def test_hears_of_an_account(running: Running) -> None:
     async def use(client: SolanaWsClient) -> None:
         held = await client.account_subscribe(pubkey=other, encoding="base64")
         await asyncio.to_thread(send, running, payer)
-        for total in (SOL, 2 * SOL):
-            await asyncio.to_thread(send, running, payer, to=other)
+        for lamports, total in ((SOL, SOL), (1, SOL + 1)):
+            await asyncio.to_thread(send, running, payer, to=other, lamports=lamports)
             heard = await client.recv()
             assert heard.subscription == held.subscription_id
             assert heard.result.value.lamports == total
@@ -126,8 +126,9 @@ def test_hears_of_a_signature_once(running: Running) -> None:
 
 def test_signatures_in_the_shape_of_a_real_node(running: Running) -> None:
     """
-    A failure carries its error, and a client that asks for it hears of the receipt first. (`solders`
-    cannot read either, so this is by a bare socket.)
+    A failure carries its error, and a client that asks for it hears of the receipt first.
+
+    `solders` can read neither, so this is by a bare socket.
     """
     failed = str(send(running, running.person(), lamports=100 * SOL))
 
