@@ -1,7 +1,7 @@
 """
-Python as IPython has it: cells with magics, and code in strings.
+Python as IPython has it: cells with magics, and names in strings.
 
-Code stands in arguments of magics, in shell lines and in queries of data frames.
+They stand in arguments of magics, in shell lines, in SQL and in queries of data frames.
 """
 
 from __future__ import annotations
@@ -9,18 +9,33 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import string
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ..errors import CellError
 
 CODE_MAGICS = frozenset({"time", "timeit", "prun", "memit", "lprun", "mprun"})
 """Magics whose line or body is Python."""
 
-_OPTIONS = {"timeit": "nrtpqov", "prun": "lsTDrq", "time": ""}
-"""Options of these magics before the code."""
-
-_TAKES_VALUE = {"timeit": "nrtp", "prun": "lsTD"}
+_TAKES_VALUE = {"timeit": "nrtp", "prun": "lsTD", "memit": "rti", "lprun": "fmTDsu", "mprun": "fT"}
+"""Options of these magics that are followed by a value."""
 
 _NAME = r"[^\W\d]\w*"
+_SQL = re.compile(
+    r"\s*\(*\s*(select|with|insert|update|delete|create|copy|describe|summarize|pivot)\s", re.I
+)
+_TABLES = re.compile(
+    rf"\b(?:from|join|into|update|table|describe|summarize|pivot)\s+({_NAME}(?:(?:\s+(?:as\s+)?{_NAME})?\s*,\s*{_NAME})*)",
+    re.I,
+)
+_SQL_CALLS = frozenset(
+    {"sql", "execute", "executemany", "query", "query_df", "from_query", "sqldf"}
+)
+_SWALLOWS = re.compile(
+    r"suppress|ignor|swallow|raises|except|exitstack|tolerat|quiet|catch(?!_warnings)", re.I
+)
 
 
 def parse(source: str) -> tuple[ast.Module, dict[str, None]]:
@@ -33,12 +48,33 @@ def parse(source: str) -> tuple[ast.Module, dict[str, None]]:
     from IPython.core.inputtransformer2 import TransformerManager
 
     body, bound = strip_cell_magic(source)
-    try:
+    with _refused(), warnings.catch_warnings():
+        # A warning is the user's to see where the cell runs, and refuses nothing here.
+        warnings.simplefilter("ignore")
         return ast.parse(TransformerManager().transform_cell(body)), bound
-    except (SyntaxError, ValueError) as error:
+
+
+def check(source: str) -> None:
+    """
+    Refuse what parses and yet cannot run, as `return` outside of a function.
+
+    Raises:
+        CellError: It is not Python; names the line.
+    """
+    tree, _ = parse(source)
+    with _refused(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        compile(tree, "<cell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    try:
+        yield
+    except (SyntaxError, ValueError, MemoryError) as error:
         line = getattr(error, "lineno", None)
         where = f" in line {line}" if line else ""
-        text = getattr(error, "msg", None) or str(error)
+        text = getattr(error, "msg", None) or str(error) or "it is nested too deeply"
         raise CellError(
             f"the cell is not Python{where}: {text}. Nothing was spent", hint="Mend the cell."
         ) from None
@@ -68,24 +104,81 @@ def strip_cell_magic(source: str) -> tuple[str, dict[str, None]]:
         source = source[match.end() :]
 
 
-def embedded_code(call: ast.Call) -> list[str]:
-    """Return Python that a call has as text: `eval("…")`, `%time …`, `%%time` in a cell."""
+def embedded_code(call: ast.Call) -> list[tuple[str, bool]]:
+    """
+    Return Python that a call has as text: `eval("…")`, `%time …`, `%%time` in a cell.
+
+    With each piece: whether what it binds is its own.
+    """
     if isinstance(call.func, ast.Name) and call.func.id in ("eval", "exec"):
-        found = [_text(call, 0)]
+        found = [(_text(call, 0), len(call.args) + len(call.keywords) > 1)]
     else:
         name, line, body = _magic(call)
         if name not in CODE_MAGICS:
             return []
-        found = [_without_options(name, line), body]
-    return [code for code in found if code and _is_python(code)]
+        found = [(code, name == "timeit") for code in (_without_options(name, line), body)]
+    return [(code, own) for code, own in found if code and _is_python(code)]
 
 
 def query_names(call: ast.Call) -> list[str]:
     """Return the names behind `@` in `frame.query("a > @b")` and `frame.eval(…)`."""
     if not (isinstance(call.func, ast.Attribute) and call.func.attr in ("query", "eval")):
         return []
-    texts = [_text(call, 0), *(_constant(word.value) for word in call.keywords)]
-    return [name for text in texts for name in re.findall(rf"@({_NAME})", text)]
+    return [name for text in _texts(call) for name in at_names(text)]
+
+
+def at_names(text: str) -> list[str]:
+    """Return the names behind `@` in a text."""
+    return re.findall(rf"@({_NAME})", text)
+
+
+def evaluated_names(call: ast.Call) -> list[str]:
+    """Return the names in `pd.eval("a + b")` and `numexpr.evaluate("a + b")`."""
+    match call.func:
+        case ast.Attribute(ast.Name("pd" | "pandas"), "eval") | ast.Attribute(_, "evaluate"):
+            return [name for text in _texts(call)[:1] for name in expression_names(text)]
+    return []
+
+
+def expression_names(code: str) -> list[str]:
+    """Return the names in an expression that stands in a text; none if it is not Python."""
+    code = code.strip()
+    if not _is_python(code):
+        return []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tree = ast.parse(code)
+    return [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)]
+
+
+def sql_names(text: str, *, surely: bool = False) -> list[str]:
+    """
+    Return the tables in a text that is SQL: DuckDB finds data frames by these names.
+
+    Args:
+        surely: Whether the text is known to be SQL. Otherwise it must begin like it.
+    """
+    if not (surely or _SQL.match(text)):
+        return []
+    # A part is `frame`, `frame f` or `frame as f`.
+    return [
+        part.split()[0].strip('"')
+        for group in _TABLES.findall(text.replace('"', " "))
+        for part in group.split(",")
+        if part.strip()
+    ]
+
+
+def sql_names_of_call(call: ast.Call) -> list[str]:
+    """Return the tables in `duckdb.sql("… from frame")`, `%sql …` and their like."""
+    function = call.func
+    attribute = function.attr if isinstance(function, ast.Attribute) else ""
+    name, line, body = _magic(call)
+    if name.endswith("sql"):
+        return [found for text in (line, body) for found in sql_names(text, surely=True)]
+    if attribute in _SQL_CALLS or getattr(function, "id", "") in _SQL_CALLS:
+        return [found for text in _texts(call) for found in sql_names(text, surely=True)]
+    return []
 
 
 def shell_names(call: ast.Call) -> list[str]:
@@ -93,23 +186,50 @@ def shell_names(call: ast.Call) -> list[str]:
     function = call.func
     if not (isinstance(function, ast.Attribute) and _is_shell(function.value)):
         return []
+    names: list[str] = []
     if function.attr in ("system", "getoutput", "getoutput_cell"):
-        texts = [_text(call, 0)]
+        text = _text(call, 0)
     else:
-        name, line, body = _magic(call)
-        texts = [] if name in CODE_MAGICS else [line, body if name in ("bash", "sh") else ""]
-    names = []
-    for text in texts:
-        for expression in re.findall(r"\{([^{}]+)\}", text):
-            code = expression.split("!")[0].split(":")[0]
-            if _is_python(code):
-                names += [
-                    node.id
-                    for node in ast.walk(ast.parse(code.strip()))
-                    if isinstance(node, ast.Name)
-                ]
-        names += re.findall(rf"(?<!\$)\$({_NAME})", text)
-    return names
+        name, text, _ = _magic(call)
+        if name in CODE_MAGICS:
+            return []
+        # As in `%%R -i frame,limit`; `%run` has another `-i`.
+        for group in [] if name == "run" else re.findall(rf"(?:^|\s)-i\s+({_NAME}(?:,{_NAME})*)", text):
+            names += group.split(",")
+    for expression in _fields(text):
+        names += expression_names(expression)
+    return names + re.findall(rf"(?<!\$)\$({_NAME})", text)
+
+
+def _fields(text: str) -> Iterator[str]:
+    """Yield the expressions in braces, as IPython reads them."""
+    try:
+        for _, field, form, _ in string.Formatter().parse(text):
+            if field:
+                # What looks like a format may be a slice: IPython takes both for the expression.
+                yield f"{field}:{form}" if form else field
+                yield field
+            if form:
+                yield from _fields(form)
+    except ValueError:  # A brace is left open: IPython then leaves the line as it is.
+        return
+
+
+def is_namespace(node: ast.expr) -> bool:
+    """Say whether an expression is the notebook's namespace: `globals()` and its like."""
+    match node:
+        case ast.Call(ast.Name("globals" | "locals" | "vars"), [], []):
+            return True
+        case ast.Attribute(_, "user_ns" | "user_global_ns"):
+            return True
+    return False
+
+
+def swallows(manager: ast.expr) -> bool:
+    """Say whether a context manager may keep exceptions to itself, going by its name."""
+    function = manager.func if isinstance(manager, ast.Call) else manager
+    name = getattr(function, "attr", getattr(function, "id", ""))
+    return bool(_SWALLOWS.search(name))
 
 
 def _magic(call: ast.Call) -> tuple[str, str, str]:
@@ -149,10 +269,17 @@ def _without_options(magic: str, line: str) -> str:
 
 def _is_python(code: str) -> bool:
     try:
-        ast.parse(code.strip())
-    except (SyntaxError, ValueError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(code.strip())
+    except (SyntaxError, ValueError, MemoryError):
         return False
     return True
+
+
+def _texts(call: ast.Call) -> list[str]:
+    """Return the strings among the arguments of a call."""
+    return [_constant(node) for node in (*call.args, *(word.value for word in call.keywords))]
 
 
 def _text(call: ast.Call, position: int) -> str:
@@ -163,5 +290,5 @@ def _constant(node: ast.expr) -> str:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     if isinstance(node, ast.JoinedStr):
-        return "".join(_constant(part) for part in node.values if isinstance(part, ast.Constant))
+        return "".join(_constant(part) or " ? " for part in node.values)
     return ""

@@ -18,6 +18,12 @@ class Scope:
     names: set[str]
     """Names that are its own: of a function all, of a class those bound so far."""
 
+    maybe: set[str] = field(default_factory=set)
+    """Names that a class binds in a branch or a loop, so that they may be another's."""
+
+    methods: dict[str, None] = field(default_factory=dict)
+    """What the methods of a class read, in order."""
+
     global_names: set[str] = field(default_factory=set)
     nonlocal_names: set[str] = field(default_factory=set)
 
@@ -34,8 +40,8 @@ class Scope:
             return True
         scope = self.outer
         while scope is not None:
-            # What a class binds is not seen by the functions in it.
-            if scope.kind != "class" or self.kind == "comprehension":
+            # What a class binds is not seen by functions and comprehensions in it.
+            if scope.kind != "class":
                 if name in scope.global_names:
                     return False
                 if name in scope.names:
@@ -47,10 +53,20 @@ class Scope:
         """Say whether binding a name here binds it at the top of the cell."""
         return name in self.global_names
 
-    def bind(self, name: str) -> None:
-        """Take note that a name is bound here."""
-        if name not in self.nonlocal_names:
+    def bind(self, name: str, *, choices: int = 0) -> None:
+        """Take note that a name is bound here, inside of so many branches and loops."""
+        if name in self.nonlocal_names:
+            return
+        if self.kind == "class" and choices:
+            self.maybe.add(name)
+        else:
             self.names.add(name)
+
+    def unbind(self, name: str) -> None:
+        """Take note that a name may be deleted here: a class then reads what is outside."""
+        if self.kind == "class" and name in self.names:
+            self.names.discard(name)
+            self.maybe.add(name)
 
     def declare(self, body: list[ast.stmt]) -> None:
         """Read `global` and `nonlocal` anywhere in a body, but not in functions inside of it."""
