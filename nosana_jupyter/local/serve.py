@@ -199,7 +199,7 @@ async def _keep_host(folder: Path, key: Path, trusted: Wallet) -> None:
             raise
         log.warning("the host ended with code %s", code)
         lasted = asyncio.get_running_loop().time() - began
-        pause = 0.5 if lasted > 10 else min(pause * 2, 30)
+        pause = 0.5 if lasted > 10 else min(pause * 2, 4)
         await asyncio.sleep(pause)
 
 
