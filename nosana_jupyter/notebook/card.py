@@ -13,6 +13,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ..events import Event, Posted, Quoted, Running, Settled, Waiting
+from ..sanitize import line
 from ..units import MicroNos, duration, nos
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ MIME = "application/vnd.nosana.job+json"
 
 REDRAW = 1.0
 """Least seconds between two looks of the clock."""
+
+LONG = 2.0
+"""Seconds after which a terminal is told what is waited for."""
 
 
 class Card:
@@ -42,11 +46,25 @@ class Card:
         self._shown = False
         self._at = 0.0
         self._text = "finding out what the cell needs"
+        self._told = ""
+        self._since = time.monotonic()
         self._quote: Quote | None = None
         self._job = ""
         self._ran_by = ""
         self._began = 0.0
         self._receipt: Receipt | None = None
+
+    @property
+    def cost(self) -> str:
+        """Where the money is, as one line."""
+        if self._receipt is not None:
+            return summary(self._receipt)
+        if self._job:
+            return (
+                f"nosana: job {self._job} is not settled: %nosana sweep brings back what it did "
+                "not use"
+            )
+        return "nosana: no job was posted; nothing was spent"
 
     def open(self) -> None:
         """Show the card, before anything slow begins."""
@@ -58,11 +76,11 @@ class Card:
         match event:
             case Quoted(quote=quote):
                 self._quote = quote
-                self._text = f"posting to {quote.market.slug}: at most {nos(quote.most)}"
+                self._say(f"posting to {quote.market.slug}: at most {nos(quote.most)}")
             case Posted(job=job):
                 self._job = job
             case Waiting(text=text):
-                self._text = text
+                self._say(text)
             case Running(job=job, ran_by=ran_by):
                 self._job, self._ran_by, self._began = job, ran_by, time.monotonic()
                 self._text = ""
@@ -73,6 +91,9 @@ class Card:
                 return  # It is shown once, when the cell's outputs are all there.
             case None if self._began and time.monotonic() - self._at >= REDRAW:
                 pass
+            case None if not (self._rich or self._began):
+                self._tell()
+                return
             case _:
                 return
         if self._rich:
@@ -80,11 +101,25 @@ class Card:
 
     def close(self, problem: str = "") -> None:
         """Show the receipt, or what went wrong before there was one."""
-        self._text = problem or self._text
+        if problem:
+            unsettled = self._job and self._receipt is None
+            self._text = f"{problem} · {self.cost.partition(' ')[2]}" if unsettled else problem
         if self._rich:
             self._draw()
         elif self._receipt is not None:
             sys.stdout.write(self._plain() + "\n")
+
+    def _say(self, text: str) -> None:
+        # What is waited for is put together from what strangers sent.
+        self._text = line(text)
+        self._since = time.monotonic()
+
+    def _tell(self) -> None:
+        """Write what has been waited for longer than a moment, once, where nothing is redrawn."""
+        if self._text != self._told and time.monotonic() - self._since >= LONG:
+            self._told = self._text
+            sys.stdout.write(f"nosana: {self._text}\n")
+            sys.stdout.flush()
 
     def _draw(self) -> None:
         self._at = time.monotonic()
@@ -100,9 +135,9 @@ class Card:
             return self._text
         passed = time.monotonic() - self._began
         price = self._quote.price if self._quote else MicroNos(0)
-        line = f"running on {self._ran_by}: {duration(int(passed))}, "
-        line += f"{nos(price * int(passed + 1))} so far"
-        return f"{line} · {self._text}" if self._text else line
+        state = f"running on {self._ran_by}: {duration(int(passed))}, "
+        state += f"{nos(price * int(passed + 1))} so far"
+        return f"{state} · {self._text}" if self._text else state
 
     def _plain(self) -> str:
         receipt = self._receipt

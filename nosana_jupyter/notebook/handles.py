@@ -29,9 +29,9 @@ class RemoteHandle:
         return f"<{name}: {kind}, stayed with the host of job {job[:8]}…: {reason}>"
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        name, kind, reason, _ = self.__dict__["_told"]
+        name, _, reason, job = self.__dict__["_told"]
         raise CellError(
-            f"{name} is not here: it is a {kind} and {reason}",
+            f"{name} is not here, it stayed with the host of job {job[:8]}…: it {reason}",
             hint="Bind plain data in the cell (numbers, text, containers, arrays, frames), "
             "or go on using it inside a %%nosana cell that makes it.",
         )

@@ -8,6 +8,9 @@ whatever a magic can do, `nosana_jupyter.run()` can do too.
 from __future__ import annotations
 
 import argparse
+import inspect
+import re
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from ..markets import Quote
     from ..network import Network
     from ..portal import CellRun, Portal
+    from ..wire.messages import Error
     from .card import Card
     from .display import Screen
 
@@ -43,10 +47,15 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
     @line_cell_magic  # type: ignore[untyped-decorator]
     def nosana(self, line: str, cell: str | None = None) -> Any:
         """Run a cell on a rented GPU, or ask about jobs and money."""
-        if cell is None:
-            command, rest = grammar.split_command(line)
-            return getattr(self, f"do_{command or 'status'}")(rest)
-        return self._cell(grammar.cell_grammar().read(line), cell)
+        try:
+            if cell is None:
+                command, rest = grammar.split_command(line)
+                return getattr(self, f"do_{command or 'status'}")(rest)
+            return self._cell(grammar.cell_grammar().read(line), cell)
+        except Interrupted:
+            raise
+        except KeyboardInterrupt:
+            raise Interrupted(None, "") from None
 
     # The cell
 
@@ -76,7 +85,7 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
         return Cell(
             source=source,
             namespace=self.shell.user_ns,
-            count=self.shell.execution_count,
+            count=_count(self.shell),
             timeout=options.timeout or parse_seconds(settings.load().timeout),
             vram=options.vram,
             gpu=options.gpu,
@@ -103,33 +112,31 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
 
         screen = Screen(self.shell, f"job-{id(run):x}")
         interrupts = 0
-        events = run.ticks()
-        while True:
-            try:
-                event = next(events, StopIteration)
-                if event is StopIteration:
+        try:
+            while True:
+                try:
+                    for event in run.ticks():
+                        self._draw(event, card, screen)
                     break
-                self._draw(event, card, screen)
-            except KeyboardInterrupt:
-                interrupts += 1
-                # The generator has been left at its wait: it goes on from there.
-                events = run.ticks()
-                if interrupts == 1:
-                    run.interrupt()
-                else:
-                    run.abandon()
-            except NosanaError:
-                screen.close()
-                raise
-            except BaseException:
-                screen.close()
-                if interrupts:
-                    card.close("interrupted before the job was posted")
-                    raise KeyboardInterrupt from None
-                raise
+                except KeyboardInterrupt:
+                    interrupts += 1
+                    if interrupts == 1:
+                        run.interrupt()
+                    else:
+                        run.abandon()
+        except CancelledError:
+            screen.close()
+            card.close("interrupted")
+            raise Interrupted(screen.error, card.cost) from None
+        except KeyboardInterrupt:
+            run.abandon()  # One more, while the last was being seen to.
+            raise
+        except NosanaError:
+            screen.close()
+            raise
         screen.close()
         card.close()
-        return self._leave(run.outcome, screen, interrupted=interrupts > 0)
+        return self._leave(run.outcome, screen, card, interrupted=interrupts > 0)
 
     def _draw(self, event: Any, card: Card, screen: Screen) -> None:
         from ..events import Posted, Said
@@ -143,7 +150,7 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
         else:
             card.take(event)
 
-    def _leave(self, outcome: Outcome, screen: Screen, *, interrupted: bool) -> Any:
+    def _leave(self, outcome: Outcome, screen: Screen, card: Card, *, interrupted: bool) -> Any:
         """Put what came back into the notebook; raise what the cell raised."""
         from .handles import RemoteHandle
 
@@ -153,8 +160,8 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
             if handle.type != "module":
                 names[name] = RemoteHandle(name, handle, outcome.receipt.job)
         self.shell.push(names)
-        if interrupted or outcome.status == "interrupted":
-            raise KeyboardInterrupt
+        if outcome.status == "interrupted" or (interrupted and outcome.status == "ok"):
+            raise Interrupted(screen.error, card.cost)
         if screen.error is not None and outcome.status == "error":
             from ..api import remote_error
 
@@ -289,6 +296,46 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
         from . import tables
 
         return tables.help_table()
+
+
+class Interrupted(KeyboardInterrupt):
+    """
+    Ctrl-C, shown with the lines of the host it reached and with what the job cost, not with ours.
+
+    Args:
+        error: What the interrupted cell raised, if it came to that.
+        cost: The receipt as one line.
+    """
+
+    def __init__(self, error: Error | None, cost: str) -> None:
+        super().__init__(cost)
+        self._error = error
+        self._cost = cost
+
+    def _render_traceback_(self) -> list[str]:
+        from ..sanitize import terminal
+
+        lines = [terminal(line) for line in self._error.traceback] if self._error else []
+        lines = lines or ["KeyboardInterrupt"]
+        return [*lines, "", self._cost] if self._cost else lines
+
+
+Interrupted.__name__ = "KeyboardInterrupt"  # What front ends and users know it as.
+
+
+def _count(shell: InteractiveShell) -> int:
+    """
+    Return the number of the running cell, as local tracebacks have it.
+
+    The shell's own counter is that of the next cell already, or not yet, by version of IPython.
+    """
+    frame = inspect.currentframe()
+    while frame is not None:
+        named = shell.compile.format_code_name(frame.f_code.co_filename)
+        if named is not None and (found := re.fullmatch(r"In ?\[(\d+)\]", named[1])):
+            return int(found[1])
+        frame = frame.f_back
+    return int(shell.execution_count)
 
 
 def _number(rest: str) -> int:
