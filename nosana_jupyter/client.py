@@ -18,7 +18,7 @@ from . import conversation, ipfs, markets, network, settings
 from .chain.rpc import Rpc
 from .chain.wallet import Wallet
 from .control import Control
-from .errors import FundsError, HostFailed, JobError, NodeError
+from .errors import FundsError, JobError, NodeError
 from .events import Cell, Event, Outcome, Plan, Quoted, Running, Status, Waiting
 from .jobs import Job, Jobs
 from .journal import Entry, Journal, Receipt
@@ -30,6 +30,7 @@ from .prepare import Prepared, prepare, rows
 from .rental import FINISH, rent
 from .settings import Settings
 from .units import MicroNos, Seconds, is_dollars, nos, parse_gib, parse_nos, parse_seconds
+from .watch import watch_chain, watch_host
 from .wire import definition, launch, seal
 
 log = logging.getLogger("nosana_jupyter.client")
@@ -38,9 +39,6 @@ T = TypeVar("T")
 
 Emit = Callable[[Event], None]
 Confirm = Callable[[Quote, Network], bool]
-
-WATCH = 5.0
-"""Seconds between looks at the chain while a cell runs."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -139,11 +137,13 @@ class Client:
             emit(Running(job.address, node, self.jobs.who(quote.market.gpu)))
             host = Node(self.network, node, self.wallet, job.address)
             async with asyncio.TaskGroup() as watched:
-                watch = watched.create_task(self._watch(job))
+                watches = [watched.create_task(watch_chain(self.jobs, job))]
                 emit(Waiting("handing the job to the host"))
                 await host.deliver(definition.document(asked))
+                watches.append(watched.create_task(watch_host(host)))
                 ended = await self._converse(job, key, token, prepared, emit, control)
-                watch.cancel()
+                for watch in watches:
+                    watch.cancel()
             await _collect(host)
         receipt = job.receipt
         if receipt is None:
@@ -183,25 +183,6 @@ class Client:
             job.status = {"ok": "done", "error": "failed"}.get(ended.status, ended.status)
             await link.goodbye()
         return ended
-
-    async def _watch(self, job: Job) -> None:
-        """
-        Look at the chain while the cell runs.
-
-        Raises:
-            HostFailed: The job is closed although the cell has not ended.
-        """
-        while True:
-            await asyncio.sleep(WATCH)
-            if not await self.jobs.is_open(job):
-                passed = time.time() - job.started
-                late = passed >= job.intent.timeout
-                raise HostFailed(
-                    f"job {job.address} ended before its cell did, after {int(passed)} s",
-                    hint="Give it more time with --timeout."
-                    if late
-                    else "Run the cell again: another host may take it.",
-                )
 
     async def plan(self, cell: Cell) -> Plan:
         """Say what a cell needs and what it may cost. Spends nothing."""
