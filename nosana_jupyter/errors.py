@@ -24,6 +24,11 @@ After money has moved, an error says where it is in `money`.
 
 from __future__ import annotations
 
+import re
+
+_COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Characters that command a terminal, or turn the direction of text."""
+
 
 class NosanaError(Exception):
     """Base class of every error this package raises on purpose."""
@@ -35,7 +40,8 @@ class NosanaError(Exception):
     """Where the money is, as one sentence. Empty while nothing has been spent."""
 
     def __init__(self, message: str, *, hint: str = "", money: str = "") -> None:
-        super().__init__(message)
+        # Much of a message may be words of a host, and it may be printed anywhere.
+        super().__init__(_COMMANDS.sub("\N{REPLACEMENT CHARACTER}", message))
         if hint:
             self.hint = hint
         if money:
