@@ -243,6 +243,8 @@ class Agent:
             case Complete(job=job):
                 self._beside(job, self._complete(self.flows[job]))
             case Quit(job=job, reason=reason):
+                if job not in self.flows:
+                    self._left(job)
                 self._beside(job, self._quit(self._runs[job], reason))
             case Forget(job=job):
                 self._beside(job, self._forget(job))
@@ -289,8 +291,12 @@ class Agent:
                 public=hash_to_cid(account.ipfs_job),
             )
         )
+        self._left(job)
+
+    def _left(self, job: str) -> None:
+        """Note that a job came to us, and so out of the queue of its market."""
         if QUEUE not in self._busy:
-            self._queues.left(str(account.market))
+            self._queues.left(str(self._jobs[job].market))
 
     def _adopt(self, record: Record) -> None:
         """Begin a flow, or take up one that an earlier life has left."""

@@ -75,7 +75,11 @@ def bench(tmp_path: Path):  # type: ignore[no-untyped-def]
 def test_one_address_of_others_is_enough_to_refuse(name: str) -> None:
     """Without containers a network is refused if any part of it is not this machine's own."""
     process.refuse_strangers(LOCAL)
-    for address in ("https://example.com/{id}", "http://127.0.0.1.evil.example:1/", "http://10.0.0.1"):
+    for address in (
+        "https://example.com/{id}",
+        "http://127.0.0.1.evil.example:1/",
+        "http://10.0.0.1",
+    ):
         network: Network = msgspec.structs.replace(LOCAL, **{name: address})
         with pytest.raises(UsageError):
             process.refuse_strangers(network)
@@ -117,9 +121,17 @@ async def test_nothing_of_the_users_environment_reaches_a_job(
     assert {name for name in seen if "NOSANA" in name} == {
         "NOSANA_ID", "NOSANA_CACHE", "NOSANA_NOT_ISOLATED", "NOSANA_PORT_8000",
     }  # fmt: skip
-    assert set(seen) - {"HOME", "TMPDIR", "PWD", "PATH", "LANG", "MINE", "OLDPWD", "SHLVL", "_"} == {
-        name for name in seen if "NOSANA" in name
-    }
+    assert set(seen) - {
+        "HOME",
+        "TMPDIR",
+        "PWD",
+        "PATH",
+        "LANG",
+        "MINE",
+        "OLDPWD",
+        "SHLVL",
+        "_",
+    } == {name for name in seen if "NOSANA" in name}
 
 
 @awaited
@@ -163,7 +175,9 @@ async def test_a_file_that_grows_too_large_ends_its_writer(
 ) -> None:
     """Files have a largest size."""
     monkeypatch.setattr(process, "MOST_BYTES", 1 << 20)
-    code, _ = await bench.runs("head -c 3000000 /dev/zero > file; code=$?; wc -c < file; exit $code")
+    code, _ = await bench.runs(
+        "head -c 3000000 /dev/zero > file; code=$?; wc -c < file; exit $code"
+    )
 
     assert code != 0
     assert (Path(bench.running[0].started.work) / "file").stat().st_size <= 1 << 20
@@ -174,9 +188,8 @@ async def test_memory_is_bounded(bench: Bench, monkeypatch: pytest.MonkeyPatch) 
     """A process that wants more than its share gets a MemoryError; the machine goes on."""
     share = 300e6 / psutil.virtual_memory().total
     monkeypatch.setattr(process, "MEMORY_SHARE", share)
-    code, output = await bench.runs(
-        "python -c 'bytearray(50_000_000); print(1); bytearray(1_000_000_000)'; cat /proc/self/oom_score_adj"
-    )
+    eat = "bytearray(50_000_000); print(1); bytearray(1_000_000_000)"
+    code, output = await bench.runs(f"python -c '{eat}'; cat /proc/self/oom_score_adj")
 
     assert output.split() == ["1", "1000"]
     assert code == 0
@@ -256,7 +269,7 @@ async def test_a_polite_end_is_waited_for(bench: Bench) -> None:
 
 @awaited
 async def test_a_process_is_taken_up_by_its_folder(bench: Bench) -> None:
-    """Another life of the host finds number, life and exit code; a foreign number is not touched."""
+    """Another life of the host finds it; what has its number by chance is not touched."""
     running = bench.start("echo x; exec sleep 300")
     await until((Path(running.started.folder) / "pid").exists)
     again = Process(running.started)
