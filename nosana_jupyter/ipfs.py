@@ -2,19 +2,29 @@
 IPFS: content ids, the pin service and the gateway.
 
 A content id is 34 bytes in base58, of which the chain keeps the last 32. Ours can be computed
-without asking anybody: the compact JSON as one UnixFS block, hashed.
+without asking anybody: the bytes in UnixFS blocks, hashed. So a gateway is not trusted with what it
+gives: content that does not hash to its id is refused.
 """
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import hashlib
 import json
-from typing import Any
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import base58
 
 from .errors import NetworkError
-from .network import Network
+from .network import Network, hidden, proxied, shown
+
+if TYPE_CHECKING:
+    import httpx
+
+log = logging.getLogger("nosana_jupyter.ipfs")
 
 PREFIX = b"\x12\x20"
 """SHA-256, 32 bytes."""
@@ -24,6 +34,24 @@ NONE = bytes(32)
 
 LARGEST = 64 << 20
 """Most bytes that are read from the gateway."""
+
+LARGEST_ANSWER = 1 << 20
+"""Most bytes that the pin service may answer."""
+
+TIMEOUT = 30.0
+"""Seconds for the pin service, and for a word of the gateway."""
+
+PATIENCE = 180.0
+"""Seconds for all that a gateway gives."""
+
+CHUNK = 256 << 10
+"""Bytes of one block of content."""
+
+LINKS = 174
+"""Most blocks that one block points at."""
+
+_V1 = b"\x01\x70" + PREFIX
+"""Version 1, of a block as version 0 has it."""
 
 
 def hash_to_cid(digest: bytes) -> str:
@@ -40,10 +68,30 @@ def cid_to_hash(cid: str) -> bytes:
     Raises:
         ValueError: It is not a version 0 content id.
     """
-    data = base58.b58decode(cid)
+    try:
+        # Base58 of a long text takes long.
+        data = base58.b58decode(cid) if len(cid) < 64 and cid.isalnum() else b""
+    except ValueError:
+        data = b""
     if len(data) != 34 or data[:2] != PREFIX:
-        raise ValueError(f"{cid!r} is not a version 0 content id")
+        raise ValueError(f"{cid[:100]!r} is not a version 0 content id")
     return data[2:]
+
+
+def to_v0(cid: str) -> str:
+    """
+    Return the version 0 id of the same block, which is the one that fits the chain.
+
+    Raises:
+        ValueError: It has none: it is no id, or of a raw block or another hash.
+    """
+    if not cid.startswith("b") or len(cid) > 100 or not cid.isascii():
+        return hash_to_cid(cid_to_hash(cid))
+    text = cid[1:].upper()
+    data = base64.b32decode(text + "=" * (-len(text) % 8))
+    if len(data) != 36 or data[:4] != _V1 or cid != cid.lower():
+        raise ValueError(f"{cid!r} has no version 0 content id")
+    return hash_to_cid(data[4:])
 
 
 def compact(document: Any) -> bytes:
@@ -52,43 +100,64 @@ def compact(document: Any) -> bytes:
 
 
 def cid_of(content: bytes) -> str:
-    """Return the content id of bytes that fit one block (256 KiB)."""
-    length = _varint(len(content))
-    inner = b"\x08\x02\x12" + length + content + b"\x18" + length
-    block = b"\x0a" + _varint(len(inner)) + inner
-    return hash_to_cid(hashlib.sha256(block).digest())
+    """Return the content id of bytes, cut and linked as IPFS does unless it is told otherwise."""
+    pieces = [content[at : at + CHUNK] for at in range(0, len(content), CHUNK)] or [b""]
+    blocks = [_leaf(piece) for piece in pieces]
+    while len(blocks) > 1:
+        blocks = [_parent(blocks[at : at + LINKS]) for at in range(0, len(blocks), LINKS)]
+    return hash_to_cid(blocks[0].digest)
 
 
 async def pin(network: Network, document: Any, *, token: str = "") -> str:
     """
     Pin a document; return its content id.
 
+    Args:
+        network: Where.
+        document: JSON-able data.
+        token: Bearer token of the pin service; it goes nowhere else.
+
     Raises:
         NetworkError: The pin service does not take it.
     """
     import httpx
 
+    place = shown(network.pin)
+    content = compact(document)
     headers = {"Content-Type": "application/json"}
     if token:
         headers["Authorization"] = f"Bearer {token}"
     try:
-        async with httpx.AsyncClient(timeout=30) as http:
-            answer = await http.post(
-                f"{network.pin}/pinning/pinJSONToIPFS", content=compact(document), headers=headers
-            )
-            answer.raise_for_status()
-            cid = answer.json()["IpfsHash"]
-        cid_to_hash(cid)
-    except httpx.HTTPStatusError as error:
-        status = error.response.status_code
-        hint = "Set a token: %nosana config pin_token TOKEN" if status in (401, 403) else ""
-        raise NetworkError(f"the pin service answers {status}", hint=hint) from error
-    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        async with (
+            asyncio.timeout(PATIENCE),
+            _client(network.pin) as http,
+            http.stream(
+                "POST", f"{network.pin}/pinning/pinJSONToIPFS", content=content, headers=headers
+            ) as answer,
+        ):
+            said = await _bounded(answer, LARGEST_ANSWER)
+        if not answer.is_success:
+            reason = hidden(_reason(said).replace(token or "\n", "…"), network.pin)
+            raise _refused(place, answer.status_code, reason, token)
+        cid = to_v0(json.loads(said)["IpfsHash"])
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         raise NetworkError(
-            f"the pin service of {network.name} does not answer ({type(error).__name__})",
+            f"the pin service at {place} does not answer ({type(error).__name__})",
             hint="Try again in a moment.",
-        ) from error
-    return str(cid)
+        ) from None
+    except UnicodeEncodeError:
+        raise NetworkError(
+            "the token of the pin service holds what no token holds",
+            hint="Set it again: %nosana config pin_token TOKEN",
+        ) from None
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        raise NetworkError(
+            f"the pin service at {place} does not say which content id it gave",
+            hint="Try again in a moment.",
+        ) from None
+    if cid != cid_of(content):
+        log.warning("the pin service at %s has pinned the document in another form", place)
+    return cid
 
 
 async def fetch(network: Network, cid: str) -> Any:
@@ -96,27 +165,136 @@ async def fetch(network: Network, cid: str) -> Any:
     Read a JSON document by its content id.
 
     Raises:
-        NetworkError: The gateway does not have it, or it is not JSON, or too large.
+        NetworkError: The gateway does not have it, or it is not JSON, too large, or other content.
+    """
+    content = await fetch_bytes(network, cid)
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        raise NetworkError(f"{cid} is not JSON") from None
+
+
+async def fetch_bytes(network: Network, cid: str) -> bytes:
+    """
+    Read content by its id, and see that it is that content.
+
+    Raises:
+        NetworkError: The gateway does not have it, or it is too large, or other content.
     """
     import httpx
 
-    content = bytearray()
+    place = shown(network.gateway)
+    try:
+        known = to_v0(cid)
+    except ValueError:
+        raise NetworkError(f"{cid[:100]!r} is not a content id that can be checked") from None
     try:
         async with (
-            httpx.AsyncClient(timeout=30, follow_redirects=True) as http,
-            http.stream("GET", network.gateway + cid) as answer,
+            asyncio.timeout(PATIENCE),
+            _client(network.gateway) as http,
+            http.stream("GET", network.gateway + cid, follow_redirects=True) as answer,
         ):
-            answer.raise_for_status()
-            async for piece in answer.aiter_bytes():
-                content += piece
-                if len(content) > LARGEST:
-                    raise NetworkError(f"{cid} is larger than {LARGEST >> 20} MiB")
-        return json.loads(content)
-    except (httpx.HTTPError, ValueError, RecursionError) as error:
+            if not answer.is_success:
+                raise NetworkError(
+                    f"{cid} cannot be read from the gateway at {place}: HTTP {answer.status_code}",
+                    hint="Try again in a moment: new content takes a while to be found.",
+                )
+            content = await _bounded(answer, LARGEST)
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         raise NetworkError(
-            f"{cid} cannot be read from the gateway ({type(error).__name__})",
+            f"{cid} cannot be read from the gateway at {place} ({type(error).__name__})",
             hint="Try again in a moment.",
-        ) from error
+        ) from None
+    except _TooLarge:
+        raise NetworkError(f"{cid} is larger than {LARGEST / (1 << 20):g} MiB") from None
+    if await asyncio.to_thread(cid_of, content) != known:
+        raise NetworkError(
+            f"the gateway at {place} gives other content for {cid}",
+            hint="Try again in a moment; if it stays so, the gateway is not to be trusted.",
+        )
+    return content
+
+
+class _TooLarge(ValueError):
+    """More came than is read."""
+
+
+async def _bounded(answer: httpx.Response, most: int) -> bytes:
+    content = bytearray()
+    async for piece in answer.aiter_bytes():
+        content += piece
+        if len(content) > most:
+            raise _TooLarge
+    return bytes(content)
+
+
+def _client(address: str) -> httpx.AsyncClient:
+    import httpx
+
+    # Reading the certificates takes longer than a request; plain HTTP has no use for them.
+    return httpx.AsyncClient(
+        timeout=TIMEOUT, verify=address.startswith("https:"), trust_env=proxied(address)
+    )
+
+
+def _refused(place: str, status: int, reason: str, token: str) -> NetworkError:
+    """Return the error of a pin service that says no."""
+    hint = "Try again in a moment."
+    if status in (401, 403):
+        hint = "Set a token: %nosana config pin_token TOKEN"
+        if token:
+            hint = "It does not take the token; set another: %nosana config pin_token TOKEN"
+    text = f"the pin service at {place} answers {status}"
+    return NetworkError(text + (f": {reason}" if reason else ""), hint=hint)
+
+
+def _reason(said: bytes) -> str:
+    """Return what an error answer says, if it says it as JSON."""
+    try:
+        found = json.loads(said)["error"]
+        found = found.get("reason", "") if isinstance(found, dict) else found
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return ""
+    return found[:200] if isinstance(found, str) else ""
+
+
+class _Block(NamedTuple):
+    """A block of content, as those that point at it need to know it."""
+
+    digest: bytes
+    size: int
+    """Bytes of content in it and under it."""
+
+    weight: int
+    """Bytes of it and of the blocks under it."""
+
+
+def _leaf(content: bytes) -> _Block:
+    field = b"\x12" + _varint(len(content)) + content if content else b""
+    return _block(b"", field, len(content), 0)
+
+
+def _parent(blocks: list[_Block]) -> _Block:
+    """Return the block that points at others."""
+    links = b"".join(
+        b"\x12" + _varint(len(link)) + link
+        for link in (
+            b"\x0a\x22" + PREFIX + block.digest + b"\x12\x00\x18" + _varint(block.weight)
+            for block in blocks
+        )
+    )
+    size = sum(block.size for block in blocks)
+    weight = sum(block.weight for block in blocks)
+    return _block(links, b"", size, weight, [block.size for block in blocks])
+
+
+def _block(
+    links: bytes, content: bytes, size: int, under: int, sizes: Sequence[int] = ()
+) -> _Block:
+    inner = b"\x08\x02" + content + b"\x18" + _varint(size)
+    inner += b"".join(b"\x20" + _varint(each) for each in sizes)
+    whole = links + b"\x0a" + _varint(len(inner)) + inner
+    return _Block(hashlib.sha256(whole).digest(), size, under + len(whole))
 
 
 def _varint(number: int) -> bytes:
