@@ -12,9 +12,10 @@ import time
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from ..events import Event, Posted, Quoted, Running, Settled, Waiting
+from ..events import Event, Posted, Quoted, Running, Said, Settled, Waiting
 from ..sanitize import line
 from ..units import MicroNos, duration, nos
+from ..wire.messages import ClearOutput
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -44,6 +45,7 @@ class Card:
         self._rich = getattr(shell, "kernel", None) is not None
         self._ident = f"nosana-card-{time.monotonic_ns()}"
         self._shown = False
+        self._clearing = False
         self._at = 0.0
         self._text = "finding out what the cell needs"
         self._told = ""
@@ -86,6 +88,13 @@ class Card:
                 self._text = ""
                 if not self._rich:
                     sys.stdout.write(f"nosana: running on {ran_by}, job {job}\n")
+            case Said(message=ClearOutput(wait=wait)):
+                # The card goes with the outputs it stands among, and comes back with the receipt.
+                self._shown, self._clearing = self._shown and wait, wait
+                return
+            case Said():
+                self._shown, self._clearing = self._shown and not self._clearing, False
+                return
             case Settled(receipt=receipt):
                 self._receipt = receipt
                 return  # It is shown once, when the cell's outputs are all there.
@@ -96,7 +105,7 @@ class Card:
                 return
             case _:
                 return
-        if self._rich:
+        if self._rich and self._shown:
             self._draw()
 
     def close(self, problem: str = "") -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import sanitize, settings
+from ..units import size
 from ..wire.messages import (
     ClearOutput,
     DisplayData,
@@ -39,6 +40,15 @@ INLINE = 2_000_000
 
 TAIL = 20_000
 """Characters of the end that are shown when there were more."""
+
+KEPT = 1 << 30
+"""Most characters of one cell that are kept in a file: a host must not fill the disk."""
+
+MESSAGE = 1_000
+"""Bytes that a display counts for at least: servers drop too many small messages as well."""
+
+
+RESET = "\x1b[0m"
 
 
 class Pace:
@@ -101,6 +111,8 @@ class Screen:
         self._tail: deque[str] = deque()
         self._tail_size = 0
         self._file: Path | None = None
+        self._kept = 0
+        self._coloured: set[str] = set()
         self._dropped: dict[str, int] = {}
 
     def show(self, message: Output) -> None:
@@ -133,21 +145,32 @@ class Screen:
             shown = self._within(text)
             if shown:
                 _pace.take(len(shown))
-                stream = sys.stdout if name == "stdout" else sys.stderr
-                stream.write(shown)
-                stream.flush()
+                self._write(name, shown)
 
     def close(self) -> None:
         """Show what is left, and say what was not shown."""
         self.flush()
         if self._file is not None:
             tail = "".join(self._tail)[-TAIL:]
-            sys.stdout.write(f"\n[…]\n{tail}\n[All of the output is in {self._file}]\n")
-            sys.stdout.flush()
+            part = "All" if self._kept < KEPT else f"The first {size(KEPT)}"
+            self._write("stdout", f"\n[…]\n{tail}\n[{part} of the output is in {self._file}]\n")
+        if getattr(self._shell, "kernel", None) is None:
+            # Colours left on would reach what a terminal says next: hidden, if the host likes.
+            for name in sorted(self._coloured):
+                self._write(name, RESET)
         if self._dropped:
             kinds = ", ".join(f"{count} of {mime}" for mime, count in self._dropped.items())
             sys.stderr.write(f"[Not shown, as a host may run nothing here: {kinds}]\n")
             sys.stderr.flush()
+
+    def _write(self, name: str, text: str) -> None:
+        stream = sys.stdout if name == "stdout" else sys.stderr
+        stream.write(text)
+        stream.flush()
+        _, escape, end = text.rpartition("\x1b[")
+        if escape:
+            plain = end.startswith(("0m", "m"))
+            (self._coloured.discard if plain else self._coloured.add)(name)
 
     def _gather(self, message: Stream) -> None:
         if not self._texts:
@@ -166,7 +189,8 @@ class Screen:
         room = max(0, INLINE - self._shown)
         self._shown += room
         with self._file.open("a") as log:
-            log.writelines(self._head)
+            for each in self._head:
+                self._kept += log.write(each[: max(0, KEPT - self._kept)])
         self._head.clear()
         self._tail.append(text)
         self._tail_size += len(text)
@@ -183,10 +207,11 @@ class Screen:
 
     def _display(self, message: DisplayData | UpdateDisplayData) -> None:
         data = self._clean(message.data)
-        if not data:
-            return
         ident = message.transient.get("display_id")
         transient = {"display_id": f"{self.label}:{ident}"} if isinstance(ident, str) else {}
+        if not data or (isinstance(message, UpdateDisplayData) and not transient):
+            return
+        _pace.take(MESSAGE + sum(len(each) for each in data.values() if isinstance(each, str)))
         self._shell.display_pub.publish(
             data=data,
             metadata=sanitize.metadata(message.metadata),
@@ -221,8 +246,18 @@ def collapse(text: str) -> str:
     lines = []
     for line in text.split("\n"):
         parts = line.split("\r")
-        if len(parts) > 2:
-            last = next((part for part in reversed(parts[1:]) if part), "")
-            line = f"{parts[0]}\r{last}" + ("\r" if not parts[-1] and len(parts) > 2 else "")
+        if len(parts) > 2 and "\b" not in line:
+            last = _overlaid(parts[1:])
+            line = f"{parts[0]}\r{last}" + ("" if parts[-1] else "\r")
         lines.append(line)
     return "\n".join(lines)
+
+
+def _overlaid(parts: list[str]) -> str:
+    """Return what is seen of texts written over each other."""
+    if any("\x1b" in part for part in parts):
+        return next((part for part in reversed(parts) if part), "")
+    seen = ""
+    for part in parts:
+        seen = part + seen[len(part) :]
+    return seen

@@ -147,8 +147,7 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
             screen.label = event.job
         if isinstance(event, Said):
             screen.show(event.message)
-        else:
-            card.take(event)
+        card.take(event)
 
     def _leave(self, outcome: Outcome, screen: Screen, card: Card, *, interrupted: bool) -> Any:
         """Put what came back into the notebook; raise what the cell raised."""
