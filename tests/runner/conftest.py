@@ -78,7 +78,7 @@ class Client:
     def connect(self) -> None:
         url = f"ws://127.0.0.1:{self.port}/"
         self.line = self.open.enter_context(
-            connect(url, max_size=FRAME, compression=None, close_timeout=1)
+            connect(url, max_size=FRAME, compression=None, ping_interval=None, close_timeout=1)
         )
         opening = seal.knock()
         self.line.send(seal.encode_opening(opening))
@@ -159,6 +159,7 @@ class Process:
         self.key = seal.Key()
         self.token = os.urandom(32)
         self.job = "J0b" + os.urandom(4).hex()
+        self.clients: list[Client] = []
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -193,7 +194,8 @@ class Process:
             )
 
     def client(self) -> Client:
-        return Client(self.port, self.key, self.token, self.job)
+        self.clients.append(Client(self.port, self.key, self.token, self.job))
+        return self.clients[-1]
 
     def wait_listening(self) -> float:
         began = time.monotonic()
@@ -218,6 +220,9 @@ class Process:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(10)
+        # A line left open keeps a thread, and threads disturb the tests that follow.
+        for client in self.clients:
+            client.open.close()
 
 
 @pytest.fixture
