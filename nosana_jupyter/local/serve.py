@@ -9,6 +9,7 @@ import contextlib
 import json
 import logging
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -44,6 +45,13 @@ PLAY_SOL = 10_000_000_000
 STAND_IN = "runs on this machine's CPU"
 
 PORTS = ("rpc", "websocket", "services", "tunnel")
+
+FIRST_PORT = 20_000
+PORT_GROUPS = 3_000
+"""
+Ports are below those that systems give to outgoing connections (from 32,768 on): there, a stopped
+network's would be gone when it comes back, and a client that asks in vain may reach itself.
+"""
 
 
 class State(msgspec.Struct, kw_only=True):
@@ -307,13 +315,10 @@ def _free(port: int) -> bool:
 def _choose_ports() -> dict[str, int]:
     """Return free ports; the websocket's follows the RPC's, where clients look for it."""
     while True:
-        with contextlib.ExitStack() as stack:
-            probes = [stack.enter_context(socket.socket()) for _ in range(3)]
-            for probe in probes:
-                probe.bind(("127.0.0.1", 0))
-            rpc, services, tunnel = (probe.getsockname()[1] for probe in probes)
-        if rpc < 65535 and rpc + 1 not in (services, tunnel) and _free(rpc + 1):
-            return {"rpc": rpc, "websocket": rpc + 1, "services": services, "tunnel": tunnel}
+        first = FIRST_PORT + secrets.randbelow(PORT_GROUPS) * len(PORTS)
+        ports = {name: first + place for place, name in enumerate(PORTS)}
+        if all(_free(port) for port in ports.values()):
+            return ports
 
 
 def read_network(folder: Path) -> Network | None:

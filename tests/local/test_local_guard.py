@@ -12,6 +12,8 @@ import pytest
 from network_world import SOL, Running, processes, status, until
 from solders.keypair import Keypair
 
+pytestmark = pytest.mark.network
+
 EVIL = {
     "rebinding": ("evil.example", None),
     "rebinding with its own origin": ("evil.example", "http://evil.example"),

@@ -37,6 +37,8 @@ from nosana_jupyter.local.ledger import Ledger
 from nosana_jupyter.local.rpc import Methods
 from nosana_jupyter.network import MAINNET
 
+pytestmark = pytest.mark.network
+
 NOBODY = Pubkey.from_bytes(bytes([9]) * 32)
 MARKET = Pubkey.from_string(CATALOGUE[0].address)
 MINT = Pubkey.from_string(MAINNET.programs.mint)

@@ -18,6 +18,8 @@ from nosana_jupyter.chain.accounts import Market
 from nosana_jupyter.local.catalogue import CATALOGUE, Listing
 from nosana_jupyter.local.services import MOST_NOS
 
+pytestmark = pytest.mark.network
+
 VECTORS = Path(__file__).parents[1] / "vectors"
 CIDS: list[dict[str, Any]] = json.loads((VECTORS / "cid.json").read_text())["json_to_cid"]
 

@@ -22,6 +22,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from nosana_jupyter.chain.addresses import TOKEN, ata
 from nosana_jupyter.network import MAINNET
 
+pytestmark = pytest.mark.network
+
 MINT = Pubkey.from_string(MAINNET.programs.mint)
 
 

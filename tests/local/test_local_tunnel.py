@@ -25,6 +25,8 @@ from nosana_jupyter.chain.wallet import Wallet
 from nosana_jupyter.errors import RemoteProtocolError
 from nosana_jupyter.local.tunnel import LARGEST_HEAD, Tunnel
 
+pytestmark = pytest.mark.network
+
 
 class Echo(tornado.web.RequestHandler):
     """Says what it was asked."""

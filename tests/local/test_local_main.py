@@ -1,0 +1,511 @@
+"""The command line: start, stop, status, reset, and what is left after `kill -9`."""
+
+from __future__ import annotations
+
+import base64
+import http.server
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from network_world import (
+    SOL,
+    call,
+    clear,
+    command,
+    environment,
+    give,
+    pay,
+    processes,
+    start,
+    status,
+    until,
+)
+from solders.keypair import Keypair
+
+from nosana_jupyter.chain.accounts import Market
+from nosana_jupyter.chain.wallet import Wallet
+from nosana_jupyter.local.__main__ import main
+from nosana_jupyter.local.catalogue import CATALOGUE
+from nosana_jupyter.network import Network
+
+pytestmark = pytest.mark.network
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    """A data folder of the test's own; whatever runs in it is ended afterwards."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    yield home
+    clear(home)
+    assert until(lambda: not processes(home))
+
+
+def kill(pid: int) -> None:
+    """Kill a process and wait until it is gone."""
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie")
+
+
+def balance(network: Network, key: Keypair) -> int:
+    """Return the lamports of a wallet."""
+    return int(call(network, "getBalance", str(key.pubkey()))["result"]["value"])
+
+
+def serving(home: Path) -> list[psutil.Process]:
+    """Return the processes of the network itself."""
+    return [each for each in processes(home) if "serve" in each.cmdline()]
+
+
+# What it says of itself
+
+
+def test_status_names_everything_a_stranger_needs(place: Path) -> None:
+    """
+    Every address answers for what it is named, and every id is on the chain.
+    """
+    network = start(place)
+    said = status(place)
+
+    def post(address: str, body: Any) -> Any:
+        return httpx.post(address, json=body, trust_env=False).json()
+
+    assert said["running"] is True
+    assert said["real_money"] is False
+    assert post(said["rpc"], {"id": 1, "method": "getHealth"})["result"] == "ok"
+    # Clients that are told one address only look for the other at the next port.
+    rpc, websocket = (int(said[name].rsplit(":", 1)[1]) for name in ("rpc", "websocket"))
+    assert said["websocket"] == f"ws://127.0.0.1:{rpc + 1}"
+    assert websocket == rpc + 1
+    pinned = post(said["pin"] + "/pinning/pinJSONToIPFS", {"a": 1})["IpfsHash"]
+    assert httpx.get(said["gateway"] + pinned, trust_env=False).json() == {"a": 1}
+    listed = httpx.get(said["api"] + "/api/markets/", trust_env=False).json()
+    assert {each["address"] for each in said["markets"]} == {each["address"] for each in listed}
+    assert all({"slug", "price"} <= each.keys() for each in said["markets"])
+    assert "{id}" in said["tunnel"]
+    assert {"jobs", "stake", "rewards", "pools", "nodes", "mint"} <= said["programs"].keys()
+    for name in ("jobs", "stake", "mint"):
+        answer = call(network, "getAccountInfo", said["programs"][name], {"encoding": "base64"})
+        assert answer["result"]["value"] is not None, name
+    assert post(said["faucet"], {"address": str(Keypair().pubkey()), "sol": SOL})["sol"] == SOL
+    assert psutil.pid_exists(said["pid"])
+    assert Wallet.load(Path(said["wallet"])).address
+    host = until(lambda: status(place)["host"]["pid"])
+    assert psutil.pid_exists(host)
+    text = command(place, "status").stdout
+    assert said["rpc"] in text
+    assert "secret" not in text.lower()
+
+
+def test_status_of_what_does_not_run(place: Path) -> None:
+    """
+    Nothing runs: code 3, in words and in JSON, before a start and after a stop.
+    """
+    for _ in range(2):
+        done = command(place, "status", "--json")
+        assert (done.returncode, json.loads(done.stdout)) == (3, {"running": False})
+        assert command(place, "status").returncode == 3
+        start(place, "--no-host")
+        assert command(place, "stop").returncode == 0
+
+
+def test_the_first_day(place: Path) -> None:
+    """
+    The wallet has play money, its file is its owner's alone, and the markets are open.
+    """
+    network = start(place, "--no-host")
+    path = Path(network.wallet)
+    address = Wallet.load(path).address
+    held = give(network, Wallet.load(path).pubkey)
+    value = call(network, "getAccountInfo", CATALOGUE[9].address, {"encoding": "base64"})
+
+    assert held == {"nos": 1_000_000_000, "sol": 10 * SOL}
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert value["result"]["value"]["space"] == Market.SIZE
+    # A wallet that has spent is not filled up again.
+    command(place, "stop")
+    again = start(place, "--no-host")
+    assert Wallet.load(Path(again.wallet)).address == address
+    assert give(again, Wallet.load(path).pubkey) == held
+
+
+# One network
+
+
+def test_a_second_start_joins(place: Path) -> None:
+    """
+    Whoever starts what runs gets the same network, and no second process.
+    """
+    first = start(place, "--no-host")
+    second = start(place, "--no-host")
+
+    assert first == second
+    assert len(serving(place)) == 1
+
+
+def test_starts_at_once_make_one_network(place: Path) -> None:
+    """
+    Several starts at the same moment all return the one network.
+    """
+    racing = [
+        subprocess.Popen(
+            [sys.executable, "-m", "nosana_jupyter.local", "start", "--json", "--no-host"],
+            env=environment(place),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    answers = [process.communicate(timeout=60)[0] for process in racing]
+
+    assert [process.returncode for process in racing] == [0] * 4
+    assert len({json.loads(each)["rpc"] for each in answers}) == 1
+    assert len(serving(place)) == 1
+
+
+def test_start_again_while_it_stops(place: Path) -> None:
+    """
+    A start that comes while a stop is at work ends with a network that runs.
+    """
+    start(place)
+    until(lambda: status(place)["host"]["pid"])
+    with subprocess.Popen(
+        [sys.executable, "-m", "nosana_jupyter.local", "stop"], env=environment(place)
+    ) as stopping:
+        start(place, "--no-host")
+        stopping.wait(timeout=60)
+    network = start(place, "--no-host")
+
+    assert call(network, "getHealth")["result"] == "ok"
+    assert len(serving(place)) == 1
+
+
+def test_two_homes_are_two_networks(place: Path, tmp_path: Path) -> None:
+    """
+    Another data folder is another network, with ports and a chain of its own.
+    """
+    other = tmp_path / "other"
+    try:
+        networks = [start(home, "--no-host") for home in (place, other)]
+        key = Keypair()
+        give(networks[0], key.pubkey(), sol=SOL)
+
+        assert [balance(network, key) for network in networks] == [SOL, 0]
+        command(other, "stop")
+        assert balance(networks[0], key) == SOL
+    finally:
+        clear(other)
+
+
+def test_serve_beside_a_running_network_is_refused(place: Path) -> None:
+    """
+    A second process on the same ledger says so and ends.
+    """
+    start(place, "--no-host")
+    done = command(place, "serve", "--no-host")
+
+    assert done.returncode == 1
+    assert "runs already" in done.stderr
+
+
+def test_the_fee_is_told_and_kept(place: Path) -> None:
+    """
+    `--fee` is in the market list, holds over restarts, and is not changed under a running network.
+    """
+
+    def fee(network: Network) -> int:
+        rows = httpx.get(f"{network.api}/api/markets/", trust_env=False).json()
+        return int(rows[0]["network_fee_percentage"])
+
+    assert fee(start(place, "--no-host", "--fee", "10")) == 10
+    joined = command(place, "start", "--no-host", "--fee", "0")
+    assert "fee of 10 %" in joined.stderr
+    command(place, "stop")
+    assert fee(start(place, "--no-host")) == 10
+    command(place, "stop")
+    assert fee(start(place, "--no-host", "--fee", "0")) == 0
+
+
+def test_a_proxy_is_not_asked(place: Path) -> None:
+    """
+    A proxy in the environment, as companies have one, is no way to this machine.
+    """
+    proxy = dict.fromkeys(("http_proxy", "HTTP_PROXY", "all_proxy"), "http://127.0.0.1:1")
+    done = command(place, "start", "--no-host", env=proxy)
+
+    assert done.returncode == 0, done.stderr
+    assert command(place, "status", env=proxy).returncode == 0
+
+
+# What survives
+
+
+def test_stop_leaves_nothing_and_start_goes_on(place: Path) -> None:
+    """
+    After a stop no process and no description is left; the ledger and the addresses are as before.
+    """
+    network = start(place)
+    until(lambda: status(place)["host"]["pid"])
+    key = Keypair()
+    give(network, key.pubkey(), nos=7, sol=SOL)
+    pinned = httpx.post(
+        f"{network.pin}/pinning/pinJSONToIPFS", json={"kept": True}, trust_env=False
+    ).json()["IpfsHash"]
+    done = command(place, "stop")
+
+    assert done.returncode == 0
+    assert processes(place) == []
+    assert not (place / "local" / "network.json").exists()
+    assert command(place, "stop").returncode == 0
+    again = start(place, "--no-host")
+    assert again == network
+    assert give(again, key.pubkey()) == {"nos": 7, "sol": SOL}
+    assert httpx.get(again.gateway + pinned, trust_env=False).json() == {"kept": True}
+
+
+def test_a_killed_network_starts_again(place: Path) -> None:
+    """
+    `kill -9` right after a transaction: lock and description are stale, the ledger is as it was,
+    and what has landed does not land twice.
+    """
+    network = start(place, "--no-host")
+    payer, other = Keypair(), Keypair()
+    give(network, payer.pubkey(), sol=5 * SOL)
+    tx = pay(network, payer, to=other.pubkey())
+    text = base64.b64encode(bytes(tx)).decode()
+    sent = call(network, "sendTransaction", text, {"encoding": "base64"})
+    kill(status(place)["pid"])
+    left = place / "local" / "network.json"
+    assert left.exists()
+    assert command(place, "status").returncode == 3
+    again = start(place, "--no-host")
+
+    assert again == network
+    assert sent["result"] == str(tx.signatures[0])
+    assert (balance(again, payer), balance(again, other)) == (4 * SOL - 5000, SOL)
+    assert call(again, "getTransactionCount")["result"] > 0
+    error = call(again, "sendTransaction", text, {"encoding": "base64"})["error"]
+    assert error["data"]["err"] == "AlreadyProcessed"
+    blockhash = str(tx.message.recent_blockhash)
+    assert call(again, "isBlockhashValid", blockhash)["result"]["value"] is True
+
+
+@pytest.mark.parametrize("moment", [0.05, 0.15, 0.25, 0.35])
+def test_killed_while_it_starts(place: Path, moment: float) -> None:
+    """
+    Whenever it dies on its first day, the next start makes it whole: markets, wallet, play money.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-m", "nosana_jupyter.local", "serve", "--no-host"],
+        env=environment(place),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            process.wait(moment)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    network = start(place, "--no-host")
+    wallet = Wallet.load(Path(network.wallet))
+    held = give(network, wallet.pubkey)
+
+    assert held["nos"] >= 1_000_000_000
+    assert held["sol"] >= 10 * SOL
+    market = call(network, "getAccountInfo", CATALOGUE[-1].address, {"encoding": "base64"})
+    assert market["result"]["value"]["space"] == Market.SIZE
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"\xff"])
+def test_broken_files_are_made_anew(place: Path, content: bytes) -> None:
+    """
+    Files that were cut short by the end of the disk or of the machine are no reason not to start.
+    """
+    network = start(place, "--no-host")
+    key = Keypair()
+    give(network, key.pubkey(), sol=SOL)
+    kill(status(place)["pid"])
+    for name in ("state.json", "network.json", "host.json"):
+        (place / "local" / name).write_bytes(content)
+
+    assert balance(start(place, "--no-host"), key) == SOL
+
+
+def test_the_host_of_a_killed_network_is_taken_over(place: Path) -> None:
+    """
+    `kill -9` of the network leaves its host, which holds its lock: the next network has the same
+    addresses, the host finds it, and no second one is started.
+    """
+    network = start(place)
+    host = until(lambda: status(place)["host"])
+    pid = until(lambda: status(place)["host"]["pid"])
+    until(lambda: reaches(network, host["address"]))
+    kill(status(place)["pid"])
+    assert psutil.pid_exists(pid)
+    again = start(place)
+
+    assert again == network
+    assert until(lambda: reaches(again, host["address"]))
+    assert status(place)["host"]["pid"] == pid
+    assert command(place, "stop").returncode == 0
+    assert processes(place) == []
+
+
+def test_the_host_of_other_ports_gives_way(place: Path) -> None:
+    """
+    If a port has gone to somebody else meanwhile, the network moves, and its host is a new one.
+    """
+    network = start(place)
+    host = until(lambda: status(place)["host"])
+    pid = until(lambda: status(place)["host"]["pid"])
+    until(lambda: reaches(network, host["address"]))
+    kill(status(place)["pid"])
+    with socket.socket() as squatter:
+        squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        squatter.bind(("127.0.0.1", int(network.rpc.rsplit(":", 1)[1])))
+        squatter.listen()
+        again = start(place)
+
+        assert again.rpc != network.rpc
+        assert until(lambda: reaches(again, host["address"]), seconds=30)
+        assert until(lambda: status(place)["host"]["pid"]) != pid
+
+
+def test_another_at_our_port_is_not_us(place: Path) -> None:
+    """
+    After `kill -9` a stranger answers at our old address: it is not taken for the network.
+    """
+    network = start(place, "--no-host")
+    key = Keypair()
+    give(network, key.pubkey(), sol=SOL)
+    kill(status(place)["pid"])
+
+    class Stranger(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"ok": true, "pid": 1}')
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    address = ("127.0.0.1", int(network.api.rsplit(":", 1)[1]))
+    with http.server.ThreadingHTTPServer(address, Stranger) as stranger:
+        threading.Thread(target=stranger.serve_forever, daemon=True).start()
+        assert command(place, "status").returncode == 3
+        again = start(place, "--no-host")
+        stranger.shutdown()
+
+    assert again.api != network.api
+    assert balance(again, key) == SOL
+
+
+def test_a_network_too_busy_to_answer_keeps_its_place(place: Path) -> None:
+    """
+    A start that meets a network which does not answer at the moment waits for it, and takes nothing
+    away from it.
+    """
+    network = start(place, "--no-host")
+    pid = status(place)["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    threading.Timer(7, os.kill, (pid, signal.SIGCONT)).start()
+
+    assert start(place, "--no-host") == network
+    assert status(place)["pid"] == pid
+
+
+def test_stop_ends_what_does_not_listen(place: Path) -> None:
+    """
+    A network that hangs is ended all the same.
+    """
+    start(place, "--no-host")
+    os.kill(status(place)["pid"], signal.SIGSTOP)
+
+    assert command(place, "stop").returncode == 0
+    assert processes(place) == []
+
+
+# Forgetting
+
+
+def test_reset_forgets(place: Path) -> None:
+    """
+    Accounts, pins, wallet and host are new afterwards, and nothing runs.
+    """
+    network = start(place)
+    until(lambda: status(place)["host"]["pid"])
+    key = Keypair()
+    give(network, key.pubkey(), sol=SOL)
+    wallet, host = Wallet.load(Path(network.wallet)).address, status(place)["host"]["address"]
+    done = command(place, "reset", "--yes")
+
+    assert done.returncode == 0
+    assert processes(place) == []
+    assert not Path(network.wallet).exists()
+    again = start(place, "--no-host")
+    assert balance(again, key) == 0
+    assert Wallet.load(Path(again.wallet)).address != wallet
+    assert status(place)["host"]["address"] != host
+
+
+def test_reset_asks_first(place: Path) -> None:
+    """
+    Without `--yes` it asks; anything but yes, and nobody there to ask, leave all as it was.
+    """
+    network = start(place, "--no-host")
+    key = Keypair()
+    give(network, key.pubkey(), sol=SOL)
+    for answer in ("", "n\n", "\n"):
+        assert command(place, "reset", input=answer).returncode == 1
+        assert balance(network, key) == SOL
+    assert command(place, "reset", input="y\n").returncode == 0
+    assert processes(place) == []
+
+
+# The command line itself
+
+
+def test_home_may_be_given(place: Path, tmp_path: Path) -> None:
+    """
+    `--home` is the data folder, whatever the environment says.
+    """
+    other = tmp_path / "given"
+    try:
+        assert command(place, "start", "--no-host", "--home", str(other)).returncode == 0
+        assert command(place, "status").returncode == 3
+        assert command(place, "status", "--home", str(other)).returncode == 0
+        assert command(place, "stop", "--home", str(other)).returncode == 0
+        assert command(other, "status").returncode == 3
+    finally:
+        clear(other)
+
+
+@pytest.mark.parametrize("words", [[], ["begin"], ["start", "--fee", "5"]])
+def test_nonsense_is_explained(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    A command nobody knows is an error with the ones there are.
+    """
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+
+    assert caught.value.code == 2
+    assert "usage" in capsys.readouterr().err
+
+
+def reaches(network: Network, node: str) -> bool:
+    """Say whether the tunnel leads to a node."""
+    try:
+        answer = httpx.get(network.address(node) + "/", trust_env=False)
+        return bool(answer.is_success and answer.json() == node)
+    except (httpx.TransportError, ValueError):
+        return False
