@@ -25,6 +25,7 @@ After money has moved, an error says where it is in `money`.
 from __future__ import annotations
 
 import re
+from typing import Any
 
 _COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Characters that command a terminal, or turn the direction of text."""
@@ -47,6 +48,10 @@ class NosanaError(Exception):
         if money:
             self.money = money
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be copied as one is, whatever the arguments of one's class are called."""
+        return _restored, (type(self), self.args, vars(self))
+
     def _render_traceback_(self) -> list[str]:
         """Show the message and the hint in a notebook, not our own stack."""
         lines = [f"{type(self).__name__}: {self}"]
@@ -55,6 +60,15 @@ class NosanaError(Exception):
         if self.hint:
             lines += ["", f"hint: {self.hint}"]
         return lines
+
+
+def _restored(
+    kind: type[NosanaError], args: tuple[object, ...], state: dict[str, Any]
+) -> NosanaError:
+    error = kind.__new__(kind)
+    error.args = args
+    vars(error).update(state)
+    return error
 
 
 class UsageError(NosanaError):

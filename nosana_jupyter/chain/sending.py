@@ -207,7 +207,8 @@ class Sender:
     async def _again(self, raw: str, last_height: int) -> bool:
         """Send the same bytes again; say whether their blockhash has expired."""
         options = {"encoding": "base64", "skipPreflight": True, "maxRetries": 0}
-        with contextlib.suppress(Declined):  # A node that has it already may say so.
+        # A node that has it already may say so; one that does not answer still tells the time.
+        with contextlib.suppress(Declined, Unanswered):
             await self._line.ask("sendTransaction", raw, options)
         height = await self._line.ask("getBlockHeight", {"commitment": COMMITMENT})
         return isinstance(height, int) and height > last_height + 10

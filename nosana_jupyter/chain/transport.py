@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import logging
 import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
@@ -74,6 +75,27 @@ class Declined(RpcError):
         """What came with it, as it came: of a refused transaction, its error and its log."""
 
 
+class _Shorten(logging.Filter):
+    """
+    Takes the path of one address out of the log of `httpx`, which names every URL in full.
+
+    Args:
+        address: The URL.
+    """
+
+    def __init__(self, address: str) -> None:
+        super().__init__()
+        self._address = address
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass, with the address as it may be shown."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                shown(self._address) if str(each) == self._address else each for each in record.args
+            )
+        return True
+
+
 class Transport:
     """
     The line to one RPC.
@@ -91,11 +113,13 @@ class Transport:
         self._timeout = timeout
         self._numbers = itertools.count(1)
         self._http: httpx.AsyncClient | None = None
+        self._shorten = _Shorten(address)
 
     async def close(self) -> None:
         if self._http is not None:
             await self._http.aclose()
             self._http = None
+            logging.getLogger("httpx").removeFilter(self._shorten)
 
     async def ask(self, method: str, *params: Any) -> Any:
         """
@@ -155,6 +179,7 @@ class Transport:
         import httpx
 
         if self._http is None:
+            logging.getLogger("httpx").addFilter(self._shorten)
             # Reading the certificates takes longer than a request; plain HTTP has no use for them.
             self._http = httpx.AsyncClient(
                 verify=self._address.startswith("https:"), trust_env=proxied(self._address)

@@ -1,0 +1,259 @@
+"""Networks as values, and addresses that are shown without their secrets."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nosana_jupyter import network
+from nosana_jupyter.errors import NetworkError, UsageError
+from nosana_jupyter.network import DEVNET, MAINNET, Network, hidden, load, proxied, shown
+
+VECTORS = Path(__file__).parent / "vectors"
+SECRET = "0123456789abcdef-key"
+OWN = f"https://mainnet.example.org/v2/{SECRET}"
+
+
+@pytest.mark.parametrize("name", ["mainnet", "devnet"])
+def test_programs_are_those_of_the_official_client(name: str) -> None:
+    """
+    Program ids and mint of each network are those that the vectors were made with.
+    """
+    found = load(name)
+    cases = json.loads((VECTORS / "pda.json").read_text())["derivations"]
+    programs = {
+        (case["what"].split(":")[0], case["program"]) for case in cases if case["network"] == name
+    }
+    fields = {"jobs": "jobs", "staking": "stake", "rewards": "rewards", "pools": "pools",
+              "nodes": "nodes"}  # fmt: skip
+
+    for what, address in programs:
+        if what in fields:
+            assert getattr(found.programs, fields[what]) == address
+
+
+def test_endpoints_are_built_from_the_template() -> None:
+    """
+    A node's API and a job's service differ in their first label only.
+    """
+    case = json.loads((VECTORS / "endpoints.json").read_text())["getExposeIdHash"][0]
+
+    assert MAINNET.address(case["hash"]) == f"https://{case['hash']}.node.k8s.prd.nos.ci"
+    assert urlsplit(DEVNET.address("x")).hostname == "x.node.k8s.dev.nos.ci"
+
+
+def test_only_mainnet_is_real_money() -> None:
+    """
+    Asking before the first spend follows from the value.
+    """
+    assert (MAINNET.real_money, DEVNET.real_money) == (True, False)
+
+
+def test_an_own_rpc_replaces_both_addresses() -> None:
+    """
+    Requests and subscriptions go to the RPC of the user, and everything else stays.
+    """
+    found = load("mainnet", rpc=OWN)
+
+    assert (found.rpc, found.websocket) == (OWN, OWN.replace("https", "wss"))
+    assert msgspec.structs.replace(
+        found, rpc=MAINNET.rpc, websocket=MAINNET.websocket
+    ) == MAINNET  # fmt: skip
+    assert load("devnet", rpc="http://localhost:1").websocket == "ws://localhost:1"
+
+
+@pytest.mark.parametrize("rpc", [SECRET, f"ftp://x/{SECRET}", f"https:///{SECRET}", "//x", "http:"])
+def test_an_rpc_that_is_no_address_is_refused_and_not_shown(rpc: str) -> None:
+    """
+    Who sets a key in place of an address is told so, without the key.
+    """
+    with pytest.raises(UsageError, match="the setting rpc is no address") as caught:
+        load("mainnet", rpc=rpc)
+
+    assert SECRET not in str(caught.value) + caught.value.hint
+
+
+def test_an_unknown_network_names_the_known() -> None:
+    """
+    The hint lists what there is.
+    """
+    with pytest.raises(UsageError, match="no network 'testnet'") as caught:
+        load("testnet")
+
+    assert "local, devnet, mainnet" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("address", "text"),
+    [
+        ("https://api.mainnet-beta.solana.com", "https://api.mainnet-beta.solana.com"),
+        ("https://rpc.example.org/", "https://rpc.example.org"),
+        (OWN, "https://mainnet.example.org/…"),
+        (f"https://x.org?api-key={SECRET}", "https://x.org/…"),
+        (f"https://user:{SECRET}@x.org:8899", "https://x.org:8899"),
+        (f"wss://{SECRET}@x.org/", "wss://x.org"),
+        ("http://[::1]:8899/x", "http://[::1]:8899/…"),
+        ("http://127.0.0.1:8899", "http://127.0.0.1:8899"),
+        (SECRET, "an address that cannot be read"),
+        (f"http://x:{SECRET}", "an address that cannot be read"),
+        ("http://[", "an address that cannot be read"),
+        ("", "an address that cannot be read"),
+    ],
+)
+def test_an_address_is_shown_without_what_may_be_secret(address: str, text: str) -> None:
+    """
+    Scheme, host and port are enough to know which one it is.
+    """
+    assert shown(address) == text
+
+
+@given(st.text(alphabet="abc0123-_.~%", min_size=8, max_size=40), st.sampled_from(
+    ["https://h.org/{}", "https://h.org/v1/{}/x", "https://h.org?k={}", "https://{}@h.org/",
+     "https://u:{}@h.org/", "https://h.org/?a=1&k={}&b=2", "https://h.org/#{}"]
+), st.text(max_size=20))  # fmt: skip
+def test_no_secret_is_left_in_a_text(secret: str, form: str, around: str) -> None:
+    """
+    What a server says of an address, or repeats of it, is told without its key.
+    """
+    address = form.format(secret)
+    for said in (f"{around}{secret}{around}", f"no access to {address}", secret * 3):
+        assert secret not in hidden(said, address)
+    assert secret not in shown(address)
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_any_address_is_shown(address: str, text: str) -> None:
+    """
+    Whatever stands in a setting, showing it raises nothing.
+    """
+    shown(address)
+    proxied(address)
+    assert len(hidden(text * 20, address)) <= 300
+
+
+def test_a_network_shows_no_key() -> None:
+    """
+    A network in a traceback or a cell's output shows where it is.
+    """
+    found = load("mainnet", rpc=OWN)
+
+    assert repr(found) == str(found) == "Network(mainnet, rpc=https://mainnet.example.org/…)"
+
+
+def test_a_network_survives_the_way_there_and_back() -> None:
+    """
+    What the local network writes down is what clients read; new fields have defaults.
+    """
+    written = msgspec.json.encode(MAINNET)
+    older = json.loads(written)
+    del older["least_bid"], older["most_bid"]
+
+    assert msgspec.json.decode(written, type=Network) == MAINNET
+    assert msgspec.json.decode(json.dumps(older), type=Network).most_bid == 0
+
+
+@pytest.mark.parametrize(
+    ("address", "asked"),
+    [("http://127.0.0.1:1", False), ("ws://localhost:2/x", False), ("http://[::1]:3", False),
+     ("https://api.devnet.solana.com", True), ("http://127.0.0.1.evil.org", True)],
+)  # fmt: skip
+def test_a_proxy_is_not_for_this_machine(address: str, asked: bool) -> None:
+    """
+    Loopback is reached directly, whatever the environment says.
+    """
+    assert proxied(address) is asked
+
+
+# The local network, as far as finding it goes
+
+
+@pytest.fixture
+def loose() -> Iterator[str]:
+    """A port on which something else answers."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def answer() -> None:
+        while True:
+            try:
+                line, _ = server.accept()
+            except OSError:
+                return
+            with line:
+                line.recv(1000)
+                line.sendall(b"SSH-2.0-OpenSSH\r\n")
+
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.getsockname()[1]}"
+    server.shutdown(socket.SHUT_RDWR)
+    server.close()
+    thread.join()
+
+
+def write(home: Path, text: bytes) -> None:
+    """Write what the local network would have written."""
+    folder = home / "local"
+    folder.mkdir(parents=True)
+    (folder / "network.json").write_bytes(text)
+
+
+def test_what_another_program_answers_is_not_the_local_network(home: Path, loose: str) -> None:
+    """
+    A port that another program has taken since is not taken for the network.
+    """
+    write(home, msgspec.json.encode(msgspec.structs.replace(MAINNET, name="local", api=loose)))
+
+    assert network._running() is None
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"name": "local"}', b"\xff", b"null"])
+def test_a_note_that_cannot_be_read_is_no_network(text: bytes, home: Path) -> None:
+    """
+    A file cut off by a crash does not keep the network from being started.
+    """
+    write(home, text)
+
+    assert network._running() is None
+
+
+@pytest.mark.parametrize("address", ["", "no address", "http://127.0.0.1:9", "http://[", "ftp:"])
+def test_nobody_at_the_address_is_no_network(address: str, home: Path) -> None:
+    """
+    A note of a network that is gone is not believed.
+    """
+    write(home, msgspec.json.encode(msgspec.structs.replace(MAINNET, name="local", api=address)))
+
+    assert network._running() is None
+
+
+@pytest.mark.parametrize(
+    ("script", "text"),
+    [
+        ("import sys; sys.exit('no port is free')", "does not start: no port is free"),
+        ("print('hello')", "does not say where it is"),
+    ],
+)
+def test_a_network_that_does_not_start_says_why(
+    script: str, text: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The last words of the network are in the error, and the hint names its log or a fresh start.
+    """
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec "{os.sys.executable}" -c "{script}"\n')  # type: ignore[attr-defined]
+    python.chmod(0o755)
+    monkeypatch.setattr(network.sys, "executable", str(python))
+    with pytest.raises(NetworkError, match=text) as caught:
+        load("local")
+
+    assert "nosana_jupyter.local reset" in caught.value.hint
