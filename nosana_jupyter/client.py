@@ -30,6 +30,7 @@ from .prepare import Prepared, prepare, rows
 from .rental import FINISH, rent
 from .settings import Settings
 from .units import MicroNos, Seconds, is_dollars, nos, parse_gib, parse_nos, parse_seconds
+from .waiting import wait_for_host
 from .watch import watch_chain, watch_host
 from .wire import definition, launch, seal
 
@@ -131,8 +132,9 @@ class Client:
         async with rent(
             self.jobs, quote, cid, title=prepared.title, emit=emit, control=control
         ) as job:
-            node = await self.jobs.wait_for_host(
-                job, at_most=parse_seconds(self.settings.wait), tell=lambda t: emit(Waiting(t))
+            patience = parse_seconds(self.settings.wait)
+            node = await wait_for_host(
+                self.jobs, job, at_most=patience, tell=lambda text: emit(Waiting(text))
             )
             emit(Running(job.address, node, self.jobs.who(quote.market.gpu)))
             host = Node(self.network, node, self.wallet, job.address)

@@ -1,5 +1,5 @@
 """
-Jobs on chain: post, wait, stop, settle, sweep. The only module that spends.
+Jobs on chain: post, stop, settle, sweep. The only module that spends.
 
 Nothing is sent before its intent is in the journal, and a job is closed by looking at the chain and
 doing what its state asks for, again until it is closed: so a crash, a lost answer and a host that
@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,10 +20,10 @@ from . import bill
 from .chain import instructions
 from .chain.accounts import Job as JobAccount
 from .chain.accounts import JobState
-from .errors import FundsError, JobError, NetworkError, NoHost, ProgramError
+from .errors import FundsError, JobError, NetworkError, ProgramError
 from .ipfs import cid_to_hash
 from .journal import Intent, Journal, Receipt
-from .units import Lamports, MicroNos, duration, nos, sol
+from .units import Lamports, MicroNos, nos, sol
 
 if TYPE_CHECKING:
     from solders.keypair import Keypair
@@ -123,40 +122,6 @@ class Jobs:
         self.journal.mark(job.address, "posted")
         log.info("posted job %s in market %s", job.address, intent.slug)
         return job
-
-    async def wait_for_host(self, job: Job, *, at_most: float, tell: Callable[[str], None]) -> str:
-        """
-        Wait until a host has taken the job; return its address.
-
-        Args:
-            job: What was posted.
-            at_most: Seconds to wait.
-            tell: Called with what is being waited for, in words, when it changes.
-
-        Raises:
-            NoHost: Nobody came. The caller settles; the deposit comes back.
-            JobError: The job is gone from the chain.
-        """
-        deadline = time.monotonic() + at_most
-        said = ""
-        async for _ in self.rpc.changes(job.address, every=1.0):
-            run = await self.rpc.run_of(job.address)
-            if run is not None:
-                job.node = str(run.node)
-                self.journal.mark(job.address, "running")
-                return job.node
-            account = await self.rpc.job(job.address)
-            if account is None or account.state != JobState.QUEUED:
-                raise JobError(f"job {job.address} ended before a host began it")
-            if (text := await self._queue_in_words(job)) != said:
-                tell(text)
-                said = text
-            if time.monotonic() > deadline:
-                break
-        raise NoHost(
-            f"no host of {job.intent.slug} took the job within {duration(at_most)}",
-            hint="Ask for less (`--vram`, `--gpu`), or see %nosana markets for who has free hosts.",
-        )
 
     async def is_open(self, job: Job) -> bool:
         """Say whether a host still works on the job."""
@@ -298,17 +263,6 @@ class Jobs:
                 log.info("cannot look for job %s yet", address)
             await asyncio.sleep(pause)
         return False
-
-    async def _queue_in_words(self, job: Job) -> str:
-        market = await self.rpc.market(job.intent.market)
-        if market is None:
-            return f"waiting for a host of {job.intent.slug}"
-        queue = [str(key) for key in market.queue]
-        if job.address in queue:
-            ahead = queue.index(job.address)
-            place = "next in line" if ahead == 0 else f"{ahead} jobs ahead"
-            return f"waiting for a host of {job.intent.slug}: none is free, {place}"
-        return f"a host of {job.intent.slug} is taking the job"
 
     async def _wait_for_end(self, job: Job, deadline: float) -> None:
         async for _ in self.rpc.changes(job.address, every=0.25):

@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from .errors import HostFailed, RemoteProtocolError
+from .errors import HostFailed, NosanaError, RemoteProtocolError
 from .units import duration
 from .wire import seal
 from .wire.messages import FRAME, AnyMessage, Bye, Chunk
@@ -63,6 +63,9 @@ class Link:
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._lost: NosanaError | None = None
+        """Why there will be no more connections."""
+
         self.connections = 0
         """Connections made so far."""
 
@@ -81,8 +84,11 @@ class Link:
 
         Raises:
             LocalProtocolError: The session does not allow it now.
+            HostFailed: The line is lost for good.
         """
         while isinstance(message, Chunk) and self._session.unacknowledged >= WINDOW:
+            if self._lost is not None:
+                raise self._lost
             self._room.clear()
             await self._room.wait()
         self._session.send(message)
@@ -129,28 +135,30 @@ class Link:
                 await self._converse()
                 forgeries = 0
             except RemoteProtocolError as error:
-                await self._inbox.put(error)
-                return
+                return await self._give_up(error)
             except _Forged as error:
                 forgeries += 1
                 if forgeries >= FORGERIES:
-                    await self._inbox.put(RemoteProtocolError(str(error)))
-                    return
+                    return await self._give_up(RemoteProtocolError(str(error)))
             except (OSError, TimeoutError) as error:
                 log.debug("no connection for job %s: %s", self._job, type(error).__name__)
             if self._connected_at is not None:
                 seen, pause = time.monotonic(), 0.02
                 self._connected_at = None
             if (silent := time.monotonic() - seen) > self._patience:
-                await self._inbox.put(
+                return await self._give_up(
                     HostFailed(
                         f"the host of job {self._job} has not answered for {duration(silent)}",
                         hint="Run the cell again: another host may take it.",
                     )
                 )
-                return
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, 2.0)
+
+    async def _give_up(self, error: NosanaError) -> None:
+        self._lost = error
+        self._room.set()  # Who waits to send is to hear of it too.
+        await self._inbox.put(error)
 
     _connected_at: float | None = None
 

@@ -69,7 +69,7 @@ async def watch_host(host: Node) -> None:
                     await asyncio.sleep(GRACE)
                     raise HostFailed(await _account(host, state), hint="Run the cell again.")
         except NodeError as error:
-            # It may be starting again, with the runner alive beside it. The chain has the last word.
+            # It may be starting again, with the runner alive beside it: the chain decides.
             log.debug("%s", error)
         await asyncio.sleep(PAUSE)
 

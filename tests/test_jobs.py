@@ -22,6 +22,7 @@ from nosana_jupyter.client import Client
 from nosana_jupyter.errors import FundsError, JobError, NoHost
 from nosana_jupyter.jobs import Jobs
 from nosana_jupyter.markets import Quote, Requirements
+from nosana_jupyter.waiting import wait_for_host
 from nosana_jupyter.wire import definition
 
 pytestmark = [pytest.mark.network, pytest.mark.usefixtures("network")]
@@ -66,7 +67,7 @@ def test_a_job_that_runs_is_ended() -> None:
     async def scene(client: Client) -> None:
         before = (await client.status()).nos
         job = await client.jobs.post(await quote(client), await stub(client), cell="here")
-        node = await client.jobs.wait_for_host(job, at_most=20, tell=lambda _: None)
+        node = await wait_for_host(client.jobs, job, at_most=20, tell=lambda _: None)
         receipt = await client.stop(job.address)
 
         assert receipt.node == node
@@ -202,10 +203,10 @@ def test_what_is_waited_for_is_said(home: Path) -> None:
         first = await client.jobs.post(await quote(client), await stub(client))
         job = await client.jobs.post(await quote(client), await stub(client))
         with pytest.raises(NoHost, match="no host of nvidia-3070 took the job within"):
-            await client.jobs.wait_for_host(job, at_most=0.2, tell=said.append)
+            await wait_for_host(client.jobs, job, at_most=0.2, tell=said.append)
         receipts = [await client.jobs.settle(each) for each in (first, job)]
 
-        assert said == ["waiting for a host of nvidia-3070: none is free, 1 jobs ahead"]
+        assert said == ["waiting for a host of nvidia-3070: none is free, 1 job ahead"]
         assert {(each.paid, each.status) for each in receipts} == {(0, "refunded")}
         assert {each.refunded for each in receipts} == {first.intent.price * 60}
 

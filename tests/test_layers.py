@@ -17,7 +17,8 @@ ROW2 = ROW1 | {"network", "settings", "wire", "loopback", "locks", "sanitize"}
 ROW3 = ROW2 | {"cell", "chain", "ipfs", "journal", "node", "link"}
 ROW4 = ROW3 | {"markets"}
 ROW5 = ROW4 | {"jobs", "bill", "events"}
-ROW6 = ROW5 | {"client", "control", "conversation", "prepare", "portal", "rental", "watch"}
+PATH = {"control", "conversation", "prepare", "rental", "waiting", "watch"}
+ROW6 = ROW5 | PATH | {"client", "portal"}
 LAYERS = {
     "errors": set[str](),
     "units": {"errors"},
@@ -44,8 +45,9 @@ LAYERS = {
     "conversation": ROW1 | {"wire", "link", "events"},
     "control": ROW1,
     "rental": ROW5 | {"control"},
+    "waiting": ROW1 | {"chain", "jobs"},
     "watch": ROW1 | {"jobs", "node"},
-    "client": ROW5 | {"control", "conversation", "prepare", "rental", "watch"},
+    "client": ROW5 | PATH,
     "portal": ROW6,
     "api": ROW6,
     "notebook": ROW6 | {"api"},
