@@ -228,13 +228,16 @@ def _local() -> Network:
 def _running() -> Network | None:
     """Return the local network if it has written down what it is, and answers."""
     import http.client
+    import json
     import urllib.request
 
     # A proxy of the environment knows nothing of this machine.
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         network = msgspec.json.decode((local_folder() / "network.json").read_bytes(), type=Network)
-        with direct.open(f"{network.api}/health", timeout=2):
-            return network
-    except (OSError, ValueError, http.client.HTTPException):  # Or what it wrote cannot be read.
-        return None
+        with direct.open(f"{network.api}/health", timeout=2) as answer:
+            # Ports change hands: after a crash another network may have ours.
+            ours = json.load(answer).get("home") == str(settings.home().resolve())
+            return network if ours else None
+    except (OSError, ValueError, AttributeError, http.client.HTTPException):
+        return None  # It does not run, or what it wrote or says cannot be read.

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code."""
     options = _parser().parse_args(arguments)
     if options.home:
-        os.environ[settings.HOME_VARIABLE] = str(options.home)
+        os.environ[settings.HOME_VARIABLE] = str(options.home.absolute())
     folder = local_folder()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     match options.command:
@@ -176,7 +176,7 @@ def _end(pid: int, path: Path) -> None:
 
 def _reset(folder: Path, *, sure: bool) -> int:
     question = f"Forget all accounts and jobs of the local network in {folder}? [y/N] "
-    if not sure and input(question).strip().lower() not in ("y", "yes"):
+    if not sure and not _agreed(question):
         return 1
     with _alone(folder):
         _stop(folder)
@@ -189,6 +189,14 @@ def _reset(folder: Path, *, sure: bool) -> int:
         (settings.home() / "wallets" / "local.json").unlink(missing_ok=True)
     print("the local network is reset")
     return 0
+
+
+def _agreed(question: str) -> bool:
+    try:
+        return input(question).strip().lower() in ("y", "yes")
+    except EOFError:
+        print("nobody is there to ask: say --yes", file=sys.stderr)
+        return False
 
 
 def _status(folder: Path, *, as_json: bool) -> int:

@@ -117,10 +117,10 @@ async def serve(folder: Path, *, fee: int | None, with_host: bool) -> None:
         with_host: Whether a host runs beside it.
     """
     state = read_state(folder, fee=fee)
-    wallet = _wallet(settings.home() / "wallets" / "local.json")
+    purse = settings.home().absolute() / "wallets" / "local.json"
     key = settings.home() / "host" / "key.json"
-    node = _wallet(key)
-    network = describe(state, settings.home() / "wallets" / "local.json")
+    wallet, node = _wallet(purse), _wallet(key)
+    network = describe(state, purse)
     ledger = Ledger(
         folder / "ledger.sqlite", programs=network.programs, fee_divisor=state.fee_divisor
     )

@@ -230,7 +230,7 @@ class Health(Guarded):
 
     def get(self) -> None:
         """Say that the network runs, in which process, and which one it is: ports change hands."""
-        self.finish({"ok": True, "pid": os.getpid(), "folder": str(self.home)})
+        self.finish({"ok": True, "pid": os.getpid(), "home": str(self.home)})
 
 
 def application(ledger: Ledger, *, folder: Path, fee: int) -> tornado.web.Application:
@@ -256,7 +256,7 @@ def application(ledger: Ledger, *, folder: Path, fee: int) -> tornado.web.Applic
             (r"/(?:api/)?markets/([\w-]+)/(required-resources)/?", Markets, markets),
             (r"/reservations/gpus", Gpus, chain),
             (r"/faucet", Faucet, chain),
-            (r"/health", Health, {"home": folder.parent}),
+            (r"/health", Health, {"home": folder.parent.parent.resolve()}),
         ],
         default_handler_class=Unknown,
         log_function=quiet,

@@ -33,11 +33,13 @@ from network_world import (
 )
 from solders.keypair import Keypair
 
+from nosana_jupyter import network as networks
 from nosana_jupyter.chain.accounts import Market
 from nosana_jupyter.chain.wallet import Wallet
 from nosana_jupyter.local.__main__ import main
 from nosana_jupyter.local.catalogue import CATALOGUE
 from nosana_jupyter.network import Network
+from nosana_jupyter.settings import HOME_VARIABLE
 
 pytestmark = pytest.mark.network
 
@@ -341,6 +343,23 @@ def test_broken_files_are_made_anew(place: Path, content: bytes) -> None:
     assert balance(start(place, "--no-host"), key) == SOL
 
 
+def test_what_cannot_be_written_stops_the_network(place: Path) -> None:
+    """
+    When the disk is full, memory must not run ahead of the file: the process ends, and the next one
+    goes on from what was written.
+    """
+    network = start(place, "--no-host")
+    key = Keypair()
+    give(network, key.pubkey(), sol=SOL)
+    serve = psutil.Process(status(place)["pid"])
+    serve.rlimit(psutil.RLIMIT_FSIZE, (1, 1))
+    with pytest.raises(httpx.TransportError):
+        give(network, key.pubkey(), sol=SOL)
+    until(lambda: not serving(place))
+
+    assert balance(start(place, "--no-host"), key) == SOL
+
+
 def test_the_host_of_a_killed_network_is_taken_over(place: Path) -> None:
     """
     `kill -9` of the network leaves its host, which holds its lock: the next network has the same
@@ -381,10 +400,12 @@ def test_the_host_of_other_ports_gives_way(place: Path) -> None:
         assert until(lambda: status(place)["host"]["pid"]) != pid
 
 
-def test_another_at_our_port_is_not_us(place: Path) -> None:
+def test_another_at_our_port_is_not_us(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    After `kill -9` a stranger answers at our old address: it is not taken for the network.
+    After `kill -9` a stranger answers at our old address: it is not taken for the network, neither
+    by the command line nor by clients.
     """
+    monkeypatch.setenv(HOME_VARIABLE, str(place))
     network = start(place, "--no-host")
     key = Keypair()
     give(network, key.pubkey(), sol=SOL)
@@ -403,7 +424,8 @@ def test_another_at_our_port_is_not_us(place: Path) -> None:
     with http.server.ThreadingHTTPServer(address, Stranger) as stranger:
         threading.Thread(target=stranger.serve_forever, daemon=True).start()
         assert command(place, "status").returncode == 3
-        again = start(place, "--no-host")
+        again = networks.load("local")
+        assert networks.load("local") == again
         stranger.shutdown()
 
     assert again.api != network.api
