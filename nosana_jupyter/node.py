@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,8 @@ _MUTE = logging.getLogger("nosana_jupyter.node.line")
 """What the WebSocket library has to say; its frames carry the authorization."""
 
 _MUTE.disabled = True
+
+_BASE58 = re.compile("[1-9A-HJ-NP-Za-km-z]{12,}")
 
 
 class Node:
@@ -143,9 +146,9 @@ class Node:
                     if line.startswith(b"data:"):
                         yield _record(line[5:])
         except httpx.HTTPError as error:
-            raise self._silent(error) from error
-        except (ValueError, RecursionError) as error:
-            raise self._garbled() from error
+            raise self._silent(error) from None
+        except (ValueError, RecursionError):
+            raise self._garbled() from None
 
     async def logs(self) -> AsyncIterator[dict[str, Any]]:
         """
@@ -179,12 +182,12 @@ class Node:
             code = error.rcvd.code if error.rcvd else 0
             reason = error.rcvd.reason if error.rcvd else ""
             if code <= 1000:
-                raise self._silent(error) from error
-            raise self._refused(code, _clean(reason, header)) from error
+                raise self._silent(error) from None
+            raise self._refused(code, _clean(reason, header)) from None
         except (OSError, WebSocketException) as error:
-            raise self._silent(error) from error
-        except (ValueError, RecursionError) as error:
-            raise self._garbled() from error
+            raise self._silent(error) from None
+        except (ValueError, RecursionError):
+            raise self._garbled() from None
 
     async def _has(self, http: httpx.AsyncClient, definition: dict[str, Any]) -> bool:
         """
@@ -206,8 +209,8 @@ class Node:
             answer = await self._ask(http, "GET", path, None)
         try:
             return _record(answer)
-        except (ValueError, RecursionError) as error:
-            raise self._garbled() from error
+        except (ValueError, RecursionError):
+            raise self._garbled() from None
 
     async def _ask(self, http: httpx.AsyncClient, method: str, path: str, body: Any) -> bytes:
         """Send a request; return the body of a good answer."""
@@ -223,7 +226,7 @@ class Node:
                     if len(content) > LARGEST:
                         raise self._garbled()
         except httpx.HTTPError as error:
-            raise self._silent(error) from error
+            raise self._silent(error) from None
         if not answer.is_success:
             said = _clean(_sentence(bytes(content)), headers["Authorization"])
             raise self._refused(answer.status_code, said)
@@ -252,6 +255,8 @@ class Node:
         )
 
     def _silent(self, error: Exception) -> NodeError:
+        # Errors of libraries repeat what a host said, which may be our authorization: they are
+        # named, and not passed on.
         return NodeError(
             f"node {self.address} does not answer ({type(error).__name__})",
             hint="Run the cell again: another host may take it.",
@@ -295,12 +300,14 @@ def _sentence(content: bytes) -> str:
     try:
         found = json.loads(content)
     except (ValueError, RecursionError):
-        return content[: 1 << 12].decode(errors="replace")
+        return content.decode(errors="replace")
     return str(found.get("error", found) if isinstance(found, dict) else found)
 
 
 def _clean(said: str, header: str) -> str:
     """Return what a host says as one short line that can be shown, without our authorization."""
-    for secret in (header, header.split(":")[1]):
-        said = said.replace(secret, "…")
+    signature = header.split(":")[1]
+    said = said.replace(signature, "…")
+    # It may have been cut.
+    said = _BASE58.sub(lambda match: "…" if match[0] in signature else match[0], said)
     return " ".join("".join(c if c.isprintable() else " " for c in said).split())[:200]
