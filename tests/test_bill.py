@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from nosana_jupyter import bill
 from nosana_jupyter.bill import Told
 from nosana_jupyter.chain import addresses, instructions
 from nosana_jupyter.chain.accounts import Job, JobState, rent
+from nosana_jupyter.chain.history import Effect, Step
 from nosana_jupyter.chain.rpc import FoundRun
 from nosana_jupyter.chain.wallet import Wallet
 from nosana_jupyter.ipfs import hash_to_cid
@@ -393,3 +396,50 @@ def test_the_receipt_survives_lost_lines() -> None:
         assert again.lines() == kept.lines()
 
     live(script)
+
+
+MATH = json.loads((Path(__file__).parent / "vectors" / "derived_math.json").read_text())["jobs"]
+
+
+def account(price: int, timeout: int, elapsed: int) -> Job:
+    """Return a closed job that ran for so long."""
+    return Job(
+        ipfs_job=RESULT, ipfs_result=RESULT, market=Pubkey.default(), node=Pubkey.default(),
+        payer=Pubkey.default(), price=price, project=Pubkey.default(), state=JobState.DONE,
+        time_end=1_800_000_000 + elapsed, time_start=1_800_000_000, timeout=timeout,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("case", MATH, ids=lambda case: f"{case['price']}x{case['timeout']}")
+def test_the_arithmetic_is_the_programs(case: dict[str, Any]) -> None:
+    """
+    What the host earns and what comes back is what the worked numbers say, to the last unit.
+    """
+    price, timeout = int(case["price"]), int(case["timeout"])
+    for each in case["settle"]:
+        money = bill._of_account(account(price, timeout, int(each["elapsed"])))
+
+        assert money.deposit == int(case["deposit"])
+        assert money.paid == int(each["to_node"])
+        assert money.deposit - money.paid == int(each["back_to_payer"])
+    for each in case["extend"]:
+        longer = bill._of_account(account(price, int(each["new_timeout"]), 0))
+
+        assert longer.deposit - int(case["deposit"]) == int(each["extra_deposit"])
+
+
+@pytest.mark.parametrize("case", MATH, ids=lambda case: f"{case['price']}x{case['timeout']}")
+@pytest.mark.parametrize("name", ["delist", "recover"])
+def test_a_whole_deposit_comes_back(case: dict[str, Any], name: str) -> None:
+    """
+    A job that nobody ran to its end is billed with nothing.
+    """
+    back = int(case[f"refund_on_{name}"])
+    step = Step(signature="1", name=name, effect=Effect(payer="p", fee=0, nos=back))
+    wanted = Intent(
+        job="j", network="n", wallet="w", market="m", slug="s", gpu="g",
+        price=MicroNos(int(case["price"])), timeout=int(case["timeout"]), fee=MicroNos(0), run="",
+    )  # fmt: skip
+    money = bill._of_steps([step], wanted)
+
+    assert (money.deposit, money.paid) == (back, 0)
