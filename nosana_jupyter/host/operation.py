@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +18,7 @@ from ..errors import RemoteProtocolError
 from ..network import Network
 from ..wire.definition import Defaults, Run, RunOperation
 from . import health, process
+from .captures import capture
 from .literals import fill
 from .logs import Bell, Book, Tail
 from .process import Process
@@ -35,9 +35,6 @@ MOST_SAID = 1 << 30
 
 HASTE = 1.0
 """Seconds in place of the usual grace when this host has to go."""
-
-LONGEST_MATCH = 10_000
-"""Most characters of a line that a result is looked for in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,6 +213,8 @@ class Operation:
                 await asyncio.sleep(0)
         for ident in self._idents():
             await self._site.names.remove(ident)
+        lines = [(line.kind, line.text) for line in self._site.book.of(self.id)]
+        self.state.results = await capture(self.spec.results, lines)
         self._close(running.exit_code(), ended_itself=code is not None)
         await asyncio.to_thread(running.clean)
 
@@ -284,27 +283,5 @@ class Operation:
             "state": {"Running": False, "OOMKilled": False, "ExitCode": code},
         }
         self.up = dict.fromkeys(self.up, False)
-        lines = self._site.book.of(self.id)
-        state.logs = [line.told() for line in lines]
-        state.results = _captured(self.spec, [(line.kind, line.text) for line in lines])
+        state.logs = [line.told() for line in self._site.book.of(self.id)]
         self._site.save()
-
-
-def _captured(spec: RunOperation, lines: list[tuple[str, str]]) -> dict[str, str | list[str]]:
-    """Return what the definition wants kept of the output."""
-    found: dict[str, str | list[str]] = {}
-    for name, capture in (spec.results or {}).items():
-        pattern = capture if isinstance(capture, str) else capture.regex
-        sources = ["stdout", "stderr"] if isinstance(capture, str) else capture.sources
-        try:
-            wanted = re.compile(pattern)
-        except re.error:
-            continue
-        matches = [
-            match[1] if wanted.groups else match[0]
-            for kind, text in lines
-            if kind in sources and (match := wanted.search(text.rstrip("\n")[:LONGEST_MATCH]))
-        ]
-        if matches:
-            found[name] = matches[0] if len(matches) == 1 else matches
-    return found

@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import tornado.web
@@ -79,7 +80,7 @@ class Socket(tornado.websocket.WebSocketHandler):
         elif not self._may(str(header), flow, path):
             self.close(UNAUTHORIZED, "Unauthorized")
         else:
-            self.task = asyncio.create_task(follow(flow))
+            self.task = asyncio.create_task(follow(flow, body))
 
     def on_close(self) -> None:
         """Stop following."""
@@ -102,17 +103,21 @@ class Socket(tornado.websocket.WebSocketHandler):
         log.warning("refused %s of job %s", path, flow.job)
         return False
 
-    async def _flog(self, flow: Flow) -> None:
-        def frame(line: Line) -> dict[str, Any]:
-            return {
+    async def _flog(self, flow: Flow, body: dict[str, Any]) -> None:
+        # A client may ask for some lines only.
+        asked = {key: body[key] for key in ("opId", "group", "type") if body.get(key)}
+
+        def frame(line: Line) -> dict[str, Any] | None:
+            told = {
                 "opId": line.operation, "group": line.group,
                 "type": "error" if line.kind == "nodeerr" else "container",
                 "timestamp": line.moment, "message": line.text,
             }  # fmt: skip
+            return told if told | asked == told else None
 
         await self._lines(flow, "flog", frame)
 
-    async def _basic(self, flow: Flow) -> None:
+    async def _basic(self, flow: Flow, _: dict[str, Any]) -> None:
         def frame(line: Line) -> dict[str, Any]:
             return {
                 "log": line.text, "type": line.kind, "method": "container",
@@ -121,13 +126,16 @@ class Socket(tornado.websocket.WebSocketHandler):
 
         await self._lines(flow, "log", frame)
 
-    async def _lines(self, flow: Flow, path: str, frame: Any) -> None:
+    async def _lines(
+        self, flow: Flow, path: str, frame: Callable[[Line], dict[str, Any] | None]
+    ) -> None:
         async for lines in flow.book.follow():
             for line in lines:
-                await self._say(path, frame(line))
+                if (told := frame(line)) is not None:
+                    await self._say(path, told)
         self.close(1000)
 
-    async def _status(self, flow: Flow) -> None:
+    async def _status(self, flow: Flow, _: dict[str, Any]) -> None:
         said, index = "", 0
         while True:
             waiting = asyncio.ensure_future(flow.bell.wait())

@@ -443,6 +443,23 @@ async def test_frames_of_older_clients_are_understood(world: World) -> None:
 
 
 @awaited
+async def test_a_client_may_ask_for_some_lines(world: World) -> None:
+    """By operation, group and type."""
+    both = {"group": "g"}
+    work = document(op("a", "echo from a", execution=both), op("b", "echo from b", execution=both))
+    async with running(world, work) as job:
+        await until(lambda: _collecting(world, job))
+        asked = {"path": "/flog", "header": world.header(job)}
+        found = []
+        for more in ({"opId": "b"}, {"opId": "b", "group": "x"}, {"type": "error"}, {"group": "g"}):
+            frames, _, _ = await _frames(world, {**asked, "body": {"jobAddress": job, **more}})
+            found.append(sorted(json.loads(each["data"])["message"] for each in frames))
+        await until(lambda: _result(world.client(job)))
+
+    assert found == [["from b\n"], [], [], ["from a\n", "from b\n"]]
+
+
+@awaited
 async def test_only_the_project_may_follow(world: World) -> None:
     """A socket without a good authorization is closed with the code of a real node."""
     stranger = await world.stranger(nos=0)
