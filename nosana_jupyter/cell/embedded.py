@@ -194,7 +194,9 @@ def shell_names(call: ast.Call) -> list[str]:
         if name in CODE_MAGICS:
             return []
         # As in `%%R -i frame,limit`; `%run` has another `-i`.
-        for group in [] if name == "run" else re.findall(rf"(?:^|\s)-i\s+({_NAME}(?:,{_NAME})*)", text):
+        for group in (
+            [] if name == "run" else re.findall(rf"(?:^|\s)-i\s+({_NAME}(?:,{_NAME})*)", text)
+        ):
             names += group.split(",")
     for expression in _fields(text):
         names += expression_names(expression)

@@ -13,9 +13,11 @@ import subprocess
 import threading
 import types
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.process import BaseProcess
 from typing import Any
+
+from ..errors import CannotTravel
 
 _LOCKS = (
     type(threading.Lock()),
@@ -101,7 +103,36 @@ def why_it_stays(value: Any) -> tuple[str, str] | None:
     return None
 
 
-def culprit(value: Any, path: str, *, fails: Any, depth: int = 8) -> tuple[str, Any]:
+def explain(
+    value: Any, name: str, error: Exception, *, fails: Callable[[Any], bool]
+) -> CannotTravel:
+    """
+    Return the error that says which part of a value cannot travel, why, and what to do.
+
+    Args:
+        value: What cannot be pickled.
+        name: Its name.
+        error: What pickling it raised; its `value` is the part, if it has one.
+        fails: Says whether a part cannot be pickled either.
+    """
+    path, part = culprit(value, name, fails=fails)
+    refused = getattr(error, "value", None)
+    if refused is not None and why_it_stays(part) is None and why_it_stays(refused) is not None:
+        path, part = f"a part of {path}", refused
+    text = " ".join(str(error).split())[:200]
+    why, hint = why_it_stays(part) or (
+        f"pickling it fails: {type(error).__name__}{': ' if text else ''}{text}",
+        "Make it inside the cell, or send only its data.",
+    )
+    if isinstance(error, RecursionError) or isinstance(error.__cause__, RecursionError):
+        why, hint = "it is nested too deeply", "Send its parts as a flat list."
+    kind = f"{type(part).__module__}.{type(part).__qualname__}".removeprefix("builtins.")
+    return CannotTravel(f"{path} ({kind}) cannot travel: {why}. Nothing was spent", hint=hint)
+
+
+def culprit(
+    value: Any, path: str, *, fails: Callable[[Any], bool], depth: int = 8
+) -> tuple[str, Any]:
     """
     Return the innermost part of a value that cannot be pickled, and where it is.
 
