@@ -28,6 +28,7 @@ from host_world import (
 from nosana_jupyter import ipfs
 from nosana_jupyter.chain import instructions
 from nosana_jupyter.chain.accounts import JobState
+from nosana_jupyter.chain.wallet import Wallet
 from nosana_jupyter.errors import NodeError
 
 pytestmark = pytest.mark.network
@@ -430,3 +431,57 @@ async def _collected(world: World, job: str) -> bool:
         return bool(await world.client(job).results())
     except NodeError:
         return False
+
+
+@pytest.mark.parametrize(
+    "step", ["waiting-for-job-definition", "running", "waiting-for-result", "shutdown"]
+)
+@awaited
+async def test_a_host_killed_at_any_step_leaves_the_money_right(world: World, step: str) -> None:
+    """Wherever `kill -9` falls: the job ends once, and the host earns what the poster lost."""
+    node = Wallet.load(world.machine.key)
+    poster, host = await world.nos(world.wallet), await world.nos(node)
+    gate = world.home / f"gate-of-{step}"
+    script = f"echo begun; while [ ! -e {gate} ]; do sleep 0.05; done; echo after"
+    work = document(op("main", script))
+    job = await world.post()
+    await until(lambda: _status(world, job) == "waiting-for-job-definition")
+    if step != "waiting-for-job-definition":
+        await world.client(job).deliver(work, within=10)
+        await pid_of(world, job)
+    if step == "waiting-for-result":
+        gate.touch()
+        await until(lambda: _status(world, job) == step)
+    if step == "shutdown":
+        assert world.machine.process is not None
+        world.machine.process.terminate()
+        await asyncio.sleep(0.02)
+    if world.machine.runs:
+        world.machine.kill()
+    await world.ready()
+    if step == "waiting-for-job-definition":
+        await world.client(job).deliver(work, within=10)
+    gate.touch()
+    await until(lambda: _over(world, job))
+    public = await world.result(job)
+    await world.forgotten(job)
+    account = await world.account(job)
+
+    # How far a shutdown came before it was cut off is chance.
+    assert public["status"] in (("failed", "success") if step == "shutdown" else ("success",))
+    paid = poster - await world.nos(world.wallet)
+    assert paid == await world.nos(node) - host
+    assert paid == account.price * (account.time_end - account.time_start)
+    assert job not in await world.runs()
+    assert [p for p in leftovers(world.home) if p.environ().get("NOSANA_ID") == job] == []
+
+
+def _status(world: World, job: str) -> str:
+    try:
+        return str(read_record(world.machine, job)["status"])
+    except FileNotFoundError:
+        return ""
+
+
+async def _over(world: World, job: str) -> bool:
+    return await _collected(world, job) or (await world.account(job)).state == JobState.DONE
