@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import http.client
 import json
 import logging
 import os
@@ -236,7 +237,7 @@ def _alive(folder: Path) -> Network | None:
     try:
         with direct.open(f"{network.api}/health", timeout=5) as answer:
             return network if json.load(answer).get("pid") == pid else None
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, http.client.HTTPException):
         return None
 
 

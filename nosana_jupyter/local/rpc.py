@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from solders.account import Account
-from solders.hash import Hash
+from solders.hash import Hash, ParseHashError
 from solders.message import Message, MessageV0, from_bytes_versioned
 from solders.pubkey import Pubkey
 from solders.signature import Signature
@@ -147,7 +147,7 @@ class Methods:
         return self._context({"blockhash": str(blockhash), "lastValidBlockHeight": height})
 
     def do_isBlockhashValid(self, blockhash: str, _config: Any = None) -> Any:
-        return self._context(self.ledger.is_blockhash_valid(Hash.from_string(blockhash)))
+        return self._context(self.ledger.is_blockhash_valid(_hash(blockhash)))
 
     def do_getSlot(self, _config: Any = None) -> int:
         return self.ledger.slot()
@@ -311,6 +311,13 @@ def _key(text: str) -> Pubkey:
     try:
         return Pubkey.from_string(text)
     except (ValueError, TypeError):
+        raise BadRequest("Invalid param: Invalid") from None
+
+
+def _hash(text: str) -> Hash:
+    try:
+        return Hash.from_string(text)
+    except (ParseHashError, TypeError):
         raise BadRequest("Invalid param: Invalid") from None
 
 

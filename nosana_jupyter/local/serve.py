@@ -297,6 +297,10 @@ def _write(path: Path, value: object) -> None:
 
 
 def _wallet(path: Path) -> Wallet:
+    with contextlib.suppress(FileNotFoundError):
+        if not path.stat().st_size:
+            # Who made it died before the key was written: nobody has this one.
+            path.unlink()
     return Wallet.load(path) if path.exists() else Wallet.create(path)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-import http.server
 import json
 import os
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
 import threading
@@ -328,6 +328,18 @@ def test_killed_while_it_starts(place: Path, moment: float) -> None:
     assert market["result"]["value"]["space"] == Market.SIZE
 
 
+def test_key_files_without_a_key_are_made_anew(place: Path) -> None:
+    """
+    Who died between making a key's file and writing the key does not stand in the way for ever.
+    """
+    for name in ("wallets/local.json", "host/key.json"):
+        (place / name).parent.mkdir(parents=True)
+        (place / name).touch(mode=0o600)
+    network = start(place, "--no-host")
+
+    assert give(network, Wallet.load(Path(network.wallet)).pubkey)["nos"] == 1_000_000_000
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b"\xff"])
 def test_broken_files_are_made_anew(place: Path, content: bytes) -> None:
     """
@@ -400,7 +412,18 @@ def test_the_host_of_other_ports_gives_way(place: Path) -> None:
         assert until(lambda: status(place)["host"]["pid"]) != pid
 
 
-def test_another_at_our_port_is_not_us(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "says",
+    [
+        b'HTTP/1.0 200 OK\r\n\r\n{"ok": true, "pid": 1, "home": "/another"}',
+        b"HTTP/1.0 200 OK\r\n\r\n[]",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"",
+    ],
+)
+def test_another_at_our_port_is_not_us(
+    place: Path, says: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """
     After `kill -9` a stranger answers at our old address: it is not taken for the network, neither
     by the command line nor by clients.
@@ -411,17 +434,16 @@ def test_another_at_our_port_is_not_us(place: Path, monkeypatch: pytest.MonkeyPa
     give(network, key.pubkey(), sol=SOL)
     kill(status(place)["pid"])
 
-    class Stranger(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b'{"ok": true, "pid": 1}')
-
-        def log_message(self, *_: Any) -> None:
-            pass
+    class Stranger(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(10_000)
+            self.request.sendall(says)
 
     address = ("127.0.0.1", int(network.api.rsplit(":", 1)[1]))
-    with http.server.ThreadingHTTPServer(address, Stranger) as stranger:
+    with socketserver.ThreadingTCPServer(address, Stranger, bind_and_activate=False) as stranger:
+        stranger.allow_reuse_address = True
+        stranger.server_bind()
+        stranger.server_activate()
         threading.Thread(target=stranger.serve_forever, daemon=True).start()
         assert command(place, "status").returncode == 3
         again = networks.load("local")
