@@ -436,7 +436,8 @@ def test_a_refusal_names_the_programs_error() -> None:
     live(script)
 
 
-def test_a_refusal_after_a_lost_answer_is_not_believed() -> None:
+@pytest.mark.parametrize("first", AMBIGUOUS.values(), ids=AMBIGUOUS)
+def test_a_refusal_after_a_lost_answer_is_not_believed(first: Fault) -> None:
     """
     When the first sending landed and its answer was lost, what a node says of the second is moot.
     """
@@ -450,7 +451,7 @@ def test_a_refusal_after_a_lost_answer_is_not_believed() -> None:
             result={"context": {"slot": 1}, "value": [None]}
         )
         place.node.script = {
-            "sendTransaction": [lost, refused, refused], "getSignatureStatuses": [unknown] * 6,
+            "sendTransaction": [first, refused, refused], "getSignatureStatuses": [unknown] * 6,
         }  # fmt: skip
         await place.post()
 
