@@ -62,7 +62,10 @@ def main() -> int:
     notebook = nbformat.read(options.notebook, as_version=4)
     folder = {"metadata": {"path": str(options.notebook.parent)}}
     try:
-        Telling(notebook, timeout=600, kernel_name="python3", resources=folder).execute()
+        Telling(
+            notebook, timeout=600, kernel_name="python3", resources=folder,
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],
+        ).execute()  # fmt: skip
     except nbclient.exceptions.CellExecutionError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1

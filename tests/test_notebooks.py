@@ -1,0 +1,61 @@
+"""The notebooks run as they are stored."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from conftest import LocalNetwork
+
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+
+pytestmark = [pytest.mark.network, pytest.mark.kernel]
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.name)
+def test_outputs_are_those_stored(session_network: LocalNetwork, path: Path) -> None:
+    """Every cell runs, and what does not change from run to run is what the notebook shows."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--nbval", "-q", "-p", "no:cacheprovider", str(path)],
+        env=session_network.environment, capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_first_cell_shows_what_it_promises(
+    session_network: LocalNetwork, tmp_path: Path
+) -> None:
+    """Progress, a figure and a table come from the host; values are used, a receipt is kept."""
+    out = tmp_path / "executed.ipynb"
+    done = subprocess.run(
+        [sys.executable, str(NOTEBOOKS / "demo.py"), str(NOTEBOOKS / "first_cell.ipynb"),
+         "--out", str(out)],
+        env=session_network.environment, capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    cells = {cell.id: cell for cell in nbformat.read(out, as_version=4).cells}
+
+    told = cells["cell-07"].outputs
+    text = "".join(each.text for each in told if each.output_type == "stream")
+    assert "epoch 40: loss" in text
+    assert "40/40" in text
+    assert any("image/png" in data(each) for each in told)
+    assert any("accuracy" in data(each).get("text/html", "") for each in told)
+    assert any("paid" in data(each).get("text/plain", "") for each in told)
+    assert "40 losses" in cells["cell-09"].outputs[0].text
+    assert "stayed with the host" in data(cells["cell-10"].outputs[0])["text/plain"]
+    assert "stand-in" in data(cells["cell-12"].outputs[0])["text/plain"]
+    assert f"The executed notebook: {out}" in done.stdout
+    assert not any(each.output_type == "error" for cell in cells.values()
+                   for each in cell.get("outputs", []))  # fmt: skip
+
+
+def data(output: Any) -> dict[str, str]:
+    """Return an output's data by MIME type."""
+    found: dict[str, str] = output.get("data", {})
+    return found
