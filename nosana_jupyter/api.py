@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 from . import settings
-from .errors import JobError, RemoteError, UsageError
+from .errors import JobError, NosanaError, RemoteError, UsageError
 from .events import Cell, Event, Outcome, Said
 from .portal import shared
 from .sanitize import line, terminal
@@ -83,10 +83,13 @@ def run(
     )
     failure: Error | None = None
     running = shared().run(cell, confirm=(lambda *_: True) if yes else None)
-    for event in running:
-        (on_event or _print)(event)
-        if isinstance(event, Said) and isinstance(event.message, Error):
-            failure = event.message
+    try:
+        for event in running:
+            (on_event or _print)(event)
+            if isinstance(event, Said) and isinstance(event.message, Error):
+                failure = event.message
+    except NosanaError as error:
+        raise harmless(error) from error.__cause__
     if failure is not None:
         raise remote_error(failure)
     return running.outcome
@@ -134,6 +137,15 @@ def remote_error(failure: Error) -> RemoteError:
     kind = type(name, (RemoteError,), {"__module__": "nosana_jupyter.remote"})
     lines = [terminal(line) for line in failure.traceback]
     error: RemoteError = kind(name, terminal(failure.evalue), lines)
+    return error
+
+
+def harmless(error: NosanaError) -> NosanaError:
+    """Return an error as it may be shown: what it quotes of a host is cleaned."""
+    if not isinstance(error, RemoteError):
+        error.args = (terminal(str(error)),)
+    # IPython shows our whole stack where a task group is anywhere behind an error.
+    error.__context__ = None
     return error
 
 

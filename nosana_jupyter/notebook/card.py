@@ -110,6 +110,7 @@ class Card:
 
     def close(self, problem: str = "") -> None:
         """Show the receipt, or what went wrong before there was one."""
+        problem = line(problem)[:500]
         if problem:
             unsettled = self._job and self._receipt is None
             self._text = f"{problem} · {self.cost.partition(' ')[2]}" if unsettled else problem

@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import itertools
+import re
 import shlex
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, NoReturn
 
 from .. import settings
 from ..errors import UsageError
-from ..units import parse_gib, parse_nos, parse_seconds
+from ..units import Seconds, parse_gib, parse_nos, parse_seconds
 
 COMMANDS = {
     "": "where you are: network, wallet, balance, running jobs",
@@ -30,6 +33,31 @@ COMMANDS = {
 """What `%nosana` understands, and what each does."""
 
 
+HELP = frozenset({"-?", "-h", "--help", "?"})
+"""Words that ask for the list of options."""
+
+LONGEST = 10 * 365 * 86_400
+"""Longest timeout, in seconds."""
+
+_OPTION = re.compile(r"--?[^\W\d][^\s]*")
+
+
+def split(line: str) -> list[str]:
+    """
+    Return the words of a line, without its comment. A `#` inside a word belongs to it.
+
+    Raises:
+        UsageError: A quote is not closed.
+    """
+    lexer = shlex.shlex(line, posix=True)
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    try:
+        return list(itertools.takewhile(lambda word: not word.startswith("#"), lexer))
+    except ValueError as error:
+        raise UsageError(f"{line.strip()!r}: {error}", hint="Close the quotes.") from None
+
+
 class Grammar(argparse.ArgumentParser):
     """A parser that raises in place of ending the process, and names what was nearly meant."""
 
@@ -44,17 +72,19 @@ class Grammar(argparse.ArgumentParser):
         Raises:
             UsageError: It cannot be understood; names the nearest option.
         """
-        try:
-            words = shlex.split(line, comments=True)
-        except ValueError as error:
-            raise UsageError(f"{line.strip()!r}: {error}", hint="Close the quotes.") from None
-        known = [option for action in self._actions for option in action.option_strings]
+        words = split(line)
+        known = {option: action for action in self._actions for option in action.option_strings}
+        given = set()
         for word in words:
             name = word.partition("=")[0]
-            if word.startswith("--") and name not in known:
-                near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            if _OPTION.match(word) and name not in known:
+                wanted = f"--{name.lstrip('-')}"
+                near = difflib.get_close_matches(wanted, known, n=1, cutoff=0.5)
                 hint = f"Did you mean {near[0]}?" if near else f"Options are {', '.join(known)}."
                 raise UsageError(f"there is no option {name}", hint=hint)
+            if name in given and known[name].metavar and not isinstance(known[name].default, list):
+                raise UsageError(f"{name} is given twice", hint="Leave one out.")
+            given |= {name} & known.keys()
         options, rest = self.parse_known_args(words)
         if rest:
             raise UsageError(f"{' '.join(rest)!r} is not understood", hint="See %%nosana?")
@@ -79,8 +109,16 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _money(text: str) -> str:
-    parse_nos(text.lstrip("$").lower().replace("usd", ""))
+    """Check an amount. Dollars are turned into NOS later, where the price is known."""
+    parse_nos(text, usd_per_nos=Decimal(1))
     return text
+
+
+def _duration(text: str) -> Seconds:
+    seconds = parse_seconds(text)
+    if seconds > LONGEST:
+        raise UsageError(f"{text!r} is longer than ten years", hint="Write 90s, 30m or 2h.")
+    return seconds
 
 
 def _variable(text: str) -> tuple[str, str]:
@@ -113,7 +151,7 @@ def _wants(grammar: Grammar) -> Grammar:
 def _spends(grammar: Grammar) -> Grammar:
     """Add what bounds the cost."""
     grammar.add_argument(
-        "--timeout", type=_checked(parse_seconds), metavar="TIME",
+        "--timeout", type=_checked(_duration), metavar="TIME",
         help="longest run to pay for: 90s, 30m, 2h",
     )  # fmt: skip
     grammar.add_argument(

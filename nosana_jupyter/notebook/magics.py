@@ -48,6 +48,9 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
     def nosana(self, line: str, cell: str | None = None) -> Any:
         """Run a cell on a rented GPU, or ask about jobs and money."""
         try:
+            if grammar.HELP & set(grammar.split(line)):
+                print(self.nosana.__doc__)  # noqa: T201
+                return None
             if cell is None:
                 command, rest = grammar.split_command(line)
                 return getattr(self, f"do_{command or 'status'}")(rest)
@@ -56,6 +59,11 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
             raise
         except KeyboardInterrupt:
             raise Interrupted(None, "") from None
+        except NosanaError as error:
+            from ..api import harmless
+
+            harmless(error)
+            raise
 
     # The cell
 

@@ -172,11 +172,11 @@ class Kernel:
                 case "update_display_data":
                     for output in self._by_id.get(content["transient"]["display_id"], []):
                         output["data"] = content["data"]
-                    continue
-            if clear:
-                shown.outputs.clear()
-                clear = False
-            self._add(shown, kind, content)
+                case _:
+                    if clear:
+                        shown.outputs.clear()
+                        clear = False
+                    self._add(shown, kind, content)
             if until and until in shown.text:
                 break
         return shown
