@@ -21,7 +21,7 @@ from ..errors import UsageError
 from .inventory import Item, describe
 from .names import Names
 from .pickler import Pickler, travels
-from .reach import chained_modules, is_made_by_shell
+from .reach import SHELL, chained_modules, is_made_by_shell
 from .travel import explain
 
 __all__ = ["Bundle", "Item", "Source", "collect", "describe", "missing", "pack"]
@@ -103,7 +103,8 @@ def missing(names: Names, namespace: Mapping[str, Any]) -> list[str]:
     """Return the names a cell reads that nobody has: the cell will raise `NameError`."""
     if names.stars:
         return []
-    return [name for name in names.reads if name not in namespace and not hasattr(builtins, name)]
+    known = {*namespace, *dir(builtins), *SHELL}
+    return [name for name in names.reads if name not in known]
 
 
 def pack(values: Mapping[str, Any], namespace: Mapping[str, Any]) -> Bundle:

@@ -19,8 +19,8 @@ _OF_MODULES = frozenset(
 )
 """What every module has of its own."""
 
-# What IPython puts into a namespace that is not the user's.
-_SHELL = frozenset({"exit", "quit", "get_ipython", "open", "display"})
+SHELL = frozenset({"exit", "quit", "get_ipython", "open", "display"})
+"""What IPython puts into a namespace that is not the user's: the host's has them too."""
 
 
 def read_names(code: types.CodeType) -> tuple[dict[str, None], dict[str, None]]:
@@ -98,7 +98,7 @@ def is_made_by_shell(name: str, namespace: Mapping[str, Any]) -> bool:
     value = namespace[name]
     if name == "In":
         return value is namespace.get("_ih")
-    if name in _SHELL:
+    if name in SHELL:
         homes = (getattr(value, "__module__", None), type(value).__module__)
         return any(str(home).partition(".")[0] in {"IPython", "ipykernel"} for home in homes)
     return name.startswith("_i") and name[2:].isdigit() and isinstance(value, str)

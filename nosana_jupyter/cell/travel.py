@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import io
 import socket
 import sqlite3
@@ -13,11 +14,14 @@ import subprocess
 import threading
 import types
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from ..errors import CannotTravel
+from .reach import read_names
 
 _LOCKS = (
     type(threading.Lock()),
@@ -70,23 +74,49 @@ _STAY_BY_NAME: dict[tuple[str, str], tuple[str, str]] = {
         "its value stayed with an earlier host",
         "Bring back plain data with --out, or make it again inside the cell.",
     ),
-    ("psycopg2.extensions", "connection"): (
-        "a database connection ends at this machine",
-        "Read what you need first, or connect inside the cell.",
+    ("concurrent.futures._base", "Executor"): (
+        "its workers belong to this machine",
+        "Start it inside the cell.",
     ),
-    ("sqlalchemy.engine.base", "Connection"): (
-        "a database connection ends at this machine",
-        "Read what you need first, or connect inside the cell.",
+    ("multiprocessing.pool", "Pool"): (
+        "its workers belong to this machine",
+        "Start it inside the cell.",
     ),
-    ("sqlalchemy.engine.base", "Engine"): (
-        "a database engine belongs to this process",
-        "Make it inside the cell.",
+    ("_thread", "_local"): ("each thread here has its own", "Make it inside the cell."),
+    ("_csv", "reader"): ("it is half-way through its work", "Take its rows first, as in list(…)."),
+    ("ssl", "SSLContext"): ("a connection ends at this machine", "Make it inside the cell."),
+    ("tqdm.std", "tqdm"): ("it draws where it was made", "Make it inside the cell."),
+    **dict.fromkeys(
+        [
+            ("psycopg2.extensions", "connection"),
+            ("psycopg", "Connection"),
+            ("pymysql.connections", "Connection"),
+            ("MySQLdb.connections", "Connection"),
+            ("_duckdb", "DuckDBPyConnection"),
+            ("duckdb.duckdb", "DuckDBPyConnection"),
+            ("pymongo.synchronous.mongo_client", "MongoClient"),
+            ("redis.client", "Redis"),
+            ("sqlalchemy.engine.base", "Connection"),
+            ("sqlalchemy.engine.base", "Engine"),
+            ("sqlalchemy.orm.session", "Session"),
+        ],
+        (
+            "a database connection ends at this machine",
+            "Read what you need first, or connect inside the cell.",
+        ),
     ),
     ("IPython.core.interactiveshell", "InteractiveShell"): (
         "it is this notebook itself",
         "Call get_ipython() inside the cell.",
     ),
 }
+
+
+_PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes, bytearray})
+"""Types of which every value travels."""
+
+_LOOKED_AT = 100_000
+"""Most parts of one value that are tried, each by itself."""
 
 
 def why_it_stays(value: Any) -> tuple[str, str] | None:
@@ -118,7 +148,7 @@ def explain(
     path, part = culprit(value, name, fails=fails)
     refused = getattr(error, "value", None)
     if refused is not None and why_it_stays(part) is None and why_it_stays(refused) is not None:
-        path, part = f"a part of {path}", refused
+        path, part = f"something in {path}", refused
     text = " ".join(str(error).split())[:200]
     why, hint = why_it_stays(part) or (
         f"pickling it fails: {type(error).__name__}{': ' if text else ''}{text}",
@@ -130,9 +160,7 @@ def explain(
     return CannotTravel(f"{path} ({kind}) cannot travel: {why}. Nothing was spent", hint=hint)
 
 
-def culprit(
-    value: Any, path: str, *, fails: Callable[[Any], bool], depth: int = 8
-) -> tuple[str, Any]:
+def culprit(value: Any, path: str, *, fails: Callable[[Any], bool]) -> tuple[str, Any]:
     """
     Return the innermost part of a value that cannot be pickled, and where it is.
 
@@ -140,44 +168,66 @@ def culprit(
         value: What cannot be pickled.
         path: How it is reached, as in `config`.
         fails: Says whether a part cannot be pickled either.
-        depth: How far to look.
     """
-    if depth == 0 or why_it_stays(value):
-        return path, value
-    for name, part in _parts(value, path):
-        if fails(part):
-            return culprit(part, name, fails=fails, depth=depth - 1)
+    seen = set()
+    while id(value) not in seen and not why_it_stays(value):
+        seen.add(id(value))
+        for name, part in islice(_parts(value, path), _LOOKED_AT):
+            if type(part) not in _PLAIN and id(part) not in seen and fails(part):
+                path, value = name, part
+                break
+        else:
+            break
     return path, value
 
 
 def _parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Yield the parts of a value, with how they are reached."""
     if isinstance(value, Mapping):
-        for key, part in list(value.items())[:1000]:
-            yield f"{path}[{key!r}]", part
-    elif isinstance(value, list | tuple | set | frozenset):
-        for index, part in enumerate(list(value)[:1000]):
-            yield f"{path}[{index}]", part
-    if isinstance(value, types.FunctionType):
-        for name, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=False):
-            try:
-                yield f"{path} → {name}", cell.cell_contents
-            except ValueError:
-                continue  # Not bound yet.
-        for index, part in enumerate(value.__defaults__ or ()):
-            yield f"{path}'s default {index}", part
-        for name in value.__code__.co_names:
-            if name in value.__globals__:
-                yield f"{path} → {name}", value.__globals__[name]
+        yield from ((f"a key of {path}", key) for key in list(value))
+        yield from ((f"{path}[{key!r}]", part) for key, part in list(value.items()))
+    elif isinstance(value, list | tuple | set | frozenset | deque):
+        yield from ((f"{path}[{index}]", part) for index, part in enumerate(list(value)))
+    if isinstance(value, functools.partial):
+        yield from [(f"{path}.func", value.func), (f"{path}.args", value.args)]
+        yield f"{path}.keywords", value.keywords
+    elif isinstance(value, types.FunctionType):
+        yield from _function_parts(value, path)
     elif isinstance(value, types.MethodType):
-        yield f"{path}.__self__", value.__self__
+        yield from [(path, value.__func__), (f"{path}.__self__", value.__self__)]
+    elif isinstance(value, property):
+        yield from [(path, value.fget), (path, value.fset), (path, value.fdel)]
+    elif isinstance(value, staticmethod | classmethod | functools.cached_property):
+        yield path, getattr(value, "__func__", getattr(value, "func", None))
     elif isinstance(value, type):
-        for name, part in vars(value).items():
-            if not name.startswith("__"):
-                yield f"{path}.{name}", part
+        yield from ((f"{path}.{name}", part) for name, part in vars(value).items())
+        yield from ((base.__name__, base) for base in value.__bases__)
     else:
-        for name, part in getattr(value, "__dict__", {}).items():
-            yield f"{path}.{name}", part
+        own = getattr(value, "__dict__", {})
+        if "__wrapped__" in own:
+            yield path, own["__wrapped__"]
+        yield from ((f"{path}.{name}", part) for name, part in own.items())
+        for kind in type(value).__mro__:
+            for name, slot in vars(kind).items():
+                if isinstance(slot, types.MemberDescriptorType) and hasattr(value, name):
+                    yield f"{path}.{name}", getattr(value, name)
+        yield f"{path} → {type(value).__name__}", type(value)
+
+
+def _function_parts(value: types.FunctionType, path: str) -> Iterator[tuple[str, Any]]:
+    for name, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=False):
+        try:
+            yield f"{path} → {name}", cell.cell_contents
+        except ValueError:
+            continue  # Not bound yet.
+    for index, part in enumerate(value.__defaults__ or ()):
+        yield f"{path}'s default {index}", part
+    for name, part in (value.__kwdefaults__ or {}).items():
+        yield f"{path}'s default {name}", part
+    for name in read_names(value.__code__)[0]:
+        if name in value.__globals__:
+            yield f"{path} → {name}", value.__globals__[name]
+    yield from ((f"{path}.{name}", part) for name, part in value.__dict__.items())
 
 
 def _on_gpu(value: Any) -> bool:
