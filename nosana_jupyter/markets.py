@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from .errors import FundsError, NetworkError, UsageError
+from .network import proxied
 from .units import GiB, MicroNos, Seconds, nos
 
 if TYPE_CHECKING:
@@ -305,7 +306,7 @@ async def _get(network: Network, path: str, form: Any) -> Any:
     import httpx
 
     try:
-        async with httpx.AsyncClient(timeout=10) as http:
+        async with httpx.AsyncClient(timeout=10, trust_env=proxied(network.api)) as http:
             answer = await http.get(network.api + path, follow_redirects=True)
             answer.raise_for_status()
         return msgspec.json.decode(answer.content, type=form)

@@ -8,8 +8,10 @@ environment variable is `NOSANA_` and the name of the setting in capitals.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,17 +54,29 @@ class Settings:
     wait: str = "10m"
     """Longest wait for a host before a job is taken back."""
 
-    rpc: str = ""
+    rpc: str = field(default="", repr=False)
     """Address of a Solana RPC of your own, for devnet and mainnet."""
 
-    pin_token: str = ""
+    pin_token: str = field(default="", repr=False)
     """Bearer token of the pin service, for devnet and mainnet."""
 
 
 SECRET = frozenset({"pin_token", "rpc"})
 """Settings that may hold a secret: shown as set or unset, never as text."""
 
-_CHECKS = {"timeout": parse_seconds, "wait": parse_seconds, "vram": parse_gib}
+
+def _check_path(text: str) -> None:
+    # A key in place of its file would be written to disk, and shown by %nosana config.
+    if text.startswith("[") or re.fullmatch(r"[1-9A-HJ-NP-Za-km-z]{80,90}", text):
+        raise UsageError(
+            "setting wallet is a key itself; it has not been kept",
+            hint="Put the key into a file of mode 0600, and give its path.",
+        )
+
+
+_CHECKS: dict[str, Callable[[str], object]] = {
+    "timeout": parse_seconds, "wait": parse_seconds, "vram": parse_gib, "wallet": _check_path,
+}  # fmt: skip
 
 
 def home() -> Path:
@@ -81,9 +95,9 @@ def load() -> Settings:
             value of the wrong form.
     """
     values = dict(_read_file())
-    for field in fields(Settings):
-        if value := os.environ.get("NOSANA_" + field.name.upper()):
-            values[field.name] = value
+    for each in fields(Settings):
+        if value := os.environ.get("NOSANA_" + each.name.upper()):
+            values[each.name] = value
     return _checked(values)
 
 
@@ -151,7 +165,7 @@ def known(name: str) -> str:
     Raises:
         UsageError: There is none; names the nearest.
     """
-    names = [field.name for field in fields(Settings)]
+    names = [each.name for each in fields(Settings)]
     if name in names:
         return name
     import difflib

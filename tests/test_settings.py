@@ -81,3 +81,15 @@ def test_a_broken_file_is_named(home: Path) -> None:
 
     with pytest.raises(UsageError, match=r"settings\.toml"):
         settings.load()
+
+
+def test_secrets_are_not_shown(home: Path) -> None:
+    """Addresses and tokens that may hold a key are in no repr, and a key is never a setting."""
+    settings.save("rpc", "https://rpc.example/?api-key=hunter2")
+    settings.save("pin_token", "hunter2")
+    assert "hunter2" not in repr(settings.load())
+
+    for key in ("[1, 2, 3]", "5" * 88):
+        with pytest.raises(UsageError, match="is a key itself") as caught:
+            settings.save("wallet", key)
+        assert key not in str(caught.value)
