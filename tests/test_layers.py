@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -96,12 +97,16 @@ def test_modules_are_short(path: Path) -> None:
     assert path.stem not in {"utils", "common", "helpers", "manager"}
 
 
-def test_solana_is_wrapped_once() -> None:
+def test_solana_is_not_needed() -> None:
     """
-    The `solana` package breaks its API often: one module imports it.
+    The `solana` client raises what nobody can tell from a lost payment: `chain` has its own line.
+
+    It stays what the local network is tested with.
     """
     users = [
-        path for path in FILES if "\nfrom solana" in path.read_text().replace("    from", "from")
+        path.name
+        for path in FILES
+        if re.search(r"^\s*(from|import) solana\b", path.read_text(), re.M)
     ]
 
-    assert {path.relative_to(PACKAGE).as_posix() for path in users} <= {"chain/rpc.py"}
+    assert users == []
