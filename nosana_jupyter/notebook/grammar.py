@@ -78,8 +78,8 @@ class Grammar(argparse.ArgumentParser):
         for word in words:
             name = word.partition("=")[0]
             if _OPTION.match(word) and name not in known:
-                wanted = f"--{name.lstrip('-')}"
-                near = difflib.get_close_matches(wanted, known, n=1, cutoff=0.5)
+                wanted = f"--{name.lstrip('-').lower()}"
+                near = difflib.get_close_matches(wanted, known, n=1, cutoff=0.6)
                 hint = f"Did you mean {near[0]}?" if near else f"Options are {', '.join(known)}."
                 raise UsageError(f"there is no option {name}", hint=hint)
             if name in given and known[name].metavar and not isinstance(known[name].default, list):

@@ -42,6 +42,15 @@ class RemoteHandle:
             raise AttributeError(name)
         self._refuse()
 
-    __call__ = __getitem__ = __setitem__ = __iter__ = __len__ = __setattr__ = _refuse
-    __add__ = __sub__ = __mul__ = __truediv__ = __matmul__ = __neg__ = __bool__ = _refuse
-    __lt__ = __le__ = __gt__ = __ge__ = __contains__ = __enter__ = __exit__ = _refuse
+    def __format__(self, specification: str) -> str:
+        if specification:
+            self._refuse()
+        return repr(self)
+
+    __call__ = __getitem__ = __setitem__ = __delitem__ = __iter__ = __next__ = __len__ = _refuse
+    __setattr__ = __delattr__ = __contains__ = __enter__ = __exit__ = __await__ = _refuse
+    __add__ = __sub__ = __mul__ = __truediv__ = __floordiv__ = __mod__ = __pow__ = _refuse
+    __radd__ = __rsub__ = __rmul__ = __rtruediv__ = __rfloordiv__ = __rmod__ = __rpow__ = _refuse
+    __matmul__ = __rmatmul__ = __and__ = __rand__ = __or__ = __ror__ = __xor__ = _refuse
+    __neg__ = __pos__ = __abs__ = __invert__ = __bool__ = __int__ = __float__ = _refuse
+    __index__ = __complex__ = __bytes__ = __round__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse

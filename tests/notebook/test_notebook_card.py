@@ -1,0 +1,383 @@
+"""The job card, the tables and the handles."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import json
+import operator
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from nosana_jupyter.errors import CellError
+from nosana_jupyter.events import Plan, Posted, Quoted, Row, Running, Said, Settled, Status, Waiting
+from nosana_jupyter.journal import Entry, Intent, Receipt
+from nosana_jupyter.markets import Market, Quote
+from nosana_jupyter.network import DEVNET
+from nosana_jupyter.notebook import card, tables
+from nosana_jupyter.notebook.card import MIME, Card
+from nosana_jupyter.notebook.handles import RemoteHandle
+from nosana_jupyter.units import GiB, Lamports, MicroNos, Seconds
+from nosana_jupyter.wire.messages import ClearOutput, Handle, Stream
+
+STAND_IN = "RTX 4090, stand-in: runs on this machine's CPU"
+JOB = "Job1111111111111111111111111111111111111111"
+
+MARKET = Market(
+    address="Mar", slug="nvidia-4090", name="4090", kind="PREMIUM",
+    gpus=("NVIDIA GeForce RTX 4090",), vram=GiB(24), price=MicroNos(273),
+    fee_percent=Decimal(10), usd_per_hour=Decimal("0.291"), hosts=2,
+)  # fmt: skip
+QUOTE = Quote(market=MARKET, timeout=Seconds(1800), usd_per_nos=Decimal("0.3"))
+RECEIPT = Receipt(
+    job=JOB, network="local", market="nvidia-4090", market_address="Mar", gpu="RTX 4090",
+    wallet="Wal", node="Nod", ran_by=STAND_IN, status="done", seconds=7, price=MicroNos(273),
+    deposit=MicroNos(491_400), paid=MicroNos(1_911), refunded=MicroNos(489_489),
+    network_fee=MicroNos(49_140), sol_fee=Lamports(15_000), sol_rent=Lamports(2_561_280),
+    signatures={"list": "sig1", "finish": "sig2"},
+)  # fmt: skip
+
+
+class Shell:
+    """As much of a shell as the card asks for: where to publish."""
+
+    def __init__(self) -> None:
+        self.kernel = object()
+        self.display_pub = self
+        self.sent: list[dict[str, Any]] = []
+
+    def publish(self, **message: Any) -> None:
+        json.dumps(message)
+        self.sent.append(message)
+
+
+class Terminal:
+    """A shell without a kernel."""
+
+
+def test_the_card_follows_the_job() -> None:
+    """
+    One display, redrawn: waiting, posted, running, and the receipt at last. It says who stands in.
+    """
+    shell = Shell()
+    drawn = Card(shell)
+    drawn.open()
+    for event in (
+        Waiting("finding out"), Quoted(QUOTE), Posted(JOB, MicroNos(491_400)),
+        Waiting("place 3 in the queue"), Running(JOB, "Nod", STAND_IN), Waiting(""),
+        Said(Stream("stdout", "x")), Settled(RECEIPT),
+    ):  # fmt: skip
+        drawn.take(event)
+    drawn.close()
+
+    texts = [message["data"]["text/plain"] for message in shell.sent]
+    assert texts[0] == "nosana: finding out what the cell needs"
+    assert texts[2] == "nosana: posting to nvidia-4090: at most 0.540540 NOS"
+    assert texts[4] == "nosana: place 3 in the queue"
+    assert texts[5] == f"nosana: running on {STAND_IN}: 0 s, 0.000273 NOS so far"
+    assert texts[6] == f"nosana: running on {STAND_IN}: 0 s, 0.000273 NOS so far"
+    assert texts[-1].startswith(
+        f"nosana: done · 7 s on {STAND_IN} · paid 0.001911 NOS · refunded 0.489489 NOS · "
+        f"network fee 0.049140 NOS\n  job          {JOB}\n"
+    )
+    assert "  tx finish    sig2" in texts[-1]
+    assert drawn.cost == texts[-1].splitlines()[0]
+    assert [message["update"] for message in shell.sent] == [False] + [True] * 7
+    assert len({message["transient"]["display_id"] for message in shell.sent}) == 1
+    for message in shell.sent:
+        assert set(message["data"]) == {MIME, "text/html", "text/plain"}
+    last = shell.sent[-1]["data"]
+    assert last["text/html"].startswith("<details><summary>nosana: done")
+    assert "this machine&#x27;s CPU" in last["text/html"]
+    assert last[MIME]["job"] == JOB
+    assert last[MIME]["receipt"]["ran by"] == STAND_IN
+
+
+def test_the_clock_of_the_card_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    While a cell runs, its time and cost are redrawn about once a second, and not more often.
+    """
+    now = [100.0]
+    monkeypatch.setattr(card.time, "monotonic", lambda: now[0])
+    shell = Shell()
+    drawn = Card(shell)
+    drawn.open()
+    drawn.take(Quoted(QUOTE))
+    drawn.take(Running(JOB, "Nod", STAND_IN))
+    drawn.take(Waiting(""))
+    before = len(shell.sent)
+    for _ in range(30):
+        now[0] += 0.1
+        drawn.take(None)
+
+    assert 2 <= len(shell.sent) - before <= 3
+    assert ": 3 s, 0.001092 NOS so far" in shell.sent[-1]["data"]["text/plain"] or (
+        ": 2 s, 0.000819 NOS so far" in shell.sent[-1]["data"]["text/plain"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "seconds", "ran_by", "says"),
+    [
+        ("failed", 3, STAND_IN, f"nosana: failed · 3 s on {STAND_IN} · paid"),
+        ("interrupted", 3, STAND_IN, f"nosana: interrupted · 3 s on {STAND_IN}"),
+        ("stopped", 3, STAND_IN, f"nosana: stopped · 3 s on {STAND_IN}"),
+        ("refunded", 0, "", "nosana: refunded · no host · paid"),
+        ("recovered", 0, "", "nosana: recovered · no host · paid"),
+    ],
+)
+def test_every_end_is_told(status: str, seconds: int, ran_by: str, says: str) -> None:
+    """
+    However a job ends, the receipt says how, and what it cost.
+    """
+    import msgspec
+
+    shell = Shell()
+    drawn = Card(shell)
+    drawn.take(
+        Settled(msgspec.structs.replace(RECEIPT, status=status, seconds=seconds, ran_by=ran_by))
+    )
+    drawn.close("HostFailed: gone")
+
+    assert shell.sent[-1]["data"]["text/plain"].startswith(says)
+
+
+def test_a_problem_is_told_with_the_money() -> None:
+    """
+    Before the posting nothing is spent; after it, the card names the job that is to be swept.
+    """
+    shell = Shell()
+    drawn = Card(shell)
+    drawn.open()
+    drawn.close("UsageError: <b>no</b>\x1b[2J\nmarket")
+    assert shell.sent[-1]["data"]["text/plain"] == "nosana: UsageError: <b>no</b> market"
+    assert "<b>" not in shell.sent[-1]["data"]["text/html"]
+    assert drawn.cost == "nosana: no job was posted; nothing was spent"
+
+    drawn.take(Posted(JOB, MicroNos(1)))
+    drawn.close("interrupted")
+    text = shell.sent[-1]["data"]["text/plain"]
+    assert text.startswith(f"nosana: interrupted · job {JOB} is not settled: %nosana sweep")
+
+
+def test_the_card_survives_clear_output() -> None:
+    """
+    `clear_output` takes the card away with the rest; the receipt is a new display. One that waits
+    for an output which never comes takes nothing.
+    """
+    for said, update in (
+        ([ClearOutput(wait=False)], False),
+        ([ClearOutput(wait=True), Stream("stdout", "x")], False),
+        ([ClearOutput(wait=True)], True),
+        ([Stream("stdout", "x")], True),
+    ):
+        shell = Shell()
+        drawn = Card(shell)
+        drawn.open()
+        drawn.take(Running(JOB, "Nod", STAND_IN))
+        for message in said:
+            drawn.take(Said(message))
+        drawn.take(Settled(RECEIPT))
+        drawn.close()
+        assert shell.sent[-1]["update"] is update
+        assert "nosana: done" in shell.sent[-1]["data"]["text/plain"]
+
+
+def test_a_terminal_is_told_in_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Where nothing can be redrawn: what is waited for once it takes long, the host, the receipt.
+    """
+    now = [100.0]
+    monkeypatch.setattr(card.time, "monotonic", lambda: now[0])
+    drawn = Card(Terminal())
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        drawn.open()
+        for event in (Quoted(QUOTE), Posted(JOB, MicroNos(1)), Waiting("short"), None):
+            drawn.take(event)
+        drawn.take(Waiting("place 3 in the queue\x1b[2J"))
+        for _ in range(100):
+            now[0] += 0.1
+            drawn.take(None)
+        drawn.take(Running(JOB, "Nod", STAND_IN))
+        for _ in range(100):
+            now[0] += 0.1
+            drawn.take(None)
+        drawn.take(Settled(RECEIPT))
+        drawn.close()
+
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "nosana: place 3 in the queue"
+    assert lines[1] == f"nosana: running on {STAND_IN}, job {JOB}"
+    assert lines[2].startswith("nosana: done · 7 s on")
+    assert lines[3] == f"  job          {JOB}"
+
+
+# Tables.
+
+
+def test_tables_read_well_as_text() -> None:
+    """
+    Columns are as wide as their widest cell, without spaces at the end of a line.
+    """
+    table = tables.Table(
+        head=("a", "long"), rows=[("1", "2"), ("<b>x</b>", "")], title="T", note="N\nM"
+    )
+
+    assert repr(table) == "T\na         long\n1         2\n<b>x</b>\nN\nM"
+    html = table._repr_html_()
+    assert "<b>x" not in html.replace("<div><b>T</b></div>", "")
+    assert "&lt;b&gt;x&lt;/b&gt;" in html
+    assert html.endswith("<div>N<br>M</div>")
+    assert repr(tables.Table(head=("", ""), rows=[], note="none")) == "none"
+    assert tables.Table(head=("", ""), rows=[])._repr_html_() == ""
+
+
+def test_status_says_where_one_is() -> None:
+    """
+    Network, wallet, balance and open jobs; the stand-in is said where there is one.
+    """
+    intent = Intent(
+        job=JOB, network="local", wallet="Wal", market="Mar", slug="nvidia-4090", gpu="RTX 4090",
+        price=MicroNos(273), timeout=1800, fee=MicroNos(49_140), run="Run", cell="x = 1" * 20,
+    )  # fmt: skip
+    open_job = Entry(intent=intent, state="running", created=0.0, updated=0.0)
+    closed = Entry(intent=intent, state="settled", created=0.0, updated=0.0, receipt=RECEIPT)
+    found = Status(
+        network=DEVNET, wallet="Wal", sol=Lamports(5), nos=MicroNos(1_260_000), running=(open_job,)
+    )
+
+    text = repr(tables.status(found))
+    assert "network    devnet (play money)" in text
+    assert "balance    1.260000 NOS, 0.000000005 SOL" in text
+    assert f"open jobs  {JOB}".split() == text.splitlines()[-1].split()
+    assert "stand in" not in text
+
+    lines = repr(tables.jobs([open_job, closed])).splitlines()
+    assert lines[1].split()[:3] == [JOB, "running", "nvidia-4090"]
+    assert "up to 0.540540 NOS" in lines[1]
+    assert "0.051051 NOS" in lines[2]
+    assert repr(tables.jobs([])) == "No jobs yet."
+    assert "Together 0.051051 NOS." in repr(tables.receipts([RECEIPT]))
+    assert STAND_IN in repr(tables.receipts([RECEIPT]))
+    assert repr(tables.receipts([])) == "No receipts yet."
+
+
+def test_quotes_and_plans_say_what_it_may_cost() -> None:
+    """
+    The deposit, the fee on top and the most it may cost, in NOS and dollars; and what would travel.
+    """
+    text = repr(tables.quote(QUOTE))
+    assert "deposit      0.491400 NOS for 30 min; the unused part returns" in text
+    assert "network fee  0.049140 NOS (10 %)" in text
+    assert "at most      0.540540 NOS, $0.16" in text
+    assert "hosts        2 free" in text
+
+    row = Row(name="frame", type="DataFrame", size=1_500_000, via="the cell")
+    found = Plan(rows=(row,), packages=("pandas==3.1.1",), modules=(), returns=("r",), quote=QUOTE,
+                 notes=("nobody has x",))  # fmt: skip
+    travels, cost = tables.plan(found)
+    assert repr(travels).splitlines() == [
+        "Would travel: 1 names, 1.5 MB",
+        "name   type       size    read by",
+        "frame  DataFrame  1.5 MB  the cell",
+        "Packages: pandas==3.1.1",
+        "Own modules: none",
+        "Comes back: r",
+        "Note: nobody has x",
+        "Nothing was spent.",
+    ]
+    assert repr(cost) == text
+    assert repr(tables.markets([])) == "No market fits."
+    assert "24 GiB  0.982800 NOS  $0.291     10 %  2 free" in repr(tables.markets([MARKET]))
+
+
+def test_secrets_are_not_shown(home: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Settings that may hold a secret are shown as set.
+    """
+    monkeypatch.setenv("NOSANA_PIN_TOKEN", "very-secret")
+
+    text = repr(tables.config())
+
+    assert "very-secret" not in text
+    assert any(line.split() == ["pin_token", "set", "environment"] for line in text.splitlines())
+
+
+# Handles.
+
+HANDLE = RemoteHandle(
+    "model", Handle(type="torch.Net\x1b]0;x\x07", text="Net()", reason="is a\x1b[2J torch.Net"), JOB
+)
+
+USES: dict[str, Callable[[Any], object]] = {
+    "call": lambda h: h(1),
+    "attribute": lambda h: h.weights,
+    "set attribute": lambda h: setattr(h, "x", 1),
+    "delete attribute": lambda h: delattr(h, "x"),
+    "item": lambda h: h[0],
+    "set item": lambda h: operator.setitem(h, 0, 1),
+    "delete item": lambda h: operator.delitem(h, 0),
+    "iterate": list,
+    "next": next,
+    "length": len,
+    "truth": bool,
+    "add": lambda h: h + 1,
+    "add, right": lambda h: 1 + h,
+    "multiply, right": lambda h: 2 * h,
+    "subtract, right": lambda h: 2 - h,
+    "divide": lambda h: h / 2,
+    "divide, right": lambda h: 1 / h,
+    "floor": lambda h: h // 2,
+    "modulo": lambda h: h % 2,
+    "power": lambda h: h**2,
+    "matrix": lambda h: h @ h,
+    "in place": lambda h: operator.iadd(h, 1),
+    "and": lambda h: h & 1,
+    "or": lambda h: h | 1,
+    "negative": operator.neg,
+    "absolute": abs,
+    "int": int,
+    "float": float,
+    "index": operator.index,
+    "bytes": bytes,
+    "round": round,
+    "less": lambda h: h < 1,
+    "contains": lambda h: 1 in h,
+    "with": lambda h: h.__enter__(),
+    "format with a specification": lambda h: f"{h:.2f}",
+}
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES.keys())
+def test_using_a_handle_tells_what_it_is(use: Callable[[Any], object]) -> None:
+    """
+    Any use as a value is an error that names it, the job, why it stayed, and what to do.
+    """
+    with pytest.raises(CellError) as caught:
+        use(HANDLE)
+
+    assert str(caught.value) == (
+        "model is not here, it stayed with the host of job Job11111…: it is a torch.Net"
+    )
+    assert caught.value.hint.startswith("Bind plain data in the cell")
+
+
+def test_a_handle_can_be_looked_at() -> None:
+    """
+    Its repr says why it stayed, without the host's controls; front ends and debuggers may look.
+    """
+    assert repr(HANDLE) == (
+        "<model: torch.Net, stayed with the host of job Job11111…: is a torch.Net>"
+    )
+    assert str(HANDLE) == f"{HANDLE}" == repr(HANDLE)
+    assert not hasattr(HANDLE, "_repr_html_")
+    assert not hasattr(HANDLE, "__array__")
+    assert HANDLE == HANDLE
+    assert HANDLE != 1
+    assert HANDLE in [HANDLE]
+    assert isinstance(hash(HANDLE), int)
+    assert repr(copy.copy(HANDLE)) == repr(copy.deepcopy(HANDLE)) == repr(HANDLE)

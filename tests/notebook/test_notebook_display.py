@@ -1,0 +1,327 @@
+"""What a host says, as messages of a front end."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from IPython.core.displaypub import DisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+from nosana_jupyter.notebook import display
+from nosana_jupyter.notebook.display import Screen, collapse
+from nosana_jupyter.wire.messages import (
+    ClearOutput,
+    DisplayData,
+    Error,
+    ExecuteResult,
+    Output,
+    Stream,
+    UpdateDisplayData,
+)
+
+Told = tuple[str, Any]
+
+
+class Publisher(DisplayPublisher):
+    """Keeps what a kernel would send, with the text of the streams in between."""
+
+    def publish(
+        self,
+        data: Any,
+        metadata: Any = None,
+        *,
+        transient: Any = None,
+        update: bool = False,
+        **_: Any,
+    ) -> None:
+        self.shell.told.append(("update" if update else "display", data, transient, metadata))
+
+    def clear_output(self, wait: bool = False) -> None:
+        self.shell.told.append(("clear", wait))
+
+
+class Text:
+    """A stream that keeps what is written, in order with the displays."""
+
+    def __init__(self, shell: Any, name: str) -> None:
+        self.shell, self.name = shell, name
+
+    def write(self, text: str) -> int:
+        told = self.shell.told
+        if told and told[-1][0] == self.name:
+            text = told.pop()[1] + text
+        told.append((self.name, text))
+        return len(text)
+
+    def flush(self) -> None: ...
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[Any]:
+    """A shell of a kernel that keeps what it is told to show."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    config = Config()
+    config.HistoryManager.enabled = False
+    made: Any = InteractiveShell(config=config)
+    made.told = []
+    made.kernel = object()
+    made.display_pub = Publisher(shell=made)
+    # The pace is kept by a bucket that all share: a full one for each test.
+    monkeypatch.setattr(display, "_pace", display.Pace())
+    yield made
+    made.history_manager.end_session()
+
+
+def told(shell: Any, *messages: Output) -> list[Any]:
+    """Show messages as those of one cell; return what the front end is told."""
+    screen = Screen(shell, "job")
+    with streams(shell):
+        for message in messages:
+            screen.show(message)
+        screen.close()
+    return list(shell.told)
+
+
+@contextlib.contextmanager
+def streams(shell: Any) -> Iterator[None]:
+    """Catch what is written, in order with what is displayed."""
+    out: Any = Text(shell, "stdout")
+    err: Any = Text(shell, "stderr")
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        yield
+
+
+def test_streams_keep_their_order(shell: Any) -> None:
+    """
+    Text of both streams, and displays between, come in the order they were said.
+    """
+    found = told(
+        shell,
+        Stream("stdout", "a"),
+        Stream("stdout", "b\n"),
+        Stream("stderr", "c\n"),
+        DisplayData({"text/plain": "d"}),
+        Stream("stdout", "e\n"),
+        ClearOutput(True),
+        ClearOutput(False),
+        Stream("stderr", "f\n"),
+    )
+
+    assert found == [
+        ("stdout", "ab\n"),
+        ("stderr", "c\n"),
+        ("display", {"text/plain": "d"}, {}, {}),
+        ("stdout", "e\n"),
+        ("clear", True),
+        ("clear", False),
+        ("stderr", "f\n"),
+    ]
+
+
+def test_text_waits_for_a_moment_only(shell: Any) -> None:
+    """
+    Text is gathered, and shown by the clock when nothing follows.
+    """
+    screen = Screen(shell, "job")
+
+    with streams(shell):
+        screen.show(Stream("stdout", "a"))
+        assert shell.told == []
+        deadline = time.monotonic() + 5
+        while not shell.told and time.monotonic() < deadline:
+            screen.tick()
+
+    assert shell.told == [("stdout", "a")]
+
+
+def test_display_ids_are_the_job_s(shell: Any) -> None:
+    """
+    Ids of a host get the job's name before them: no host redraws what is not its own.
+    """
+    found = told(
+        shell,
+        DisplayData({"text/plain": "a"}, {}, {"display_id": "nosana-card-1"}),
+        UpdateDisplayData({"text/plain": "b"}, {}, {"display_id": "nosana-card-1"}),
+        UpdateDisplayData({"text/plain": "c"}, {}, {}),
+        UpdateDisplayData({"text/plain": "d"}, {}, {"display_id": 3}),
+        DisplayData({"text/plain": "e"}, {"x": 1, "image/png": {"width": 3}}, {"display_id": []}),
+    )
+
+    assert found == [
+        ("display", {"text/plain": "a"}, {"display_id": "job:nosana-card-1"}, {}),
+        ("update", {"text/plain": "b"}, {"display_id": "job:nosana-card-1"}, {}),
+        ("display", {"text/plain": "e"}, {}, {"image/png": {"width": 3}}),
+    ]
+
+
+def test_drops_are_told_once(shell: Any) -> None:
+    """
+    What is dropped is counted and told at the end, unless something richer than text says the same.
+    """
+    script = {"application/javascript": "x"}
+    found = told(
+        shell,
+        DisplayData(script),
+        DisplayData({**script, "text/plain": "<Javascript>"}),
+        DisplayData({**script, "text/html": "<b>x</b>"}),
+        DisplayData({"x\x1b[2J": ""}),
+    )
+
+    assert [each[0] for each in found] == ["display", "display", "stderr"]
+    assert found[-1][1] == (
+        "[Not shown, as a host may run nothing here: 2 of application/javascript, 1 of x]\n"
+    )
+
+
+def test_the_result_is_the_cell_s_own(shell: Any) -> None:
+    """
+    The last expression becomes the cell's result; an error is kept for the magic to raise.
+    """
+    screen = Screen(shell, "job")
+
+    screen.show(
+        ExecuteResult({"text/plain": "\x1b[2J<x>", "text/html": "<i>x</i><script>1</script>"})
+    )
+    screen.show(Error("ValueError", "no", ["a", "b"]))
+
+    assert screen.result is not None
+    assert repr(screen.result) == "<x>"
+    bundle = {"text/plain": "<x>", "text/html": "<i>x</i>"}
+    assert screen.result._repr_mimebundle_() == (bundle, {})
+    assert shell.display_formatter.format(screen.result)[0]["text/html"] == "<i>x</i>"
+    assert screen.error is not None
+    assert screen.error.ename == "ValueError"
+    assert shell.told == []
+
+
+def test_much_text_goes_to_a_file(shell: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Beyond the bound the beginning and the end are shown, and all of it lies in a private file.
+    """
+    monkeypatch.setattr(display, "INLINE", 10_000)
+    monkeypatch.setattr(display, "TAIL", 1_000)
+    lines = [f"line {number}\n" for number in range(5_000)]
+
+    found = told(shell, *(Stream("stdout", line) for line in lines))
+
+    [(_, text)] = found
+    whole = "".join(lines)
+    head, _, rest = text.partition("\n[…]\n")
+    tail, _, note = rest.partition("\n[All of the output is in ")
+    assert whole.startswith(head)
+    assert len(head) == 10_000
+    assert whole.endswith(tail)
+    assert len(tail) == 1_000
+    path = Path(note.removesuffix("]\n"))
+    assert path == home / "logs" / "job.txt"
+    assert path.read_text() == whole
+    assert path.stat().st_mode & 0o77 == 0
+
+
+def test_a_host_does_not_fill_the_disk(
+    shell: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The file has a bound too, and the note says so.
+    """
+    monkeypatch.setattr(display, "INLINE", 100)
+    monkeypatch.setattr(display, "KEPT", 1_000)
+
+    found = told(shell, *(Stream("stderr", "x" * 99 + "\n") for _ in range(50)))
+
+    assert (home / "logs" / "job.txt").stat().st_size == 1_000
+    assert "[The first 1.0 kB of the output is in " in found[-1][1]
+
+
+def test_output_is_paced(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A server drops output above a megabyte or a thousand messages a second: neither is passed.
+    """
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+    clock = iter(range(10**9))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock) * 1e-6)
+    monkeypatch.setattr(display, "_pace", display.Pace(rate=800_000))
+
+    told(shell, *(DisplayData({"text/plain": "x" * 100}) for _ in range(2_000)))
+
+    # 2,000 displays are 2.2 MB as they count: the first second is free, the rest is waited for.
+    assert max(waits) == pytest.approx(2_000 * 1_100 / 800_000 - 1, rel=0.05)
+
+
+def test_colours_do_not_outlive_the_cell(shell: Any) -> None:
+    """
+    In a terminal a colour left on, or hidden text, would reach the receipt: it is ended.
+    """
+    del shell.kernel
+
+    assert told(shell, Stream("stdout", "\x1b[8mhidden")) == [("stdout", "\x1b[8mhidden\x1b[0m")]
+    shell.told.clear()
+    assert told(shell, Stream("stderr", "\x1b[31mred\x1b[0m\n")) == [
+        ("stderr", "\x1b[31mred\x1b[0m\n")
+    ]
+
+
+def test_escapes_in_pieces_are_escapes(shell: Any) -> None:
+    """
+    An escape cut in two by the host does not come together here.
+    """
+    found = told(
+        shell,
+        Stream("stdout", "a\x1b"),
+        Stream("stdout", "]52;c;x\x07b"),
+        Stream("stdout", "\x9b2J"),
+    )
+
+    assert not re.search(r"[\x1b\x07\x9b]", found[0][1])
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain\n", "plain\n"),
+        ("a\rb", "a\rb"),
+        ("a\rb\rc", "a\rc"),
+        ("a\rb\rc\r", "a\rc\r"),
+        ("\r 10%\r 20%\r 30%\n", "\r 30%\n"),
+        ("a\rlonger\rb", "a\rbonger"),
+        ("x\n\r1\r2\n\r3\r4", "x\n\r2\n\r4"),
+        ("\r\x1b[31m1\r\x1b[32m2", "\r\x1b[32m2"),
+        ("a\r\b\r\bc", "a\r\b\r\bc"),
+        ("a\r\n", "a\r\n"),
+        ("", ""),
+    ],
+)
+def test_bars_are_collapsed(text: str, shown: str) -> None:
+    """
+    Of a bar that was drawn often in a moment only what is seen at last is sent.
+    """
+    assert collapse(text) == shown
+
+
+@given(st.text(st.sampled_from("ab \r\n"), max_size=30))
+def test_collapsing_changes_nothing_seen(text: str) -> None:
+    """
+    A terminal shows the same line after the collapsed text as after the whole.
+    """
+    assert screen_of(collapse(text)) == screen_of(text)
+
+
+def screen_of(text: str) -> list[str]:
+    """Return what a terminal shows."""
+    shown = []
+    for line in text.split("\n"):
+        seen = ""
+        for part in line.split("\r"):
+            seen = part + seen[len(part) :]
+        shown.append(seen)
+    return shown
