@@ -48,6 +48,8 @@ class Bundle:
     """Names that carry bytecode, and so need the same minor version of Python."""
 
     sources: tuple[Source, ...]
+    modules: tuple[str, ...] = ()
+    """Full names of the modules the values need, to be loaded."""
 
     @property
     def size(self) -> int:
@@ -136,6 +138,7 @@ def pack(values: Mapping[str, Any], namespace: Mapping[str, Any]) -> Bundle:
         names=tuple(values),
         has_code=tuple(has_code),
         sources=tuple(_sources(pickler.code)),
+        modules=tuple(pickler.modules),
     )
 
 

@@ -5,14 +5,12 @@ Modules that code imports, and modules that values come from, without importing 
 from __future__ import annotations
 
 import ast
-import dis
+import contextlib
 import importlib.util
-import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-ITEMS = 1000
-"""Most items of a container that are looked at: what follows is mostly like what came before."""
+from .pickler import Pickler, Sink
 
 
 def find_imports(tree: ast.AST, *, package: str = "") -> tuple[str, ...]:
@@ -59,74 +57,16 @@ def imports_by_name(tree: ast.AST) -> bool:
 
 
 def reached_modules(values: Mapping[str, Any], namespace: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the modules that values need on the other side: of their types, and of their code."""
-    found: dict[str, None] = {}
-    seen: set[int] = set()
-    waiting = list(values.values())
-    while waiting:
-        value = waiting.pop()
-        if id(value) in seen:
-            continue
-        seen.add(id(value))
-        if isinstance(value, types.ModuleType):
-            found[value.__name__] = None
-            continue
-        kind = value if isinstance(value, type | types.FunctionType) else type(value)
-        found[str(kind.__module__)] = None
-        if isinstance(value, types.FunctionType) and _travels(value, namespace):
-            found.update(dict.fromkeys(code_imports(value.__code__)))
-        waiting += _parts(value, namespace)
-    return tuple(name for name in found if name not in {"builtins", "__main__", "None"})
+    """
+    Return the modules that values need on the other side: of their types, and of their code.
 
-
-def code_imports(code: types.CodeType) -> Iterator[str]:
-    """Yield the modules that compiled code imports when it runs."""
-    for step in dis.get_instructions(code):
-        if step.opname == "IMPORT_NAME" and step.argval:
-            yield step.argval
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from code_imports(constant)
-
-
-def _parts(value: Any, namespace: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield what belongs to a value."""
-    if isinstance(value, types.FunctionType):
-        if _travels(value, namespace):
-            around = value.__globals__
-            yield from (around[name] for name in _names(value.__code__) if name in around)
-        for cell in value.__closure__ or ():
-            try:
-                yield cell.cell_contents
-            except ValueError:  # Not bound yet.
-                continue
-    elif isinstance(value, types.MethodType):
-        yield from (value.__func__, value.__self__)
-    elif isinstance(value, type):
-        if value.__module__ == "__main__":
-            yield from value.__bases__
-            for part in vars(value).values():
-                yield getattr(part, "__func__", None) or getattr(part, "fget", None) or part
-    elif isinstance(value, dict):
-        for key, item in list(value.items())[:ITEMS]:
-            yield from (key, item)
-    elif isinstance(value, list | tuple | set | frozenset):
-        yield from list(value)[:ITEMS]
-    elif type(value).__module__ == "__main__":
-        yield type(value)
-        yield from vars(value).values() if hasattr(value, "__dict__") else ()
-
-
-def _travels(function: types.FunctionType, namespace: Mapping[str, Any]) -> bool:
-    """Say whether a function travels by value, with what it reads."""
-    return function.__globals__ is namespace or function.__module__ == "__main__"
-
-
-def _names(code: types.CodeType) -> Iterable[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _names(constant)
+    It takes the way the pickler takes. Who packs the values has them in `Bundle.modules`.
+    """
+    pickler = Pickler(Sink(), namespace, keep=lambda _: None, trial=True)
+    # What cannot travel is told by `pack`.
+    with contextlib.suppress(Exception):
+        pickler.dump(dict(values))
+    return tuple(pickler.modules)
 
 
 def _absolute(name: str, package: str) -> str:

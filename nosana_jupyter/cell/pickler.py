@@ -18,7 +18,7 @@ import cloudpickle
 
 from ..wire import rebuild
 from .classes import reduce_class
-from .reach import all_names, is_made_by_shell, read_names, submodules
+from .reach import all_names, imported, is_made_by_shell, read_names, submodules
 from .travel import why_it_stays
 
 OUT_OF_BAND = 1024
@@ -33,6 +33,7 @@ _ATTRIBUTES = (
     "__name__", "__qualname__", "__annotations__", "__kwdefaults__", "__defaults__", "__module__",
     "__doc__", "__type_params__",
 )  # fmt: skip
+_ALWAYS_THERE = frozenset({"__main__", "builtins", "cloudpickle", "nosana_jupyter", "copyreg"})
 _UNSET: Any = object()
 
 
@@ -83,6 +84,9 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
 
         self.carries = False
         """Whether a function or a class was met that travels by value. Reset it at will."""
+
+        self.modules: dict[str, None] = {}
+        """Modules that must be there on the other side."""
 
         self._namespace = namespace
         self._keep = keep
@@ -151,6 +155,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         reduced = super().reducer_override(value)
         # Cloudpickle has names for some that cannot be imported, as `type(None)`.
         if not isinstance(reduced, tuple) or len(reduced) < 3:
+            self._need(value.__module__)
             return reduced
         self.carries = True
         if not issubclass(value, type):
@@ -161,6 +166,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
     def reduce_function(self, value: types.FunctionType) -> Any:
         """Reduce a function with its closure's own cells, so that sharing lasts."""
         if is_importable(value):
+            self._need(value.__module__)
             return NotImplemented
         self.carries = True
         self._by_value[id(value)] = value
@@ -184,12 +190,15 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
                     cells.append((cell, content))
         reads = self._globals_of(value)
         contents = [_content(cell) for cell in value.__closure__ or ()]
+        modules = submodules([*reads.values(), *contents], all_names(code))
+        for name in (*modules, *imported(code)):
+            self._need(name)
         state = {
             "globals": reads,
             "cells": cells,
             "dict": dict(value.__dict__),
             "attributes": {n: getattr(value, n) for n in _ATTRIBUTES if hasattr(value, n)},
-            "modules": submodules([*reads.values(), *contents], all_names(code)),
+            "modules": modules,
         }
         make = rebuild.make_function, (code, namespace, value.__closure__)
         return *make, state, None, None, rebuild.fill_function
@@ -208,6 +217,15 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
                 if name in namespace and travels(namespace[name], self._namespace):
                     found[name] = namespace[name]
         return found
+
+    def reduce_named(self, value: Any) -> Any:
+        """Take note of where a module, or a function that is not Python's own, comes from."""
+        self._need(value.__name__ if isinstance(value, types.ModuleType) else value.__module__)
+        return NotImplemented
+
+    def _need(self, module: str | None) -> None:
+        if module and module.partition(".")[0] not in _ALWAYS_THERE:
+            self.modules[module] = None
 
     def reduce_code(self, _: types.CodeType) -> Any:
         """Take note of code that travels by itself."""
@@ -255,6 +273,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
 
 _REDUCERS: dict[type, Callable[[Pickler, Any], Any]] = {
     types.FunctionType: Pickler.reduce_function,
+    types.BuiltinFunctionType: Pickler.reduce_named,
+    types.ModuleType: Pickler.reduce_named,
     types.CodeType: Pickler.reduce_code,
     types.CellType: Pickler.reduce_cell,
     _CACHED: Pickler.reduce_cached,

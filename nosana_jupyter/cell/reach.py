@@ -55,6 +55,14 @@ def all_names(code: types.CodeType) -> set[str]:
     return {name for part in all_code(code) for name in part.co_names}
 
 
+def imported(code: types.CodeType) -> Iterator[str]:
+    """Yield the modules that code and all code inside of it imports when it runs."""
+    for part in all_code(code):
+        for step in dis.get_instructions(part):
+            if step.opname == "IMPORT_NAME" and step.argval:
+                yield step.argval
+
+
 def submodules(modules: Iterable[Any], names: set[str]) -> list[str]:
     """
     Return the loaded submodules of modules that code may reach as attributes.

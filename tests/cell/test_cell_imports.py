@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -58,7 +60,32 @@ def test_values_need_the_modules_of_their_types() -> None:
     """
     values = {"x": {"a": [Decimal(1)], "b": (pd.DataFrame(),)}}
 
-    assert {name.partition(".")[0] for name in reached_modules(values, {})} == {"decimal", "pandas"}
+    assert {name.partition(".")[0] for name in reached_modules(values, {})} >= {"decimal", "pandas"}
+
+
+def test_plain_values_need_no_module() -> None:
+    """
+    Data of Python's own types need nothing.
+    """
+    assert reached_modules({"x": {"a": [1, 2.5, "b", b"c", None, {3}, (len,)]}}, {}) == ()
+
+
+def test_values_need_what_they_hold() -> None:
+    """
+    What lies far behind in a list, or inside of an object of a package, counts as well.
+    """
+    values = {"x": [1] * 5000 + [Decimal(1)], "y": np.array([Fraction(1)], dtype=object)}
+
+    assert {"decimal", "fractions"} <= set(reached_modules(values, {}))
+
+
+def test_submodules_of_functions_are_needed() -> None:
+    """
+    A submodule that a function reaches by attributes is needed as if it were imported there.
+    """
+    namespace = notebook("import xml.dom.minidom\ndef f(): return lambda: xml.dom.minidom.Node")
+
+    assert "xml.dom.minidom" in reached_modules({"f": namespace["f"]}, namespace)
 
 
 @pytest.mark.parametrize(
