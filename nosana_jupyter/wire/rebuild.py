@@ -46,9 +46,11 @@ class _Unpickler(pickle.Unpickler):
         if pid == NAMESPACE:
             return self._namespace
         match pid:
-            case ("bytes" | "bytearray" as kind, int(index)) if index <= len(self._taken):
+            case ("bytes" | "bytearray" as kind, int(index)) if 0 <= index <= len(self._taken):
                 if index == len(self._taken):
-                    buffer = next(self._buffers)
+                    buffer = next(self._buffers, None)
+                    if buffer is None:
+                        raise pickle.UnpicklingError("a buffer is missing")
                     of_kind = bytes if kind == "bytes" else bytearray
                     self._taken.append(buffer if type(buffer) is of_kind else of_kind(buffer))
                 return self._taken[index]
