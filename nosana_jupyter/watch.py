@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import time
 
 from .errors import HostFailed, NetworkError, NodeError
@@ -31,6 +32,12 @@ ENDED = ("success", "failed", "stopped")
 
 LINES = 20
 """Lines of a runner's log that are shown when it fails."""
+
+NOISE = (
+    "nosana_jupyter/", "/IPython/core/", "/asyncio/", "/threading.py", "<frozen runpy>",
+    "Extension modules:",
+)  # fmt: skip
+"""What marks a line of such a log as being about the runner itself."""
 
 
 async def watch_chain(jobs: Jobs, job: Job) -> None:
@@ -67,7 +74,7 @@ async def watch_host(host: Node) -> None:
             async for told in host.info():
                 if (state := _ended(told)) is not None:
                     await asyncio.sleep(GRACE)
-                    raise HostFailed(await _account(host, state), hint="Run the cell again.")
+                    raise HostFailed(await _account(host, state), hint=_hint(_signal(state)))
         except NodeError as error:
             # It may be starting again, with the runner alive beside it: the chain decides.
             log.debug("%s", error)
@@ -86,7 +93,9 @@ def _ended(told: dict[str, object]) -> dict[str, object] | None:
 async def _account(host: Node, state: dict[str, object]) -> str:
     """Say how the runner ended, with the end of its log."""
     text = f"the runner of job {host.job} ended"
-    if isinstance(code := state.get("exitCode"), int):
+    if number := _signal(state):
+        text = f"the cell brought its Python down ({number.name})"
+    elif isinstance(code := state.get("exitCode"), int):
         text += f" with exit code {code}"
     errors = state.get("errors")
     for each in errors if isinstance(errors, list) else ():
@@ -96,8 +105,25 @@ async def _account(host: Node, state: dict[str, object]) -> str:
         result = await host.results()
     except NetworkError:
         return text
-    lines = _log(result)
-    return "\n".join([text, *lines]) if lines else text
+    return "\n".join([text, *_log(result)])
+
+
+def _signal(state: dict[str, object]) -> signal.Signals | None:
+    """Return the signal that ended the runner, if one did."""
+    code = state.get("exitCode")
+    try:
+        # A shell, and an engine for containers, say 128 and the number.
+        return signal.Signals(code - 128) if isinstance(code, int) and code > 128 else None
+    except ValueError:
+        return None
+
+
+def _hint(number: signal.Signals | None) -> str:
+    if number is None:
+        return "Run the cell again."
+    if number == signal.SIGKILL:
+        return "Its memory may have run out: send less, or work in pieces."
+    return "Native code crashed, not Python: look at the last frames, and at what they call."
 
 
 def _log(result: dict[str, object]) -> list[str]:
@@ -106,7 +132,9 @@ def _log(result: dict[str, object]) -> list[str]:
     if not isinstance(states, list) or not states or not isinstance(states[0], dict):
         return []
     entries = states[0].get("logs")
-    said = [
-        str(each.get("log", "")) for each in entries or () if isinstance(each, dict)
-    ] if isinstance(entries, list) else []  # fmt: skip
-    return "".join(said).splitlines()[-LINES:]
+    if not isinstance(entries, list):
+        return []
+    said = "".join(str(each.get("log", "")) for each in entries if isinstance(each, dict))
+    # Frames of the runner and of IPython are below every cell, and say nothing about it.
+    lines = [line for line in said.splitlines() if not any(each in line for each in NOISE)]
+    return lines[-LINES:]
