@@ -8,6 +8,7 @@ to a file, with its beginning and its end shown.
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 from collections import deque
@@ -230,13 +231,8 @@ class Screen:
 
 def _joined(texts: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """Return runs of one stream as one text, with overwritten bars left out."""
-    joined: list[tuple[str, str]] = []
-    for name, text in texts:
-        if joined and joined[-1][0] == name:
-            joined[-1] = (name, joined[-1][1] + text)
-        else:
-            joined.append((name, text))
-    return [(name, collapse(text)) for name, text in joined]
+    runs = itertools.groupby(texts, key=lambda each: each[0])
+    return [(name, collapse("".join(text for _, text in run))) for name, run in runs]
 
 
 def collapse(text: str) -> str:
