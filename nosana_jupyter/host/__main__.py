@@ -186,7 +186,7 @@ def _network(name: str) -> Network:
         return networks.load(name)
     try:
         return msgspec.json.decode(path.read_bytes(), type=Network)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, ValueError, msgspec.DecodeError) as error:
         raise UsageError(f"{path} describes no network: {error}") from None
 
 

@@ -201,8 +201,10 @@ class Shelf:
                 records.append(record)
             except FileNotFoundError:
                 shutil.rmtree(folder, ignore_errors=True)
-            except (OSError, msgspec.DecodeError, RemoteProtocolError) as error:
+            except (OSError, ValueError, RecursionError, msgspec.DecodeError) as error:
                 log.warning("%s cannot be read: %s", path, error)
+            except RemoteProtocolError as error:
+                log.warning("%s holds %s", path, error)
         return records
 
 

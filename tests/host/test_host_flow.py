@@ -88,7 +88,7 @@ async def test_a_flood_is_bounded_and_the_host_goes_on(world: World) -> None:
 
     assert state["status"] == "failed"
     assert "it said more than 1024 MiB" in str(state["errors"])
-    assert said(state).endswith("no\n")
+    assert set(said(state)[-100:]) == set("no\n")
     assert len(json.dumps(result)) < 8 << 20
     assert slowest < 2, slowest
     await world.forgotten(job)

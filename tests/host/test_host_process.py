@@ -6,6 +6,8 @@ import asyncio
 import os
 import stat
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -62,8 +64,9 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path):  # type: ignore[no-untyped-def]
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     """Where operations are started; nothing is left of them."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     bench = Bench(tmp_path)
     yield bench
     for running in bench.running:
@@ -146,9 +149,10 @@ async def test_a_job_cannot_say_that_it_is_another(bench: Bench) -> None:
 @awaited
 async def test_no_open_file_of_the_host_reaches_a_job(bench: Bench) -> None:
     """A job inherits its three streams, and reads nothing from the first."""
-    _, output = await bench.runs("ls /proc/$$/fd | wc -w; readlink /proc/$$/fd/0")
+    probe = "import os; print(*(fd for fd in range(200) if os.path.exists(f'/dev/fd/{fd}')))"
+    _, output = await bench.runs(f'readlink /proc/self/fd/0; exec python -c "{probe}"')
 
-    assert output.split() == ["3", "/dev/null"]
+    assert output.split() == ["/dev/null", "0", "1", "2"]
 
 
 @awaited
@@ -271,7 +275,7 @@ async def test_a_polite_end_is_waited_for(bench: Bench) -> None:
 async def test_a_process_is_taken_up_by_its_folder(bench: Bench) -> None:
     """Another life of the host finds it; what has its number by chance is not touched."""
     running = bench.start("echo x; exec sleep 300")
-    await until((Path(running.started.folder) / "pid").exists)
+    await until(lambda: _number(running))
     again = Process(running.started)
 
     assert (again.pid, again.alive, again.exit_code()) == (running.pid, True, None)
@@ -333,7 +337,7 @@ def test_strays_are_found_by_their_folder(bench: Bench) -> None:
 
     async def story() -> None:
         running = bench.start("exec sleep 300")
-        await until((Path(running.started.folder) / "pid").exists)
+        await until(lambda: _number(running))
         (stray,) = process.strays(bench.folder / "job")
         assert (stray.pid, stray.started.work) == (running.pid, running.started.work)
         await stray.stop(grace=0.5)
@@ -348,3 +352,9 @@ def test_what_was_never_started_has_not_begun(tmp_path: Path) -> None:
 
     assert not planned.began
     assert planned.pid is None
+
+
+def _number(running: Process) -> str:
+    """Return what an operation has written of its number."""
+    path = Path(running.started.folder) / "pid"
+    return path.read_text() if path.exists() else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from host_world import document, op
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nosana_jupyter.host.process import Started
@@ -44,6 +44,8 @@ def test_a_record_comes_back_as_it_was_kept(tmp_path: Path) -> None:
 
 
 @given(cut=st.integers(0, 2000), also=st.binary(max_size=20))
+@example(cut=8, also=b'\x80"')
+@example(cut=0, also=b"[" * 100_000)
 def test_a_record_that_was_cut_is_no_record(
     tmp_path_factory: pytest.TempPathFactory, cut: int, also: bytes
 ) -> None:
