@@ -266,6 +266,12 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         """Reduce a `ParamSpec` or a `TypeVarTuple` of the notebook."""
         return NotImplemented if is_importable(value) else (type(value), (value.__name__,))
 
+    def reduce_alias(self, value: Any) -> Any:
+        """Reduce a `type X = …` of the notebook (Python 3.12)."""
+        if is_importable(value):
+            return NotImplemented
+        return rebuild.make_alias, (value.__name__, value.__value__, value.__type_params__)
+
     def reduce_weak(self, value: Any) -> Any:
         """Reduce a weak dictionary; what nobody else holds vanishes on the other side."""
         return type(value), (dict(value),)
@@ -285,6 +291,8 @@ _REDUCERS: dict[type, Callable[[Pickler, Any], Any]] = {
     weakref.WeakKeyDictionary: Pickler.reduce_weak,
     weakref.WeakValueDictionary: Pickler.reduce_weak,
 }
+if sys.version_info >= (3, 12):
+    _REDUCERS[typing.TypeAliasType] = Pickler.reduce_alias
 
 
 def travels(value: Any, namespace: Mapping[str, Any]) -> bool:
@@ -305,7 +313,8 @@ def is_importable(value: Any) -> bool:
     if any(module == name or module.startswith(f"{name}.") for name in _by_value_modules()):
         return False
     found: Any = sys.modules.get(module)
-    for part in str(getattr(value, "__qualname__", "")).split("."):
+    name = getattr(value, "__qualname__", None) or getattr(value, "__name__", "")
+    for part in str(name).split("."):
         found = getattr(found, part, None)
     return found is value
 

@@ -22,7 +22,7 @@ from .scopes import Scope
 
 
 class Readings(ast.NodeVisitor):
-    """Takes note of names; `Flow` says in which order they come."""
+    """Takes note of names. `Definitions` adds scopes, and `Flow` the order in which all comes."""
 
     def __init__(self) -> None:
         self.reads: dict[str, None] = {}
@@ -164,6 +164,9 @@ class Readings(ast.NodeVisitor):
             self._bind(name)
 
     def _block(self, body: list[ast.stmt]) -> None:
+        raise NotImplementedError
+
+    def _test(self, node: ast.expr) -> tuple[set[str] | None, set[str] | None]:
         raise NotImplementedError
 
     def visit_Call(self, node: ast.Call) -> None:

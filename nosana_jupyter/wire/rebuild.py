@@ -19,6 +19,7 @@ import importlib
 import io
 import pickle
 import types
+import typing
 import weakref
 from collections.abc import Iterable
 from typing import Any
@@ -108,6 +109,11 @@ def fill_cell(cell: types.CellType, content: tuple[Any]) -> None:
 def make_cached(function: Any, maxsize: int | None, typed: bool) -> Any:  # noqa: FBT001, RUF100 - as `lru_cache`
     """Make what `lru_cache` makes, with nothing in it."""
     return functools.lru_cache(maxsize, typed)(function)
+
+
+def make_alias(name: str, value: Any, parameters: tuple[Any, ...]) -> Any:
+    """Make what `type X = …` makes (Python 3.12)."""
+    return typing.TypeAliasType(name, value, type_params=parameters)  # type: ignore[attr-defined]
 
 
 def make_class(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tracemalloc
 import types
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -14,6 +15,8 @@ import pytest
 from cell_host import Host, notebook
 
 from nosana_jupyter.cell import bundle
+from nosana_jupyter.cell.imports import reached_modules
+from nosana_jupyter.cell.modules import find_modules
 from nosana_jupyter.cell.names import find_names
 from nosana_jupyter.errors import CannotTravel, UsageError
 
@@ -337,3 +340,26 @@ def test_deep_nesting_is_refused() -> None:
 
     with pytest.raises(CannotTravel, match=r"^deep.*nested too deeply"):
         pack(deep=deep)
+
+
+def test_own_submodules_come_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    `import a.b.c` in an earlier cell, `a.b.c.f()` in this one: all three files are needed.
+    """
+    folder = tmp_path / "own_a" / "b"
+    folder.mkdir(parents=True)
+    for file in (tmp_path / "own_a" / "__init__.py", folder / "__init__.py"):
+        file.write_text("")
+    (folder / "c.py").write_text("def f(): return 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    namespace = notebook("import own_a.b.c\ndef g(): return own_a.b.c.f()")
+
+    for cell in ("own_a.b.c.f()", "g()"):
+        values = bundle.collect(find_names(cell), namespace)
+        needed = bundle.pack(values, namespace).modules
+        assert {each.path for each in find_modules(needed)} == {
+            "own_a/__init__.py", "own_a/b/__init__.py", "own_a/b/c.py",
+        }  # fmt: skip
+        assert set(reached_modules(values, namespace)) == set(needed)
+    for name in ("own_a.b.c", "own_a.b", "own_a"):
+        monkeypatch.delitem(sys.modules, name)

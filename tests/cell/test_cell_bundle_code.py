@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from cell_host import Host, notebook
 
@@ -308,6 +310,33 @@ CASES = [
 ]  # fmt: skip
 
 
+NEWER = [
+    (
+        "generic class",
+        "class Base[T]:\n    def __init__(self, x: T) -> None: self.x = x\nclass Box[T](Base[T]):\n    def get(self) -> T: return self.x\nb = Box[int](3)",
+        "result = b.get(), Box.__type_params__[0].__name__, repr(Box[str]), Box.__parameters__ == Box.__type_params__",
+    ),
+    ("generic function", "def f[T: int](a: T, *b: T) -> list[T]: return [a, *b]", "result = f(1, 2), f.__type_params__[0].__name__"),
+    ("alias", "type Pair[T] = tuple[T, T]\ntype Name = str\ndef f(p: Pair[int], n: Name): return p", "result = f((1, 2), 'a'), Name.__value__, repr(Pair[int])"),
+    ("f-string", "d = {'a': {'b': 1}}", "result = f'{d['a']['b']:>{'3'}}'"),
+]  # fmt: skip
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="syntax of Python 3.12")
+@pytest.mark.parametrize(
+    ("before", "cell"), [case[1:] for case in NEWER], ids=[case[0] for case in NEWER]
+)
+def test_newer_code_travels(host: Host, before: str, cell: str) -> None:
+    """
+    So does what newer Pythons can say.
+    """
+    namespace = notebook(before)
+
+    there = host.run(cell, namespace)
+    exec(compile(cell, "<cell>", "exec", dont_inherit=True), namespace)
+    assert there == namespace["result"]
+
+
 @pytest.mark.parametrize(
     ("before", "cell"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
 )
@@ -319,5 +348,4 @@ def test_code_travels(host: Host, before: str, cell: str) -> None:
 
     there = host.run(cell, namespace)
     exec(compile(cell, "<cell>", "exec", dont_inherit=True), namespace)
-    # A class whose state changes as it is loaded has its say there.
     assert there == namespace["result"]
