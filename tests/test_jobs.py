@@ -12,7 +12,7 @@ from typing import TypeVar
 import httpx
 import msgspec
 import pytest
-from conftest import LocalNetwork
+from local_networks import LocalNetwork
 from solders.keypair import Keypair
 
 from nosana_jupyter import ipfs

@@ -9,7 +9,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from conftest import LocalNetwork
+from local_networks import LocalNetwork
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 

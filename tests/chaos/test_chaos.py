@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from chaos_cell import runners
-from conftest import LocalNetwork
+from local_networks import LocalNetwork
 
 from nosana_jupyter.chain import addresses
 from nosana_jupyter.chain.accounts import JobState

@@ -1,0 +1,44 @@
+"""Local networks for tests: in data folders of their own, driven through the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+
+class LocalNetwork:
+    """A local network in a data folder of its own, driven through its command line."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.environment = {**os.environ, "NOSANA_JUPYTER_HOME": str(home)}
+
+    def command(self, *arguments: str) -> str:
+        """Run `python -m nosana_jupyter.local`; return what it prints."""
+        done = subprocess.run(
+            [sys.executable, "-m", "nosana_jupyter.local", *arguments],
+            env=self.environment, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def start(self) -> None:
+        self.command("start")
+
+    def stop(self) -> None:
+        self.command("stop")
+
+    def status(self) -> dict[str, object]:
+        """Return what `status --json` prints."""
+        found: dict[str, object] = json.loads(self.command("status", "--json"))
+        return found
+
+    def kill(self, what: str) -> None:
+        """`kill -9` the `network` or its `host`."""
+        status = self.status()
+        pid = status["pid"] if what == "network" else status["host"]["pid"]  # type: ignore[index]
+        os.kill(int(str(pid)), signal.SIGKILL)
