@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from .outbox import Outbox
     from .streams import Pipes
 
-VALUE = 64 << 20
+VALUE = 256 << 20
 """Most bytes of a value that comes back without being named by the user."""
 
-TOTAL = 512 << 20
+TOTAL = 1 << 30
 """Most bytes of a cell's values."""
 
 TOTAL_EXPLICIT = 2 << 30

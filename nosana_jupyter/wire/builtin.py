@@ -5,21 +5,27 @@ Forms of Python's own types.
 from __future__ import annotations
 
 import datetime as dt
+import pathlib
 import re
+import uuid
 import zoneinfo
-from collections import Counter, OrderedDict, deque
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import RemoteProtocolError
 from .values import Decode, Decoder, Encode, Encoder, NotPlain, Tree, expect
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 _DIGITS = 1 << 20
+FACTORIES: dict[str, Callable[[], Any] | None] = {
+    "none": None, "bool": bool, "int": int, "float": float, "str": str,
+    "list": list, "tuple": tuple, "dict": dict, "set": set,
+}  # fmt: skip
+"""What a `defaultdict` may make its values with: nothing that anybody has written."""
+
 _DECIMAL = re.compile(r"-?(\d+(\.\d*)?|\.\d+)(E[+-]?\d{1,18})?|-?Infinity|-?s?NaN\d*")
 
 
@@ -44,6 +50,13 @@ def _decimal(encoder: Encoder, value: Decimal) -> Tree:
 
 def _dictionary(encoder: Encoder, value: dict[Any, Any]) -> Tree:
     return ["dict", encoder.pairs(value)]
+
+
+def _defaults(encoder: Encoder, value: defaultdict[Any, Any]) -> Tree:
+    for name, factory in FACTORIES.items():
+        if value.default_factory is factory:
+            return ["defaults", name, encoder.pairs(value)]
+    raise NotPlain("is a defaultdict with a function of its own, not plain data")
 
 
 def _moment(encoder: Encoder, value: dt.datetime) -> Tree:
@@ -92,6 +105,7 @@ FORMS: dict[type, Encode] = {
     dict: _dictionary,
     OrderedDict: lambda encoder, value: ["ordered", encoder.pairs(value)],
     Counter: lambda encoder, value: ["counter", encoder.pairs(value)],
+    defaultdict: _defaults,
     range: lambda encoder, value: ["range", *encoder.items((value.start, value.stop, value.step))],
     slice: lambda encoder, value: ["slice", *encoder.items((value.start, value.stop, value.step))],
     type(...): lambda _, __: ["ellipsis"],
@@ -105,6 +119,10 @@ FORMS: dict[type, Encode] = {
     dt.timedelta: lambda _, value: ["timedelta", *_duration(value)],
     dt.timezone: _timezone,
     zoneinfo.ZoneInfo: _zone,
+    uuid.UUID: lambda _, value: ["uuid", value.bytes],
+    pathlib.PurePosixPath: lambda _, value: ["posix path", str(value)],
+    pathlib.PureWindowsPath: lambda _, value: ["windows path", str(value)],
+    type(pathlib.Path()): lambda _, value: ["path", value.as_posix()],
 }  # fmt: skip
 
 
@@ -140,6 +158,21 @@ def _read_counter(decoder: Decoder, tree: object) -> Counter[Any]:
     counter: Counter[Any] = Counter()
     dict.update(counter, _read_pairs(decoder, tree))
     return counter
+
+
+def _read_defaults(decoder: Decoder, name: object, tree: object) -> defaultdict[Any, Any]:
+    name = expect(name, str)
+    if name not in FACTORIES:
+        raise RemoteProtocolError("a defaultdict of something else")
+    return defaultdict(FACTORIES[name], _read_pairs(decoder, tree))
+
+
+def _read_uuid(_: Decoder, data: object) -> uuid.UUID:
+    return uuid.UUID(bytes=expect(data, bytes))
+
+
+def _read_path(kind: type[pathlib.PurePath]) -> Decode:
+    return lambda _, text: kind(expect(text, str))
 
 
 def _read_deque(decoder: Decoder, tree: object, length: object) -> deque[Any]:
@@ -227,4 +260,9 @@ READERS: dict[str, Decode] = {
     "timedelta": _numbers(dt.timedelta, 3),
     "timezone": _read_timezone,
     "zone": read_zone,
+    "defaults": _read_defaults,
+    "uuid": _read_uuid,
+    "posix path": _read_path(pathlib.PurePosixPath),
+    "windows path": _read_path(pathlib.PureWindowsPath),
+    "path": _read_path(pathlib.Path),
 }

@@ -254,7 +254,9 @@ def pick(table: Mapping[str, T], key: object) -> T:
 
 
 def _inherited(value: Any) -> Encode | None:
-    """Return the form of types that are many: NumPy's scalars and Pillow's image files."""
+    """Return the form of types that are many, or others': scalars, images, lists of a shell."""
+    if type(value).__module__ == "IPython.utils.text" and isinstance(value, list):
+        return lambda encoder, value: ["list", encoder.items(list.__iter__(value))]
     if (numpy := sys.modules.get("numpy")) and isinstance(value, numpy.generic):
         from . import arrays
 

@@ -357,12 +357,12 @@ class TestValues:
 
     def test_large_values_stay_unless_named(self, client: Client) -> None:
         """Over the limit a value stays, with the way to get it; named, it comes."""
-        code = "import numpy as np\nbig = np.ones(9_000_000)"
+        code = "import numpy as np\nbig = np.ones(34_000_000)"
         ran = client.run(code, returns=["big"])
-        assert "over the limit of 67.1 MB: name it with --out" in ran.handles["big"].reason
+        assert "over the limit of 268.4 MB: name it with --out" in ran.handles["big"].reason
 
         ran = client.run(code, returns=["big"], explicit=True)
-        assert ran.values["big"].nbytes == 72_000_000
+        assert ran.values["big"].nbytes == 272_000_000
 
     def test_what_was_bound_before_an_error_comes_back(self, client: Client) -> None:
         """Names bound before the error come back, those it did not get to do not."""

@@ -11,6 +11,7 @@ from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import msgspec
@@ -58,6 +59,8 @@ SCALARS = st.one_of(
     st.complex_numbers(), st.text(), st.text(st.characters()), st.binary(max_size=3000),
     st.decimals(), st.fractions(), st.dates(), st.timedeltas(),
     st.datetimes(timezones=st.none() | ZONES | OFFSETS), st.times(timezones=st.none() | OFFSETS),
+    st.uuids(), st.lists(st.text("ab./", min_size=1)).map(lambda parts: Path(*parts)),
+    st.text("ab\\:/").map(PureWindowsPath), st.text("ab/").map(PurePosixPath),
 )  # fmt: skip
 KEYS = st.one_of(st.none(), st.booleans(), st.integers(), st.text(), st.tuples(st.integers()))
 PLAIN = st.recursive(
@@ -67,6 +70,7 @@ PLAIN = st.recursive(
         | st.lists(inner, max_size=4).map(tuple)
         | st.dictionaries(KEYS, inner, max_size=4)
         | st.dictionaries(KEYS, inner, max_size=4).map(OrderedDict)
+        | st.dictionaries(KEYS, inner, max_size=4).map(lambda found: defaultdict(list, found))
         | st.sets(KEYS, max_size=4)
         | st.frozensets(KEYS, max_size=4)
         | st.lists(inner, max_size=4).map(deque)
@@ -132,7 +136,7 @@ class TestWhatStays:
             (Sub(), "is a .*Sub, not plain data"),
             (Colour.RED, "is a .*Colour, not plain data"),
             (Point(1, 2), "is a .*Point, not plain data"),
-            (defaultdict(int), "is a collections.defaultdict, not plain data"),
+            (defaultdict(lambda: 0), "is a defaultdict with a function of its own"),
             (lambda: 0, "is a builtins.function, not plain data"),
             ({"a": [1, {"b": object()}]}, r"^\['a'\]\[1\]\['b'\] is a builtins.object"),
             ({object(): 1}, "a key is a builtins.object"),
