@@ -19,6 +19,7 @@ from .. import settings
 from ..errors import NosanaError, RemoteError, UsageError
 from ..units import MicroNos, nos
 from . import grammar
+from .interrupts import Interrupted, Presses
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from ..markets import Quote
     from ..network import Network
     from ..portal import CellRun, Portal
-    from ..wire.messages import Error
     from .card import Card
     from .display import Screen
 
@@ -75,12 +75,16 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
         card = Card(self.shell)
         if options.dry_run:
             return self._dry_run(self._request(options, source))
+        with Presses() as presses:
+            return self._run(options, source, card, presses)
+
+    def _run(self, options: argparse.Namespace, source: str, card: Card, presses: Presses) -> Any:
         card.open()
         try:
             run = self.portal.run(
                 self._request(options, source), confirm=self._confirm(yes=options.yes)
             )
-            return self._follow(run, card)
+            return self._follow(run, card, presses)
         except NosanaError as error:
             if not isinstance(error, RemoteError):
                 card.close(f"{type(error).__name__}: {error}")
@@ -114,37 +118,28 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
         for table in tables.plan(self.portal.plan(cell)):
             display(table)
 
-    def _follow(self, run: CellRun, card: Card) -> Any:
+    def _follow(self, run: CellRun, card: Card, presses: Presses) -> Any:
         """Draw what happens, here on the kernel's own thread, so that it lands under this cell."""
         from .display import Screen
 
         screen = Screen(self.shell, f"job-{id(run):x}")
-        interrupts = 0
         try:
-            while True:
-                try:
-                    for event in run.ticks():
-                        self._draw(event, card, screen)
-                    break
-                except KeyboardInterrupt:
-                    interrupts += 1
-                    if interrupts == 1:
-                        run.interrupt()
-                    else:
-                        run.abandon()
+            for event in run.ticks():
+                self._draw(event, card, screen)
+                presses.act(run)
         except CancelledError:
             screen.close()
             card.close("interrupted")
             raise Interrupted(screen.error, card.cost) from None
         except KeyboardInterrupt:
-            run.abandon()  # One more, while the last was being seen to.
-            raise
+            run.abandon()
+            raise Interrupted(screen.error, card.cost) from None
         except NosanaError:
             screen.close()
             raise
         screen.close()
         card.close()
-        return self._leave(run.outcome, screen, card, interrupted=interrupts > 0)
+        return self._leave(run.outcome, screen, card, interrupted=presses.count > 0)
 
     def _draw(self, event: Any, card: Card, screen: Screen) -> None:
         from ..events import Posted, Said
@@ -303,31 +298,6 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
         from . import tables
 
         return tables.help_table()
-
-
-class Interrupted(KeyboardInterrupt):
-    """
-    Ctrl-C, shown with the lines of the host it reached and with what the job cost, not with ours.
-
-    Args:
-        error: What the interrupted cell raised, if it came to that.
-        cost: The receipt as one line.
-    """
-
-    def __init__(self, error: Error | None, cost: str) -> None:
-        super().__init__(cost)
-        self._error = error
-        self._cost = cost
-
-    def _render_traceback_(self) -> list[str]:
-        from ..sanitize import terminal
-
-        lines = [terminal(line) for line in self._error.traceback] if self._error else []
-        lines = lines or ["KeyboardInterrupt"]
-        return [*lines, "", self._cost] if self._cost else lines
-
-
-Interrupted.__name__ = "KeyboardInterrupt"  # What front ends and users know it as.
 
 
 def _count(shell: InteractiveShell) -> int:

@@ -95,17 +95,21 @@ def test_two_end_the_job(kernel: Kernel) -> None:
 @pytest.mark.parametrize("times", [1, 3])
 def test_early_ones_take_the_job_back(kernel: Kernel, times: int) -> None:
     """
-    Before the cell runs, one is enough; many are not too many.
+    Before the cell runs, one is enough; many are not too many. What it cost is told truly.
     """
-    ident = kernel.begin(SLEEPER)
-    kernel.follow(ident, until="posting to")
-    for _ in range(times):
-        kernel.interrupt()
-    shown = kernel.follow(ident)
+    for _ in range(4):
+        ident = kernel.begin(SLEEPER)
+        begun = kernel.follow(ident, until="posting to")
+        for _ in range(times):
+            kernel.interrupt()
+        shown = kernel.follow(ident)
 
-    assert shown.error is not None
-    assert shown.error["ename"] == "KeyboardInterrupt"
-    assert not OURS.search(shown.traceback)
+        assert shown.error is not None
+        assert shown.error["ename"] == "KeyboardInterrupt"
+        assert not OURS.search(shown.traceback)
+        posted = any(model["job"] for model in jobs_of(begun) + jobs_of(shown))
+        cost = COST if posted else "nosana: no job was posted; nothing was spent"
+        assert re.search(cost, shown.traceback)
     settled(kernel)
 
 
