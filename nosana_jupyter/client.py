@@ -19,7 +19,7 @@ from .chain.rpc import Rpc
 from .chain.wallet import Wallet
 from .control import Control
 from .errors import FundsError, JobError, NodeError
-from .events import Cell, Event, Outcome, Plan, Quoted, Running, Status, Waiting
+from .events import Cell, Event, Outcome, Plan, Quoted, Running, Status, Swept, Waiting
 from .jobs import Job, Jobs
 from .journal import Entry, Journal, Receipt
 from .link import Link
@@ -248,9 +248,10 @@ class Client:
         """End a job."""
         return await self.jobs.stop(job)
 
-    async def sweep(self) -> list[Receipt]:
-        """Settle everything this wallet left behind."""
-        return await self.jobs.sweep()
+    async def sweep(self) -> Swept:
+        """Settle everything this wallet left behind, and fetch the rent of what is long over."""
+        receipts = await self.jobs.sweep()
+        return Swept(receipts=tuple(receipts), rent=await self.jobs.clean())
 
     async def _quote_cell(self, cell: Cell) -> Quote:
         vram = cell.vram

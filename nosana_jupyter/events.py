@@ -158,3 +158,14 @@ class Status:
     nos: MicroNos
     running: tuple[Entry, ...]
     """Jobs that are not settled."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Swept:
+    """What was found that nobody followed any more."""
+
+    receipts: tuple[Receipt, ...]
+    """Of the jobs that were closed."""
+
+    rent: Lamports
+    """Rent that came back from accounts of jobs that ended long ago, in lamports."""

@@ -41,6 +41,15 @@ UNSENT_AFTER = 90
 SOL_NEEDED = Lamports(5_000_000)
 """What a wallet should hold to post: rent of job and run accounts, and fees."""
 
+RENT_OF_JOB = Lamports(2_561_280)
+"""What the account of a job holds while it exists, and returns to its payer."""
+
+CLEANED_AT_ONCE = 10
+"""Job accounts closed in one transaction."""
+
+CLOCKS = 60
+"""Seconds by which the chain's clock may be behind ours."""
+
 ATTEMPTS = 8
 """How often a settlement looks again when a host acts at the same moment."""
 
@@ -190,6 +199,31 @@ class Jobs:
             elif time.time() - entry.created > unsent_after:
                 self.journal.mark(job.address, "unsent")
         return receipts
+
+    async def clean(self) -> Lamports:
+        """
+        Close the accounts of jobs that ended long enough ago; return the rent that came back.
+
+        A market says how long its jobs are kept, mostly a day.
+        """
+        paid_here = {
+            address: account
+            for address, account in (await self.rpc.jobs_of(self.wallet.address)).items()
+            if account.state == JobState.DONE and account.payer == self.wallet.pubkey
+        }
+        markets = await self.rpc.markets(list({str(each.market) for each in paid_here.values()}))
+        now = time.time() - CLOCKS
+        expired = [
+            instructions.clean(
+                self.network.programs, job=address, market=each.market, payer=each.payer
+            )
+            for address, each in paid_here.items()
+            if (market := markets.get(str(each.market)))
+            and market.job_expiration < now - each.time_end
+        ]
+        for start in range(0, len(expired), CLEANED_AT_ONCE):
+            await self.rpc.send(expired[start : start + CLEANED_AT_ONCE], self.wallet)
+        return Lamports(len(expired) * RENT_OF_JOB)
 
     async def stop(self, job: str) -> Receipt:
         """

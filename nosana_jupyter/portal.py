@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from .client import Client
-    from .events import Cell, Event, Outcome, Plan, Status
+    from .events import Cell, Event, Outcome, Plan, Status, Swept
     from .journal import Entry, Receipt
     from .markets import Market, Quote, Requirements
     from .network import Network
@@ -144,8 +144,8 @@ class Portal:
         """End a job by its address or the beginning of it."""
         return self.call(lambda client: client.stop(job))
 
-    def sweep(self) -> list[Receipt]:
-        """Settle everything this wallet left behind."""
+    def sweep(self) -> Swept:
+        """Settle everything this wallet left behind, and fetch the rent of what is long over."""
         return self.call(lambda client: client.sweep())
 
     def reload(self) -> None:

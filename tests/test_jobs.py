@@ -16,6 +16,7 @@ from local_networks import LocalNetwork
 from solders.keypair import Keypair
 
 from nosana_jupyter import ipfs
+from nosana_jupyter.chain import instructions
 from nosana_jupyter.chain.accounts import JobState
 from nosana_jupyter.chain.wallet import Wallet
 from nosana_jupyter.client import Client
@@ -109,12 +110,12 @@ def test_sweep_finds_what_a_kernel_left() -> None:
     async def scene(client: Client) -> None:
         before = (await client.status()).nos
         posted = [await client.jobs.post(await quote(client), await stub(client)) for _ in range(3)]
-        receipts = await client.sweep()
+        receipts = await client.jobs.sweep()
 
         assert {each.job for each in receipts} == {each.address for each in posted}
         assert (await client.status()).nos == before - sum(each.cost for each in receipts)
         assert (await client.status()).running == ()
-        assert await client.sweep() == []
+        assert await client.jobs.sweep() == []
 
     on_network(scene)
 
@@ -126,7 +127,7 @@ def test_sweep_finds_what_another_machine_left() -> None:
         job = await client.jobs.post(await quote(client), await stub(client))
         client.journal._db.execute("delete from jobs where job = ?", (job.address,))
         client.journal._db.commit()
-        receipts = await client.sweep()
+        receipts = await client.jobs.sweep()
 
         assert [each.job for each in receipts] == [job.address]
         assert client.journal.find(job.address) is not None
@@ -144,7 +145,7 @@ def test_sweep_knows_what_was_never_sent() -> None:
         never = msgspec.structs.replace(job.intent, job=str(Keypair().pubkey()))
         client.journal.intend(never)
 
-        assert await client.sweep() == []
+        assert await client.jobs.sweep() == []
         assert [each.intent.job for each in (await client.status()).running] == [never.job]
         assert await client.jobs.sweep(unsent_after=0) == []
         found = client.journal.find(never.job)
@@ -214,3 +215,55 @@ def test_what_is_waited_for_is_said(home: Path) -> None:
         on_network(scene)
     finally:
         network.stop()
+
+
+def test_rent_comes_back() -> None:
+    """
+    What the account of a job holds returns once its market keeps the job no longer.
+
+    A market of the test's own forgets at once, and a node of the test's own serves it.
+    """
+
+    async def scene(client: Client) -> None:
+        programs, send = client.network.programs, client.rpc.send
+        async with stranger(client) as owner:
+            market, run, node = Keypair(), Keypair(), owner.wallet
+            opening = instructions.open_market(
+                programs, market=market.pubkey(), authority=node.pubkey, job_price=0,
+                job_expiration=0,
+            )  # fmt: skip
+            await send([opening], node, [market])
+            staking = instructions.stake(
+                programs, owner=node.pubkey, amount=10**6, duration=14 * 86_400
+            )
+            await send([staking], node)
+            job, unused = Keypair(), Keypair()
+            posting = instructions.list_job(
+                programs, job=job.pubkey(), run=unused.pubkey(), market=market.pubkey(),
+                payer=client.wallet.pubkey, authority=client.wallet.pubkey,
+                ipfs_job=bytes(32), timeout=60,
+            )  # fmt: skip
+            working = instructions.work(
+                programs, run=run.pubkey(), market=market.pubkey(), node=node.pubkey
+            )
+            finishing = instructions.finish(
+                programs, job=job.pubkey(), run=run.pubkey(), market=market.pubkey(),
+                node=node.pubkey, job_payer=client.wallet.pubkey, run_payer=node.pubkey,
+                ipfs_result=bytes([7] * 32),
+            )  # fmt: skip
+            await send([posting], client.wallet, [job, unused])
+            await send([working, finishing], node, [run])
+        assert (await client.rpc.jobs_of(client.wallet.address))[str(job.pubkey())].state == 2
+        before = (await client.status()).sol
+        monkeypatch = pytest.MonkeyPatch()
+        monkeypatch.setattr("nosana_jupyter.jobs.CLOCKS", -60)
+        try:
+            rent = await client.jobs.clean()
+        finally:
+            monkeypatch.undo()
+
+        assert rent == 2_561_280
+        assert (await client.status()).sol == before + rent - 5_000
+        assert str(job.pubkey()) not in await client.rpc.jobs_of(client.wallet.address)
+
+    on_network(scene)

@@ -17,7 +17,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 
 from .. import settings
 from ..errors import NosanaError, RemoteError, UsageError
-from ..units import MicroNos, nos
+from ..units import MicroNos, nos, sol
 from . import grammar
 from .interrupts import Interrupted, Presses
 
@@ -239,12 +239,15 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
         """Settle everything this wallet left behind."""
         from . import tables
 
-        found = self.portal.sweep()
+        swept = self.portal.sweep()
         pending = len(self.portal.status().running)
-        title = f"Settled {len(found)} jobs." if found else "Nothing was left behind."
+        closed = len(swept.receipts)
+        title = f"Jobs settled: {closed}." if closed else "Nothing was left behind."
+        if swept.rent:
+            title += f" {sol(swept.rent)} of rent came back from jobs that ended long ago."
         if pending:
-            title += f" {pending} are too young to judge: sweep again in a minute."
-        return tables.receipts(found, title=title)
+            title += f" Too young to judge: {pending}; sweep again in a minute."
+        return tables.receipts(swept.receipts, title=title)
 
     def do_markets(self, rest: str) -> Any:
         """Show the markets that fit."""
