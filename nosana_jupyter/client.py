@@ -19,7 +19,7 @@ from .chain.rpc import Rpc
 from .chain.wallet import Wallet
 from .control import Control
 from .errors import FundsError, JobError, NodeError
-from .events import Cell, Event, Outcome, Plan, Quoted, Running, Status, Swept, Waiting
+from .events import Cell, Event, Outcome, Plan, Quoted, Running, Said, Status, Swept, Waiting
 from .jobs import Job, Jobs
 from .journal import Entry, Journal, Receipt
 from .link import Link
@@ -33,6 +33,7 @@ from .units import MicroNos, Seconds, is_dollars, nos, parse_gib, parse_nos, par
 from .waiting import wait_for_host
 from .watch import watch_chain, watch_host
 from .wire import definition, launch, seal
+from .wire.messages import Stream
 
 log = logging.getLogger("nosana_jupyter.client")
 
@@ -58,6 +59,7 @@ class Client:
     jobs: Jobs
     _stack: AsyncExitStack
     _confirmed: bool = field(default=False)
+    _reminded: bool = field(default=False)
 
     @classmethod
     async def open(cls) -> Client:
@@ -116,11 +118,14 @@ class Client:
     async def _run(
         self, cell: Cell, emit: Emit, control: Control, confirm: Confirm | None
     ) -> Outcome:
+        self._remind(emit)
         emit(Waiting("finding out what the cell needs"))
         prepared, quote = await asyncio.gather(
             asyncio.to_thread(prepare, cell, self.settings),
             self._quote_cell(cell),
         )
+        for note in prepared.notes:
+            emit(Said(Stream("stderr", f"{note}\n")))
         emit(Quoted(quote))
         await self._consent(quote, confirm)
 
@@ -251,7 +256,26 @@ class Client:
     async def sweep(self) -> Swept:
         """Settle everything this wallet left behind, and fetch the rent of what is long over."""
         receipts = await self.jobs.sweep()
-        return Swept(receipts=tuple(receipts), rent=await self.jobs.clean())
+        left = self.journal.open_jobs(self.network.name, self.wallet.address)
+        return Swept(
+            receipts=tuple(receipts),
+            followed=tuple(each for each in left if self.jobs.follows(each)),
+            rent=await self.jobs.clean(),
+        )
+
+    def _remind(self, emit: Emit) -> None:
+        """Tell once of jobs that an earlier kernel left open."""
+        if self._reminded:
+            return
+        self._reminded = True
+        entries = self.journal.open_jobs(self.network.name, self.wallet.address)
+        left = [entry for entry in entries if not self.jobs.follows(entry)]
+        if left:
+            what = "A job of an earlier kernel is" if len(left) == 1 else (
+                f"{len(left)} jobs of earlier kernels are"
+            )  # fmt: skip
+            text = f"{what} still open, and may cost money: %nosana sweep settles all of them.\n"
+            emit(Said(Stream("stderr", text)))
 
     async def _quote_cell(self, cell: Cell) -> Quote:
         vram = cell.vram

@@ -167,5 +167,8 @@ class Swept:
     receipts: tuple[Receipt, ...]
     """Of the jobs that were closed."""
 
+    followed: tuple[Entry, ...]
+    """Jobs that are open because a living kernel follows them; they were left alone."""
+
     rent: Lamports
     """Rent that came back from accounts of jobs that ended long ago, in lamports."""

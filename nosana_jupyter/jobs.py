@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ from .chain.accounts import Job as JobAccount
 from .chain.accounts import JobState
 from .errors import FundsError, JobError, NetworkError, ProgramError
 from .ipfs import cid_to_hash
-from .journal import Intent, Journal, Receipt
+from .journal import Entry, Intent, Journal, Receipt, owner_of
 from .units import Lamports, MicroNos, nos, sol
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ class Jobs:
         self.rpc = rpc
         self.wallet = wallet
         self.journal = journal
+        self.followed: set[str] = set()
+        """Jobs whose cells run in this process."""
 
     async def post(self, quote: Quote, cid: str, *, cell: str = "") -> Job:
         """
@@ -124,6 +127,7 @@ class Jobs:
             fee=quote.fee,
             run=str(run_key.pubkey()),
             cell=cell,
+            owner=owner_of(os.getpid()),
         )
         self.journal.intend(intent)
         job = Job(intent=intent, quote=quote)
@@ -172,6 +176,8 @@ class Jobs:
         """
         Find and settle everything this wallet left behind, in the journal and on chain.
 
+        What a living process follows, here or in another kernel, is left alone.
+
         Args:
             unsent_after: Seconds after which an intent that is not on chain counts as never sent.
 
@@ -188,17 +194,25 @@ class Jobs:
             known = entries.pop(address, None)
             if known is None and account.state == JobState.DONE:
                 continue  # Settled before; only its rent is still there.
+            if known and self.follows(known):
+                continue
             intent = known.intent if known else self._adopt(address, account)
             receipts.append(
                 await self.settle(self._recalled(intent, known.created if known else None))
             )
         for entry in entries.values():
             job = self._recalled(entry.intent, entry.created)
+            if self.follows(entry):
+                continue
             if await self.rpc.signatures_of(job.address):
                 receipts.append(await self._keep(job, None))
             elif time.time() - entry.created > unsent_after:
                 self.journal.mark(job.address, "unsent")
         return receipts
+
+    def follows(self, entry: Entry) -> bool:
+        """Say whether a cell that runs, in this process or another, still follows a job."""
+        return entry.intent.job in self.followed or entry.followed
 
     async def clean(self) -> Lamports:
         """
@@ -343,6 +357,11 @@ class Jobs:
 
     async def _keep(self, job: Job, account: JobAccount | None) -> Receipt:
         """Read what a closed job cost, and write it into the journal."""
+        entry = self.journal.find(job.address)
+        if entry and entry.receipt and entry.receipt.status == "stopped":
+            # Somebody stopped it beside us, and has read what it cost.
+            job.receipt = entry.receipt
+            return entry.receipt
         told = bill.Told(
             status=job.status,
             ran_by=self.who(job.intent.gpu),

@@ -10,6 +10,7 @@ wallet's key is never here.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -64,6 +65,9 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
 
     cell: str = ""
     """First line of the cell, for lists."""
+
+    owner: str = ""
+    """Process that follows the job, as `owner_of` spells it."""
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,6 +161,23 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     created: float
     updated: float
     receipt: Receipt | None = None
+
+    @property
+    def followed(self) -> bool:
+        """Whether another process that lives follows this job."""
+        owner = self.intent.owner
+        pid = int(owner.partition("@")[0] or 0)
+        return pid not in (0, os.getpid()) and owner == owner_of(pid)
+
+
+def owner_of(pid: int) -> str:
+    """Return a name for a process that no later one will have; empty if there is none."""
+    import psutil
+
+    try:
+        return f"{pid}@{psutil.Process(pid).create_time():.2f}"
+    except psutil.Error:
+        return ""
 
 
 class Journal:

@@ -55,6 +55,7 @@ async def rent(
     """
     # A cancellation must not fall between the transaction and the knowledge of it.
     job, cancelled = await _uncancelled(jobs.post(quote, cid, cell=title))
+    jobs.followed.add(job.address)
     emit(Posted(job.address, quote.deposit))
     try:
         if cancelled:
@@ -69,6 +70,8 @@ async def rent(
         if failure is error:
             raise
         raise failure from None
+    finally:
+        jobs.followed.discard(job.address)
     receipt, cancelled = await _uncancelled(jobs.settle(job, patience=FINISH))
     emit(Settled(receipt))
     if cancelled:

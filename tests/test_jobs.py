@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -21,10 +22,13 @@ from nosana_jupyter.chain.accounts import JobState
 from nosana_jupyter.chain.wallet import Wallet
 from nosana_jupyter.client import Client
 from nosana_jupyter.errors import FundsError, JobError, NoHost
+from nosana_jupyter.events import Cell, Event, Said
 from nosana_jupyter.jobs import Jobs
+from nosana_jupyter.journal import owner_of
 from nosana_jupyter.markets import Quote, Requirements
 from nosana_jupyter.waiting import wait_for_host
 from nosana_jupyter.wire import definition
+from nosana_jupyter.wire.messages import Stream
 
 pytestmark = [pytest.mark.network, pytest.mark.usefixtures("network")]
 
@@ -116,6 +120,33 @@ def test_sweep_finds_what_a_kernel_left() -> None:
         assert (await client.status()).nos == before - sum(each.cost for each in receipts)
         assert (await client.status()).running == ()
         assert await client.jobs.sweep() == []
+
+    on_network(scene)
+
+
+def test_sweep_leaves_alone_what_somebody_follows() -> None:
+    """A job of a living kernel is not left behind: its cell goes on, and it is named."""
+
+    async def scene(client: Client) -> None:
+        job = await client.jobs.post(await quote(client), await stub(client))
+        another = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", "input()", stdin=asyncio.subprocess.PIPE
+        )
+        intent = msgspec.structs.replace(job.intent, owner=owner_of(another.pid))
+        client.journal._db.execute(
+            "update jobs set intent = ? where job = ?", (msgspec.json.encode(intent), job.address)
+        )
+        client.journal._db.commit()
+
+        swept = await client.sweep()
+        assert swept.receipts == ()
+        assert [each.intent.job for each in swept.followed] == [job.address]
+
+        another.kill()
+        await another.wait()
+        swept = await client.sweep()
+        assert [each.job for each in swept.receipts] == [job.address]
+        assert swept.followed == ()
 
     on_network(scene)
 
@@ -255,15 +286,37 @@ def test_rent_comes_back() -> None:
             await send([working, finishing], node, [run])
         assert (await client.rpc.jobs_of(client.wallet.address))[str(job.pubkey())].state == 2
         before = (await client.status()).sol
-        monkeypatch = pytest.MonkeyPatch()
-        monkeypatch.setattr("nosana_jupyter.jobs.CLOCKS", -60)
-        try:
-            rent = await client.jobs.clean()
-        finally:
-            monkeypatch.undo()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("nosana_jupyter.jobs.CLOCKS", 1)
+            deadline = time.monotonic() + 20
+            while not (rent := await client.jobs.clean()):
+                assert time.monotonic() < deadline, "the market keeps the job"
+                await asyncio.sleep(0.1)
 
         assert rent == 2_561_280
         assert (await client.status()).sol == before + rent - 5_000
         assert str(job.pubkey()) not in await client.rpc.jobs_of(client.wallet.address)
+
+    on_network(scene)
+
+
+def test_a_cell_reminds_of_what_was_left() -> None:
+    """The first cell of a kernel tells of jobs that an earlier one left open; the next does not."""
+
+    async def scene(client: Client) -> None:
+        job = await client.jobs.post(await quote(client), await stub(client))
+        said: list[str] = []
+
+        def listen(event: Event) -> None:
+            if isinstance(event, Said) and isinstance(event.message, Stream):
+                said.append(event.message.text)
+
+        cell = Cell(source="x = 1", namespace={}, timeout=60)
+        for _ in range(2):
+            await client.run(cell, listen)
+        await client.stop(job.address)
+
+        assert len(said) == 1
+        assert said[0].startswith("A job of an earlier kernel is still open")
 
     on_network(scene)

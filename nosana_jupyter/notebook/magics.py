@@ -240,11 +240,13 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
         from . import tables
 
         swept = self.portal.sweep()
-        pending = len(self.portal.status().running)
+        pending = len(self.portal.status().running) - len(swept.followed)
         closed = len(swept.receipts)
         title = f"Jobs settled: {closed}." if closed else "Nothing was left behind."
         if swept.rent:
             title += f" {sol(swept.rent)} of rent came back from jobs that ended long ago."
+        if swept.followed:
+            title += f" Left alone, as a living kernel follows them: {len(swept.followed)}."
         if pending:
             title += f" Too young to judge: {pending}; sweep again in a minute."
         return tables.receipts(swept.receipts, title=title)
