@@ -205,10 +205,13 @@ def test_a_key_in_place_of_a_file_is_not_repeated(
     """
     Who puts the key itself into the environment is told so, and the error does not show it.
     """
-    monkeypatch.setenv("NOSANA_WALLET", text)
     with pytest.raises(UsageError, match="holds a key") as caught:
-        Wallet.load(Path(settings.load().wallet))
+        Wallet.load(Path(text))
+    assert not shows(told(caught.value))
 
+    monkeypatch.setenv("NOSANA_WALLET", text)
+    with pytest.raises(UsageError, match="is a key itself") as caught:
+        settings.load()
     assert not shows(told(caught.value))
 
 
