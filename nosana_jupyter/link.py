@@ -8,6 +8,7 @@ sent again on the next one. Only when nobody answers for `patience` seconds is t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -33,6 +34,15 @@ INBOX = 256
 FORGERIES = 5
 """Connections in a row that do not open before the other side is called a fraud."""
 
+HOLLOW = 15
+"""Connections in a row that break at once and bring nothing before the other side is given up."""
+
+BRIEF = 5.0
+"""Seconds that a connection lasts at least that does not break at once."""
+
+FIRST = 10.0
+"""Seconds in which a runner confirms what it has, once it has opened a connection."""
+
 
 class _Forged(Exception):
     """What came on this connection was not sealed by the runner: anybody on the way may have."""
@@ -48,16 +58,25 @@ class Link:
         token: The secret of the job's private definition.
         job: Address of the job.
         patience: Seconds without a connection after which the host is given up.
+        room: Cleared while nobody can take more of what the runner says; then the host waits.
     """
 
     def __init__(
-        self, url: str, key: seal.Key, token: bytes, job: str, *, patience: float = 60
+        self,
+        url: str,
+        key: seal.Key,
+        token: bytes,
+        job: str,
+        *,
+        patience: float = 60,
+        room: asyncio.Event | None = None,
     ) -> None:
         self._url = url
         self._key = key
         self._token = token
         self._job = job
         self._patience = patience
+        self._taken = room
         self._session = Session(Role.CLIENT)
         self._inbox: asyncio.Queue[AnyMessage | Exception] = asyncio.Queue(INBOX)
         self._wake = asyncio.Event()
@@ -66,8 +85,14 @@ class Link:
         self._lost: NosanaError | None = None
         """Why there will be no more connections."""
 
+        self._moved = False
+        """Whether the connection has brought anything, or has carried anything there."""
+
         self.connections = 0
         """Connections made so far."""
+
+        self.reached = asyncio.Event()
+        """Set once the runner has answered, or will never answer any more."""
 
     async def __aenter__(self) -> Link:
         self._task = asyncio.create_task(self._keep_connected(), name=f"link {self._job}")
@@ -102,6 +127,8 @@ class Link:
             HostFailed: Nobody has answered for the length of the patience.
             RemoteProtocolError: The other side breaks the rules.
         """
+        if self._taken is not None:
+            await self._taken.wait()
         message = await self._inbox.get()
         if isinstance(message, Exception):
             self._inbox.put_nowait(message)
@@ -121,16 +148,17 @@ class Link:
             if self._task is None or self._task.done():
                 return
             self._room.clear()
-            try:
-                await asyncio.wait_for(self._room.wait(), 0.2)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await self._room.wait()
 
     async def _keep_connected(self) -> None:
-        forgeries = 0
+        forgeries = hollow = 0
         seen = time.monotonic()
         pause = 0.02
         while True:
+            began = time.monotonic()
+            self._moved = False
             try:
                 await self._converse()
                 forgeries = 0
@@ -143,8 +171,17 @@ class Link:
             except (OSError, TimeoutError) as error:
                 log.debug("no connection for job %s: %s", self._job, type(error).__name__)
             if self._connected_at is not None:
-                seen, pause = time.monotonic(), 0.02
+                seen = time.monotonic()
                 self._connected_at = None
+                if self._moved or seen - began > BRIEF:
+                    hollow, pause = 0, 0.02
+                elif (hollow := hollow + 1) >= HOLLOW:
+                    return await self._give_up(
+                        HostFailed(
+                            f"the runner of job {self._job} hangs up again and again",
+                            hint="Run the cell again: another host may take it.",
+                        )
+                    )
             if (silent := time.monotonic() - seen) > self._patience:
                 return await self._give_up(
                     HostFailed(
@@ -157,7 +194,9 @@ class Link:
 
     async def _give_up(self, error: NosanaError) -> None:
         self._lost = error
-        self._room.set()  # Who waits to send is to hear of it too.
+        # Who waits to send is to hear of it too, and who waits for the runner.
+        self._room.set()
+        self.reached.set()
         await self._inbox.put(error)
 
     _connected_at: float | None = None
@@ -165,7 +204,7 @@ class Link:
     async def _converse(self) -> None:
         """Hold one connection for as long as it lasts."""
         from websockets.asyncio.client import connect
-        from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
+        from websockets.exceptions import ConnectionClosed, WebSocketException
 
         try:
             async with connect(
@@ -186,13 +225,15 @@ class Link:
                     await asyncio.gather(writer, return_exceptions=True)
         except ConnectionClosed:
             return
-        except (InvalidHandshake, InvalidMessage) as error:
+        except (WebSocketException, ValueError, EOFError) as error:
+            # No handshake, or a redirect to where nobody can go.
             raise OSError(f"no runner there: {type(error).__name__}") from error
 
     async def _handshake(self, line: ClientConnection) -> seal.Channel:
         opening = seal.knock()
         await line.send(seal.encode_opening(opening))
-        data = await asyncio.wait_for(line.recv(decode=False), 10)
+        async with asyncio.timeout(FIRST):
+            data = await line.recv(decode=False)
         answer = seal.decode_opening(data)
         if not isinstance(answer, seal.Answer):
             raise RemoteProtocolError("the runner's opening is not an answer")
@@ -202,20 +243,30 @@ class Link:
         )  # fmt: skip
 
     async def _read(self, line: ClientConnection, channel: seal.Channel) -> None:
-        async for data in line:
-            try:
-                frame = channel.open(data if isinstance(data, bytes) else data.encode())
-            except RemoteProtocolError as error:
-                raise _Forged(str(error)) from error
-            message = self._session.receive(frame)
-            if self._connected_at is None:
-                self._connected_at = time.monotonic()
-                self.connections += 1
-            self._room.set()
-            if message is not None:
-                await self._inbox.put(message)
-            if self._session.owes:
-                self._wake.set()
+        async with asyncio.timeout(FIRST) as silence:
+            async for data in line:
+                silence.reschedule(None)
+                try:
+                    frame = channel.open(data if isinstance(data, bytes) else data.encode())
+                except RemoteProtocolError as error:
+                    raise _Forged(str(error)) from error
+                await self._take(frame)
+
+    async def _take(self, frame: bytes) -> None:
+        """Pass on what a frame brings."""
+        before = (self._session.received, self._session.unacknowledged)
+        message = self._session.receive(frame)
+        if self._connected_at is None:
+            self._connected_at = time.monotonic()
+            self.connections += 1
+            self.reached.set()
+        if before != (self._session.received, self._session.unacknowledged):
+            self._moved = True
+        self._room.set()
+        if message is not None:
+            await self._inbox.put(message)
+        if self._session.owes:
+            self._wake.set()
 
     async def _write(self, line: ClientConnection, channel: seal.Channel) -> None:
         while True:
@@ -228,6 +279,9 @@ class Link:
                 continue
             self._wake.clear()
             try:
-                await asyncio.wait_for(self._wake.wait(), 0.05 if self._session.owes else None)
+                # Not `wait_for`: on Python 3.11 it loses a cancellation that comes with the event,
+                # and nobody could end this.
+                async with asyncio.timeout(0.05 if self._session.owes else None):
+                    await self._wake.wait()
             except TimeoutError:
                 await line.send(channel.seal(self._session.acknowledge()))

@@ -44,8 +44,10 @@ async def changes(
     try:
         while True:
             yield
+            # Not `wait_for`: on Python 3.11 it loses a cancellation that comes with the bell.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(bell.wait(), every)
+                async with asyncio.timeout(every):
+                    await bell.wait()
             bell.clear()
     finally:
         listener.cancel()

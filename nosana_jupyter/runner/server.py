@@ -243,7 +243,10 @@ class Server:
                 if self._session.owes:
                     wait = min(wait or 0.05, 0.05)
                 try:
-                    await asyncio.wait_for(self._wake.wait(), wait)
+                    # Not `wait_for`: on Python 3.11 it loses a cancellation that comes with the
+                    # event, and this writer would take messages from the next connection's.
+                    async with asyncio.timeout(wait):
+                        await self._wake.wait()
                 except TimeoutError:
                     if self._session.owes:
                         await line.send(channel.seal(self._session.acknowledge()))
