@@ -8,7 +8,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import CellError, HostFailed, RemoteProtocolError, VersionMismatch
 from .events import Event, Said, Waiting
@@ -18,11 +18,26 @@ from .wire import messages as say
 from .wire import values
 from .wire.chunks import Assembly, split
 
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
 MOST_VALUES = 2 << 30
 """Most bytes of values that one cell may bring back."""
 
 PROGRESS_ABOVE = 8_000_000
 """Bytes above which an upload says how far it is."""
+
+GREETING = 60.0
+"""Seconds in which a runner says what it is, once there is a line to it."""
+
+CHECKING = 120.0
+"""Seconds in which a runner says which packages it has."""
+
+MOST_MEASURED = 1e9
+"""Number of seconds, or of GiB, that no cell reaches."""
+
+SHOWN = 40
+"""Most characters of a version that a host names."""
 
 Emit = Callable[[Event], None]
 
@@ -71,7 +86,14 @@ async def greet(link: Link) -> say.Hello:
     Raises:
         HostFailed: It never does.
     """
-    hello = await link.receive()
+    await link.reached.wait()
+    try:
+        async with asyncio.timeout(GREETING):
+            hello = await link.receive()
+    except TimeoutError:
+        raise HostFailed(
+            "the runner is there and does not say what it is", hint="Run the cell again."
+        ) from None
     if not isinstance(hello, say.Hello):
         raise RemoteProtocolError(f"the runner began with {type(hello).__name__}")
     return hello
@@ -85,14 +107,14 @@ def check_python(hello: say.Hello, has_code: Sequence[str]) -> None:
         VersionMismatch: Functions or classes travel, and their bytecode needs our minor version.
     """
     ours = sys.version_info
-    theirs = tuple(int(part) for part in hello.python.split(".")[:2] if part.isdigit())
-    same = theirs == (ours.major, ours.minor) and hello.implementation == sys.implementation.name
-    if same or not has_code:
+    theirs = hello.python.split(".")[:2]
+    same = theirs == [str(ours.major), str(ours.minor)]
+    if not has_code or (same and hello.implementation == sys.implementation.name):
         return
     rows = [
         ("", "here", "on the host"),
-        ("Python", f"{ours.major}.{ours.minor}.{ours.micro}", hello.python),
-        ("implementation", sys.implementation.name, hello.implementation),
+        ("Python", f"{ours.major}.{ours.minor}.{ours.micro}", _word(hello.python)),
+        ("implementation", sys.implementation.name, _word(hello.implementation)),
     ]
     raise VersionMismatch(
         f"functions and classes travel only between equal Pythons\n\n{table(rows)}\n\n"
@@ -109,26 +131,37 @@ async def prepare(link: Link, load: Load, emit: Emit) -> None:
     Raises:
         CellError: Something cannot be installed; shows the end of the installer's log.
     """
-    if not load.packages and not load.extras:
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    named = [Requirement(extra) for extra in load.extras]
+    ours = {canonicalize_name(each.name) for each in named}
+    # What the user names counts, and not the version used here.
+    pinned = [each for each in load.packages if canonicalize_name(each[0]) not in ours]
+    if not pinned and not named:
         return
-    wanted = dict(load.packages)
-    named = [_name_of(extra) for extra in load.extras]
-    await link.send(say.Check([*wanted, *named]))
-    checked = await _expect(link, say.Checked, emit)
+    await link.send(say.Check([name for name, _ in pinned] + [each.name for each in named]))
+    try:
+        async with asyncio.timeout(CHECKING):
+            checked = await _expect(link, say.Checked, emit)
+    except TimeoutError:
+        raise HostFailed(
+            "the runner does not say which packages it has", hint="Run the cell again."
+        ) from None
     found = checked.versions
-    missing = [
-        f"{name}=={version}" if version else name
-        for name, version in wanted.items()
-        if found.get(name) is None
-    ]
-    missing += [
-        extra for extra, name in zip(load.extras, named, strict=True) if found.get(name) is None
-    ]
-    different = [
-        (name, version, found[name] or "")
-        for name, version in wanted.items()
-        if version and found.get(name) not in (None, version)
-    ]
+    missing, different = [], []
+    for name, version in pinned:
+        there = found.get(name)
+        if there is None:
+            missing.append(f"{name}=={version}" if version else name)
+        elif version and there != version:
+            different.append((name, version, _word(there)))
+    for requirement in named:
+        there = found.get(requirement.name)
+        if there is None:
+            missing.append(str(requirement))
+        elif not _fits(requirement, there):
+            different.append((requirement.name, str(requirement.specifier), _word(there)))
     if different:
         text = table([("package", "here", "on the host"), *different])
         emit(Said(say.Stream("stderr", f"Versions differ on the host:\n{text}\n")))
@@ -214,10 +247,10 @@ def _ended(reply: say.Reply, incoming: Assembly, returns: Sequence[str]) -> Ende
             handles[name] = say.Handle(type="value", text="", reason=str(error))
     return Ended(
         status=reply.status,
-        seconds=reply.seconds,
+        seconds=_measured(reply.seconds),
         values=found,
         handles=handles,
-        peak_memory=reply.peak_memory,
+        peak_memory=_measured(reply.peak_memory),
     )
 
 
@@ -233,7 +266,22 @@ async def _expect(link: Link, kind: Any, emit: Emit) -> Any:
         raise RemoteProtocolError(f"{type(message).__name__} where {kind.__name__} was due")
 
 
-def _name_of(requirement: str) -> str:
-    from packaging.requirements import Requirement
+def _fits(requirement: Requirement, version: str) -> bool:
+    """Say whether a version that a host names is one that the user named."""
+    from packaging.version import InvalidVersion
 
-    return Requirement(requirement).name
+    try:
+        return requirement.specifier.contains(version, prereleases=True)
+    except InvalidVersion:
+        return not requirement.specifier
+
+
+def _word(text: str) -> str:
+    """Return what a host says as a short word of our own tables."""
+    return " ".join(text.split())[:SHOWN]
+
+
+def _measured(value: float) -> float:
+    """Return a number that a host measured as one that can be kept and shown."""
+    # What is not a number is not less than anything; JSON has no way to write it down.
+    return value if 0 <= value < MOST_MEASURED else 0.0
