@@ -5,13 +5,12 @@ A cell made ready to travel. Spends nothing, and touches no network.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from .cell import bundle
 from .cell.embedded import parse
-from .cell.imports import find_imports, reached_modules
+from .cell.imports import find_imports
 from .cell.modules import Module, find_modules, imports_of
 from .cell.names import find_names
 from .cell.packages import Package, find_packages, parse_extra
@@ -52,7 +51,7 @@ def prepare(cell: Cell, settings: Settings) -> Prepared:
     names = find_names(cell.source)
     values = bundle.collect(names, cell.namespace, only=cell.takes)
     packed = bundle.pack(values, cell.namespace)
-    modules, packages = find_code(cell, values)
+    modules, packages = find_code(cell, packed.modules)
     notes = [
         f"nobody has {name}: the cell will raise NameError"
         for name in bundle.missing(names, cell.namespace)
@@ -92,16 +91,20 @@ def prepare(cell: Cell, settings: Settings) -> Prepared:
     )
 
 
-def find_code(cell: Cell, values: Mapping[str, Any]) -> tuple[list[Module], list[Package]]:
+def find_code(cell: Cell, reached: Iterable[str]) -> tuple[list[Module], list[Package]]:
     """
     Return the user's own modules that a cell and its values need, and the packages.
+
+    Args:
+        cell: Imports modules itself.
+        reached: Full names of the modules that its values need.
 
     Raises:
         CannotTravel: A module is compiled, or has no source.
         CellError: They are too large.
     """
     tree, _ = parse(cell.source)
-    imports = {*find_imports(tree), *reached_modules(values, cell.namespace)}
+    imports = {*find_imports(tree), *reached}
     forced: set[str] = set()
     while True:
         modules = find_modules(sorted(imports), forced=forced)

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..errors import CellError
+from .syntax import refusal
 
 CODE_MAGICS = frozenset({"time", "timeit", "prun", "memit", "lprun", "mprun"})
 """Magics whose line or body is Python."""
@@ -43,15 +43,16 @@ def parse(source: str) -> tuple[ast.Module, dict[str, None]]:
     Return the tree of a cell without its magics, and the names that a cell magic binds.
 
     Raises:
-        CellError: It is not Python.
+        CellError: It is not Python; names the line, and shows the place in it.
     """
     from IPython.core.inputtransformer2 import TransformerManager
 
     body, bound = strip_cell_magic(source)
-    with _refused(), warnings.catch_warnings():
+    with _refused(source), warnings.catch_warnings():
         # A warning is the user's to see where the cell runs, and refuses nothing here.
         warnings.simplefilter("ignore")
-        return ast.parse(TransformerManager().transform_cell(body)), bound
+        tree = ast.parse(TransformerManager().transform_cell(body))
+        return tree, bound
 
 
 def check(source: str) -> None:
@@ -62,22 +63,17 @@ def check(source: str) -> None:
         CellError: It is not Python; names the line.
     """
     tree, _ = parse(source)
-    with _refused(), warnings.catch_warnings():
+    with _refused(source), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         compile(tree, "<cell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
 
 
 @contextmanager
-def _refused() -> Iterator[None]:
+def _refused(source: str) -> Iterator[None]:
     try:
         yield
     except (SyntaxError, ValueError, MemoryError) as error:
-        line = getattr(error, "lineno", None)
-        where = f" in line {line}" if line else ""
-        text = getattr(error, "msg", None) or str(error) or "it is nested too deeply"
-        raise CellError(
-            f"the cell is not Python{where}: {text}. Nothing was spent", hint="Mend the cell."
-        ) from None
+        raise refusal(error, source) from None
 
 
 def strip_cell_magic(source: str) -> tuple[str, dict[str, None]]:

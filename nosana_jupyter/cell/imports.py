@@ -1,16 +1,11 @@
 """
-Modules that code imports, and modules that values come from, without importing anything.
+Modules that code imports, without importing anything.
 """
 
 from __future__ import annotations
 
 import ast
-import contextlib
 import importlib.util
-from collections.abc import Mapping
-from typing import Any
-
-from .pickler import Pickler, Sink
 
 
 def find_imports(tree: ast.AST, *, package: str = "") -> tuple[str, ...]:
@@ -54,19 +49,6 @@ def imports_by_name(tree: ast.AST) -> bool:
         and not (node.args and isinstance(node.args[0], ast.Constant))
         for node in ast.walk(tree)
     )
-
-
-def reached_modules(values: Mapping[str, Any], namespace: Mapping[str, Any]) -> tuple[str, ...]:
-    """
-    Return the modules that values need on the other side: of their types, and of their code.
-
-    It takes the way the pickler takes. Who packs the values has them in `Bundle.modules`.
-    """
-    pickler = Pickler(Sink(), namespace, keep=lambda _: None, trial=True)
-    # What cannot travel is told by `pack`.
-    with contextlib.suppress(Exception):
-        pickler.dump(dict(values))
-    return tuple(pickler.modules)
 
 
 def _absolute(name: str, package: str) -> str:

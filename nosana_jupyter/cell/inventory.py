@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .pickler import Pickler, Sink
+from .pickler import MAIN, Pickler, Sink
 from .reach import is_made_by_shell, read_names
 
 
@@ -100,12 +100,12 @@ def _functions(value: Any) -> Iterator[types.FunctionType]:
                 yield from _functions(content)
     elif isinstance(value, types.MethodType):
         yield from _functions(value.__func__)
-    elif isinstance(value, type) and value.__module__ == "__main__":
+    elif isinstance(value, type) and value.__module__ in MAIN:
         for part in vars(value).values():
             inner = getattr(part, "__func__", None) or getattr(part, "fget", None) or part
             if isinstance(inner, types.FunctionType):
                 yield from _functions(inner)
-    elif type(value).__module__ == "__main__":
+    elif type(value).__module__ in MAIN:
         yield from _functions(type(value))
     wrapped = getattr(value, "__wrapped__", None)
     if isinstance(wrapped, types.FunctionType):

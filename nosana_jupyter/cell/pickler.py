@@ -33,7 +33,12 @@ _ATTRIBUTES = (
     "__name__", "__qualname__", "__annotations__", "__kwdefaults__", "__defaults__", "__module__",
     "__doc__", "__type_params__",
 )  # fmt: skip
-_ALWAYS_THERE = frozenset({"__main__", "builtins", "cloudpickle", "nosana_jupyter", "copyreg"})
+_ALWAYS_THERE = frozenset(
+    {"__main__", "__mp_main__", "builtins", "cloudpickle", "nosana_jupyter", "copyreg"}
+)
+MAIN = frozenset({"__main__", "__mp_main__"})
+"""What the user's own script is called, here and in processes that `multiprocessing` spawns."""
+
 _UNSET: Any = object()
 
 
@@ -152,11 +157,12 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
 
     def reduce_class(self, value: type) -> Any:
         """Reduce a class of the notebook; others are imported."""
-        reduced = super().reducer_override(value)
-        # Cloudpickle has names for some that cannot be imported, as `type(None)`.
-        if not isinstance(reduced, tuple) or len(reduced) < 3:
-            self._need(value.__module__)
-            return reduced
+        if value.__module__ != "__mp_main__":  # Cloudpickle takes it for a module like others.
+            reduced = super().reducer_override(value)
+            # It has names for some that cannot be imported, as `type(None)`.
+            if not isinstance(reduced, tuple) or len(reduced) < 3:
+                self._need(value.__module__)
+                return reduced
         self.carries = True
         if not issubclass(value, type):
             self._kinds[value] = True
@@ -308,7 +314,7 @@ def travels(value: Any, namespace: Mapping[str, Any]) -> bool:
 def is_importable(value: Any) -> bool:
     """Say whether a function or a class is found on the other side by its module and name."""
     module = getattr(value, "__module__", None)
-    if not isinstance(module, str) or module == "__main__":
+    if not isinstance(module, str) or module in MAIN:
         return False
     if any(module == name or module.startswith(f"{name}.") for name in _by_value_modules()):
         return False

@@ -15,7 +15,6 @@ import pytest
 from cell_host import Host, notebook
 
 from nosana_jupyter.cell import bundle
-from nosana_jupyter.cell.imports import reached_modules
 from nosana_jupyter.cell.modules import find_modules
 from nosana_jupyter.cell.names import find_names
 from nosana_jupyter.errors import CannotTravel, UsageError
@@ -360,6 +359,20 @@ def test_own_submodules_come_along(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert {each.path for each in find_modules(needed)} == {
             "own_a/__init__.py", "own_a/b/__init__.py", "own_a/b/c.py",
         }  # fmt: skip
-        assert set(reached_modules(values, namespace)) == set(needed)
     for name in ("own_a.b.c", "own_a.b", "own_a"):
         monkeypatch.delitem(sys.modules, name)
+
+
+def test_a_script_in_a_spawned_process_travels_by_value(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    What `multiprocessing` loads as `__mp_main__` is the user's script, and no module of the host.
+    """
+    module = types.ModuleType("__mp_main__")
+    monkeypatch.setitem(sys.modules, "__mp_main__", module)
+    code = "class K:\n    def m(self): return 2\ndef f(x): return x * K().m()\nk = K()"
+    exec(code, vars(module))
+
+    for cell in ("result = f(3)", "result = 3 * K().m()", "result = 3 * k.m()"):
+        assert host.run(cell, vars(module)) == 6

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nosana_jupyter.cell.imports import find_imports, imports_by_name, reached_modules
+from nosana_jupyter.cell import bundle
+from nosana_jupyter.cell.imports import find_imports, imports_by_name
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,11 @@ def test_imports_by_name_are_noticed() -> None:
     """
     assert imports_by_name(ast.parse("import_module(name)"))
     assert not imports_by_name(ast.parse("import_module('json')"))
+
+
+def reached_modules(values: dict[str, Any], namespace: dict[str, Any]) -> tuple[str, ...]:
+    """Return the modules that values need on the other side."""
+    return bundle.pack(values, namespace).modules
 
 
 def notebook(code: str) -> dict[str, Any]:

@@ -296,6 +296,33 @@ def test_a_syntax_error_names_its_line() -> None:
         find_names("x = 1\ny = = 2")
 
 
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("print(", "line 1: '(' was never closed. Nothing was spent\n\n    print(\n         ^"),
+        ("x = 1\n  y = = 2", "line 2: unexpected indent. Nothing was spent\n\n    y = = 2"),
+        (
+            "\n\nif x:\n    y = = 2",
+            "line 4: invalid syntax. Nothing was spent\n\n    y = = 2\n        ^",
+        ),
+        ("é = 1; return 2", "    é = 1; return 2\n           ^^^^^^^^"),
+        ("def f(a,\ta):\n    pass", "    def f(a,\ta):\n            \t^"),
+        ("%%time\nf(x) = 2", "line 2: cannot assign to function call here."),
+        ("%%time\nf(x) = 2", "    f(x) = 2\n    ^^^^"),
+        ("y = !ls\nx = 'abc", "    x = 'abc\n        ^"),
+    ],
+)
+def test_a_syntax_error_shows_its_place(source: str, shown: str) -> None:
+    """
+    The line stands in the error with a caret under the place, as Python shows it.
+    """
+    with pytest.raises(CellError) as caught:
+        find_names(source)
+
+    assert shown in str(caught.value)
+    assert not caught.value.hint
+
+
 @pytest.mark.filterwarnings("ignore:.*make_tokens_by_line")
 @pytest.mark.filterwarnings("ignore::SyntaxWarning")
 @given(st.text(max_size=60))
@@ -306,6 +333,6 @@ def test_any_text_is_analysed_or_refused(source: str) -> None:
     try:
         found = find_names(source)
     except CellError as error:
-        assert error.hint  # noqa: PT017 - either outcome is right
+        assert "Nothing was spent" in str(error)  # noqa: PT017 - either outcome is right
     else:
         assert isinstance(found.reads, tuple)
