@@ -87,6 +87,16 @@ class Client:
             _stack=stack,
         )
 
+    async def is_current(self) -> bool:
+        """
+        Say whether this is still the network the settings name; start a local one that stopped.
+
+        Raises:
+            NetworkError: The local network does not start.
+        """
+        chain = await asyncio.to_thread(network.load, self.settings.network, rpc=self.settings.rpc)
+        return chain == self.network
+
     async def close(self) -> None:
         await self._stack.aclose()
 
@@ -243,7 +253,7 @@ class Client:
 
     async def entries(self, limit: int) -> list[Entry]:
         """Return the newest jobs, newest first."""
-        return self.journal.entries(self.network.name, limit=limit)
+        return self.journal.entries(self.network.name, self.wallet.address, limit=limit)
 
     async def receipts(self, limit: int) -> list[Receipt]:
         """Return the newest receipts, newest first."""

@@ -240,9 +240,12 @@ class Journal:
             (network, wallet),
         )
 
-    def entries(self, network: str, *, limit: int = 20) -> list[Entry]:
-        """Return the newest jobs of a network, newest first."""
-        return self._entries("where network = ? order by created desc limit ?", (network, limit))
+    def entries(self, network: str, wallet: str, *, limit: int = 20) -> list[Entry]:
+        """Return the newest jobs of a wallet on a network, newest first."""
+        return self._entries(
+            "where network = ? and wallet = ? order by created desc limit ?",
+            (network, wallet, limit),
+        )
 
     def receipts(self, network: str, *, limit: int = 20) -> list[Receipt]:
         """Return the newest receipts of a network, newest first."""

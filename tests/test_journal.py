@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from nosana_jupyter.journal import Intent, Journal, Receipt
@@ -129,3 +130,14 @@ def test_a_receipt_adds_up() -> None:
     assert kept.cost == 24_500
     assert lines["paid"] == "0.003500 NOS"
     assert lines["tx list"] == "abc"
+
+
+def test_lists_are_of_one_wallet(home: Path) -> None:
+    """Jobs of another wallet, as of a network that was reset, are not among this one's."""
+    journal = Journal()
+    journal.intend(intent("A"))
+    journal.intend(msgspec.structs.replace(intent("B"), wallet="another"))
+
+    found = journal.entries("local", "another")
+    journal.close()
+    assert [entry.intent.job for entry in found] == ["B"]

@@ -188,7 +188,7 @@ def _reset(folder: Path, *, sure: bool) -> int:
             elif path.name != "start.lock":
                 path.unlink()
         (settings.home() / "wallets" / "local.json").unlink(missing_ok=True)
-    print("the local network is reset")
+    print("the local network is stopped and reset")
     return 0
 
 
