@@ -8,8 +8,9 @@ import asyncio
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from . import requirements
 from .errors import CellError, HostFailed, RemoteProtocolError, VersionMismatch
 from .events import Event, Said, Waiting
 from .link import Link
@@ -17,9 +18,6 @@ from .units import size
 from .wire import messages as say
 from .wire import values
 from .wire.chunks import Assembly, split
-
-if TYPE_CHECKING:
-    from packaging.requirements import Requirement
 
 MOST_VALUES = 2 << 30
 """Most bytes of values that one cell may bring back."""
@@ -126,55 +124,71 @@ def check_python(hello: say.Hello, has_code: Sequence[str]) -> None:
 
 async def prepare(link: Link, load: Load, emit: Emit) -> None:
     """
-    Compare packages and install what is missing; never upgrade what is there.
+    Compare packages and install what is missing.
+
+    What the user has named comes as it was named, in place of what is there. Where versions of
+    here and there differ otherwise, that is told and nothing more.
 
     Raises:
         CellError: Something cannot be installed; shows the end of the installer's log.
     """
-    from packaging.requirements import Requirement
-    from packaging.utils import canonicalize_name
-
-    named = [Requirement(extra) for extra in load.extras]
-    ours = {canonicalize_name(each.name) for each in named}
+    named = requirements.names(load.extras)
+    insisted = set(map(requirements.canonical, named))
     # What the user names counts, and not the version used here.
-    pinned = [each for each in load.packages if canonicalize_name(each[0]) not in ours]
+    pinned = [each for each in load.packages if requirements.canonical(each[0]) not in insisted]
     if not pinned and not named:
         return
-    await link.send(say.Check([name for name, _ in pinned] + [each.name for each in named]))
-    try:
-        async with asyncio.timeout(CHECKING):
-            checked = await _expect(link, say.Checked, emit)
-    except TimeoutError:
-        raise HostFailed(
-            "the runner does not say which packages it has", hint="Run the cell again."
-        ) from None
-    found = checked.versions
+
+    async def ask(names: Sequence[str]) -> say.Checked:
+        return await _check(link, names, emit)
+
+    found = requirements.Found()
+    found.add(await ask([*(name for name, _ in pinned), *named]))
     missing, different = [], []
     for name, version in pinned:
-        there = found.get(name)
+        there = found.version(name)
         if there is None:
             missing.append(f"{name}=={version}" if version else name)
         elif version and there != version:
             different.append((name, version, _word(there)))
-    for requirement in named:
-        there = found.get(requirement.name)
-        if there is None:
-            missing.append(str(requirement))
-        elif not _fits(requirement, there):
-            different.append((requirement.name, str(requirement.specifier), _word(there)))
+    lacking = await requirements.unmet(load.extras, found, ask)
+    missing += [each.text for each in lacking]
     if different:
         text = table([("package", "here", "on the host"), *different])
         emit(Said(say.Stream("stderr", f"Versions differ on the host:\n{text}\n")))
     if not missing:
         return
+    instead = [each.name for each in lacking if each.there is not None]
     emit(Waiting(f"installing {', '.join(missing)} on the host"))
-    await link.send(say.Install(missing))
+    await link.send(say.Install(missing, instead))
     installed = await _expect(link, say.Installed, emit)
     if not installed.ok:
         raise CellError(
             f"{', '.join(missing)} cannot be installed on the host:\n{installed.log[-2000:]}",
             hint="Choose an image that has them (`--image`), or other versions (`--pip`).",
         )
+    if instead:
+        # An older version must not run under the name of the one that was asked for.
+        still = await requirements.unmet([each.text for each in lacking], requirements.Found(), ask)
+        if told := [f"{each.name} {_word(each.there or '?')}" for each in still if not each.url]:
+            raise CellError(
+                f"{', '.join(missing)} is installed on the host, and yet a cell gets "
+                f"{', '.join(told)}",
+                hint="Choose an image that has it (`--image`).",
+            )
+
+
+async def _check(link: Link, names: Sequence[str], emit: Emit) -> say.Checked:
+    """Ask which versions the runner has."""
+    await link.send(say.Check(list(names)))
+    try:
+        async with asyncio.timeout(CHECKING):
+            checked: say.Checked = await _expect(link, say.Checked, emit)
+    except TimeoutError:
+        raise HostFailed(
+            "the runner does not say which packages it has", hint="Run the cell again."
+        ) from None
+    return checked
 
 
 async def upload(link: Link, load: Load, emit: Emit) -> None:
@@ -264,16 +278,6 @@ async def _expect(link: Link, kind: Any, emit: Emit) -> Any:
             await asyncio.sleep(0)
             continue
         raise RemoteProtocolError(f"{type(message).__name__} where {kind.__name__} was due")
-
-
-def _fits(requirement: Requirement, version: str) -> bool:
-    """Say whether a version that a host names is one that the user named."""
-    from packaging.version import InvalidVersion
-
-    try:
-        return requirement.specifier.contains(version, prereleases=True)
-    except InvalidVersion:
-        return not requirement.specifier
 
 
 def _word(text: str) -> str:

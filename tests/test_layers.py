@@ -18,7 +18,7 @@ ROW2 = ROW1 | {"network", "settings", "wire", "loopback", "locks", "sanitize"}
 ROW3 = ROW2 | {"cell", "chain", "ipfs", "journal", "node", "link"}
 ROW4 = ROW3 | {"markets"}
 ROW5 = ROW4 | {"jobs", "bill", "events"}
-PATH = {"control", "conversation", "prepare", "rental", "waiting", "watch"}
+PATH = {"control", "conversation", "prepare", "rental", "requirements", "waiting", "watch"}
 ROW6 = ROW5 | PATH | {"client", "portal"}
 LAYERS = {
     "errors": set[str](),
@@ -43,14 +43,16 @@ LAYERS = {
     "jobs": ROW1 | {"network", "chain", "ipfs", "journal", "markets", "bill"},
     "events": ROW1 | {"wire", "journal", "markets", "network"},
     "prepare": ROW2 | {"cell", "events", "conversation"},
-    "conversation": ROW1 | {"wire", "link", "events"},
+    "conversation": ROW1 | {"wire", "link", "events", "requirements"},
+    "requirements": ROW1 | {"wire"},
     "control": ROW1,
     "rental": ROW5 | {"control"},
     "waiting": ROW1 | {"chain", "jobs"},
     "watch": ROW1 | {"jobs", "node"},
     "client": ROW5 | PATH,
     "portal": ROW6,
-    "api": ROW6,
+    "following": ROW6,
+    "api": ROW6 | {"following"},
     "notebook": ROW6 | {"api"},
 }
 

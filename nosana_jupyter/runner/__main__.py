@@ -105,7 +105,7 @@ class Runner:
             if isinstance(task, Check):
                 self._outbox.put(packages.check(task.distributions))
             elif isinstance(task, Install):
-                self._outbox.put(self._installer.install(task.requirements))
+                self._outbox.put(self._installer.install(task.requirements, task.instead))
             else:
                 cells.run(task, buffers)
             del task, buffers

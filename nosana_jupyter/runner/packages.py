@@ -1,8 +1,9 @@
 """
 Distributions: which are here, and installing those that are not.
 
-Nothing is ever upgraded and nothing of the machine is touched: what is missing goes to an
-environment of the host's cache, at the end of `sys.path`, where it hides nothing.
+Nothing of the machine is touched: what is missing goes to an environment of the host's cache, at
+the end of `sys.path`, where it hides nothing. Only what the user asks for by name and version may
+come before what is here.
 """
 
 from __future__ import annotations
@@ -23,21 +24,43 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..wire.messages import Checked, Installed
+from . import precedence
+from .precedence import name_of
 
 LOG = 20_000
 """Most characters of an installer's log that are kept."""
 
 
 def check(names: Sequence[str]) -> Checked:
-    """Return the versions of distributions that are here."""
+    """Return the versions of distributions that are here, and what those require."""
     importlib.invalidate_caches()
-    versions: dict[str, str | None] = {}
+    versions: dict[str, str | None] = dict.fromkeys(names)
+    requires: dict[str, list[str]] = {}
     for name in names:
         try:
-            versions[name] = importlib.metadata.version(name)
+            found = importlib.metadata.distribution(name)
         except (importlib.metadata.PackageNotFoundError, ValueError):
-            versions[name] = None
-    return Checked(versions)
+            continue
+        versions[name] = found.version
+        requires[name] = found.requires or []
+    return Checked(versions, requires, markers())
+
+
+def markers() -> dict[str, str]:
+    """Return what requirements may ask about a machine, under the names they have for it."""
+    return {
+        "implementation_name": sys.implementation.name,
+        "implementation_version": platform.python_version(),
+        "os_name": os.name,
+        "platform_machine": platform.machine(),
+        "platform_python_implementation": platform.python_implementation(),
+        "platform_release": platform.release(),
+        "platform_system": platform.system(),
+        "platform_version": platform.version(),
+        "python_full_version": platform.python_version(),
+        "python_version": ".".join(platform.python_version_tuple()[:2]),
+        "sys_platform": sys.platform,
+    }
 
 
 class Installer:
@@ -66,36 +89,91 @@ class Installer:
         if process is not None and process.poll() is None:
             _kill(process)
 
-    def install(self, requirements: Sequence[str]) -> Installed:
-        """Install requirements, or find them installed, and make them importable."""
+    def install(self, requirements: Sequence[str], instead: Sequence[str] = ()) -> Installed:
+        """
+        Install requirements, or find them installed, and make them importable.
+
+        Args:
+            requirements: What to install.
+            instead: Distributions that are here, and whose place it takes for this process.
+        """
         wrong = [item for item in requirements if not item.strip() or item.startswith("-")]
         if wrong:
             return Installed(ok=False, log=f"not a requirement: {wrong[0]!r}")
-        place = self._cache / f"env-{_digest(requirements)}"
+        if used := precedence.loaded(instead):
+            return Installed(ok=False, log=_in_use(used))
+        here = precedence.present(self._cache)
+        place = self._cache / f"env-{_digest(requirements, here, first=bool(instead))}"
         try:
             self._cache.mkdir(parents=True, exist_ok=True)
             with _locked(place.with_suffix(".lock"), lambda: self._stopped) as held:
                 if not held:
                     return Installed(ok=False, log="stopped")
-                log = "" if place.is_dir() else self._fill(place, requirements)
+                log = "" if place.is_dir() else self._fill(place, requirements, instead, here)
         except OSError as error:
             return Installed(ok=False, log=f"{type(error).__name__}: {error}")
-        if place.is_dir() and str(place) not in sys.path:
-            sys.path.append(str(place))
-            importlib.invalidate_caches()
-        return Installed(ok=place.is_dir(), log=log)
+        if not place.is_dir():
+            return Installed(ok=False, log=log)
+        if str(place) in sys.path:
+            return Installed(ok=True, log=log)
+        if instead:
+            return self._put_first(place, requirements, here, log)
+        sys.path.append(str(place))
+        importlib.invalidate_caches()
+        return Installed(ok=True, log=log)
 
-    def _fill(self, place: Path, requirements: Sequence[str]) -> str:
+    def _put_first(
+        self, place: Path, requirements: Sequence[str], here: dict[str, str], log: str
+    ) -> Installed:
+        """Let an environment come before what is here; say what else it hides."""
+        changed = precedence.changed(place, here)
+        if used := precedence.loaded(changed, place):
+            return Installed(ok=False, log=_in_use(used))
+        asked = set(map(name_of, requirements))
+        for name, version in changed.items():
+            if name not in asked:
+                self._write(f"{name} {version} takes the place of {here[name]} with it\n")
+        precedence.put_first(place)
+        return Installed(ok=True, log=log)
+
+    def _fill(
+        self,
+        place: Path,
+        requirements: Sequence[str],
+        instead: Sequence[str],
+        here: dict[str, str],
+    ) -> str:
         """Run the installer beside the place, and move what it made there when it is whole."""
         part = place.with_suffix(f".{os.getpid()}.part")
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir()
+        log = ""
         try:
-            present = part.with_suffix(".txt")
-            present.write_text("\n".join(_present(requirements)))
-            command = _command(part, present, requirements)
+            for constraints in _attempts(requirements, free=bool(instead)):
+                shutil.rmtree(part, ignore_errors=True)
+                part.mkdir()
+                said, done = self._try(part, requirements, constraints)
+                log += said
+                if self._stopped:
+                    log += "\nstopped"
+                    break
+                if done:
+                    if instead:
+                        precedence.prune(part, here, keep=requirements)
+                    part.rename(place)
+                    break
+            return log[-LOG:]
+        finally:
+            self._process = None
+            shutil.rmtree(part, ignore_errors=True)
+
+    def _try(
+        self, part: Path, requirements: Sequence[str], constraints: Sequence[str]
+    ) -> tuple[str, bool]:
+        """Run the installer once; return what it said, and whether it did it."""
+        present = part.with_suffix(".txt")
+        try:
+            present.write_text("\n".join(constraints))
             process = subprocess.Popen(
-                command,
+                _command(part, present, requirements),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -105,16 +183,9 @@ class Installer:
             self._process = process
             if self._stopped:
                 _kill(process)
-            log = self._relay(process)
-            if process.wait() == 0 and not self._stopped:
-                part.rename(place)
-            elif self._stopped:
-                log += "\nstopped"
-            present.unlink(missing_ok=True)
-            return log[-LOG:]
+            return self._relay(process), process.wait() == 0
         finally:
-            self._process = None
-            shutil.rmtree(part, ignore_errors=True)
+            present.unlink(missing_ok=True)
 
     def _relay(self, process: subprocess.Popen[bytes]) -> str:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -133,9 +204,16 @@ def default_cache() -> Path:
     return Path.home() / ".cache" / "nosana-jupyter"
 
 
-def _digest(requirements: Sequence[str]) -> str:
+def _in_use(names: Sequence[str]) -> str:
+    told = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
+    return f"in use there already, and so not to be had in another version: {told}"
+
+
+def _digest(requirements: Sequence[str], here: dict[str, str], *, first: bool) -> str:
     base = [sys.implementation.name, platform.python_version(), platform.machine(), sys.prefix]
-    return hashlib.sha256("\n".join([*base, *sorted(requirements)]).encode()).hexdigest()[:24]
+    # Images share a host's cache: what fits the packages of one need not fit those of another.
+    lines = [*base, str(first), *map("==".join, sorted(here.items())), *sorted(requirements)]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:24]
 
 
 def _command(target: Path, present: Path, requirements: Sequence[str]) -> list[str]:
@@ -149,18 +227,24 @@ def _command(target: Path, present: Path, requirements: Sequence[str]) -> list[s
     ]  # fmt: skip
 
 
-def _present(requirements: Sequence[str]) -> Iterator[str]:
+def _attempts(requirements: Sequence[str], *, free: bool) -> Iterator[list[str]]:
     """
-    Yield what is installed, as constraints: what comes must work with what is here.
+    Yield constraints, one set after the other: what comes must work with what is here.
 
-    Builds of one machine, as `torch==2.4.0+cu124`, are on no index, and constrain nothing.
+    A build of one machine, as `torch==2.4.0+cu124`, may be on no index even without its local part,
+    and then constrains nothing. Nor does anything where the user insists on what does not fit.
     """
-    wanted = " ".join(requirements).lower().replace("_", "-")
-    for distribution in importlib.metadata.distributions():
-        name, version = distribution.name, distribution.version
-        if not name or not version or "+" in version or name.lower().replace("_", "-") in wanted:
-            continue
-        yield f"{name}=={version}"
+    wanted = {name_of(each) for each in requirements}
+    here = {
+        distribution.name: distribution.version
+        for distribution in importlib.metadata.distributions()
+        if distribution.name and distribution.version and name_of(distribution.name) not in wanted
+    }
+    yield [f"{name}=={version.partition('+')[0]}" for name, version in here.items()]
+    if any("+" in version for version in here.values()):
+        yield [f"{name}=={version}" for name, version in here.items() if "+" not in version]
+    if free:
+        yield []
 
 
 @contextmanager

@@ -48,10 +48,13 @@ class Check(Message, frozen=True):
 
 
 class Install(Message, frozen=True):
-    """Install what is missing into an environment of the host's cache; never upgrade."""
+    """Install into an environment of the host's cache, and touch nothing of the machine."""
 
     requirements: list[str]
-    """Pinned requirements, as in `pandas==3.1.1`."""
+    """As in `pandas==3.1.1`."""
+
+    instead: list[str] = []
+    """Distributions that are there, and whose place what is installed takes for this runner."""
 
 
 class Module(msgspec.Struct, frozen=True):
@@ -176,6 +179,11 @@ class Checked(Message, frozen=True):
     """Versions of the distributions asked for; nothing for what is missing."""
 
     versions: dict[str, str | None]
+    requires: dict[str, list[str]] = {}
+    """What those that are there require, as their metadata has it."""
+
+    markers: dict[str, str] = {}
+    """What requirements may ask about the machine, as in `python_version`."""
 
 
 class Installed(Message, frozen=True):
