@@ -8,8 +8,10 @@ what a second costs and who waits. Prices and fees are read each time and assume
 from __future__ import annotations
 
 import difflib
+import math
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +19,17 @@ import msgspec
 
 from .errors import FundsError, NetworkError, UsageError
 from .network import proxied
-from .units import GiB, MicroNos, Seconds, nos
+from .units import GiB, MicroNos, Seconds, duration, nos
 
 if TYPE_CHECKING:
     from .chain.rpc import Rpc
     from .network import Network
+
+
+LEAST_TIMEOUT = 60
+"""Seconds below which no shorter timeout is proposed: a host takes some to begin."""
+
+_SEVERAL = re.compile(r"(?<![a-z0-9])([1-9]\d?)x(?![a-z0-9])")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,9 +64,16 @@ class Market:
     """Jobs that wait for a host now."""
 
     @property
+    def cards(self) -> int:
+        """Cards of one host. The list says it in the slug alone, as in `nvidia-8x-h100`."""
+        several = _SEVERAL.search(self.slug)
+        return int(several[1]) if several else 1
+
+    @property
     def gpu(self) -> str:
-        """The card in few words, as in `RTX 4090`."""
-        return self.gpus[0].removeprefix("NVIDIA ").removeprefix("GeForce ") if self.gpus else "?"
+        """The cards in few words, as in `RTX 4090` or `8 × H100 80GB HBM3`."""
+        name = _short(self.gpus[0]) if self.gpus else "?"
+        return f"{self.cards} × {name}" if self.cards > 1 else name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,6 +138,21 @@ class Quote:
         if self.usd_per_nos is None:
             return ""
         return f"${Decimal(amount) / 1_000_000 * self.usd_per_nos:.4f}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cap:
+    """The most that one cell may cost, deposit and fee."""
+
+    amount: MicroNos
+    text: str
+    """As its writer wrote it."""
+
+    source: str
+    """Who says so: `--max-cost`, or the setting."""
+
+    advice: str = ""
+    """How it is changed for good, where a setting says so."""
 
 
 class _Listed(msgspec.Struct):
@@ -195,7 +225,7 @@ def choose(
     wanted: Requirements,
     timeout: Seconds,
     *,
-    most: MicroNos | None = None,
+    cap: Cap | None = None,
     price: Decimal | None = None,
 ) -> Quote:
     """
@@ -205,7 +235,7 @@ def choose(
         markets: What `fetch` returned.
         wanted: What the cell asks for.
         timeout: Longest run to pay for, in seconds.
-        most: The cap on deposit and fee, in micro-NOS.
+        cap: The cap on deposit and fee.
         price: Dollars per NOS.
 
     Raises:
@@ -217,18 +247,31 @@ def choose(
         raise UsageError(_nothing_fits(wanted), hint=_closest(markets, wanted))
     best = min(found, key=lambda market: (market.hosts == 0, market.price, market.slug))
     quote = Quote(market=best, timeout=timeout, usd_per_nos=price)
-    if most is not None and quote.most > most:
+    if cap is not None and quote.most > cap.amount:
         affordable = min(found, key=lambda market: market.price)
         quote = Quote(market=affordable, timeout=timeout, usd_per_nos=price)
-        if quote.most > most:
-            per_second = affordable.price * (1 + affordable.fee_percent / 100)
-            seconds = int(most / per_second) if per_second else 0
-            raise FundsError(
-                f"{timeout} s on {affordable.slug} may cost {nos(quote.most)}, the cap is "
-                f"{nos(most)}. Nothing was spent",
-                hint=f"Lower --timeout to {seconds}s, or raise --max-cost.",
-            )
+        if quote.most > cap.amount:
+            raise _too_dear(quote, cap)
     return quote
+
+
+def _too_dear(quote: Quote, cap: Cap) -> FundsError:
+    market = quote.market
+    dollars = quote.dollars(quote.most)
+    per_second = market.price * (1 + market.fee_percent / 100)
+    seconds = int(cap.amount / per_second)
+    raised = f"--max-cost '{nos(quote.most)}'"
+    # What is proposed must not be refused in its turn.
+    if seconds >= LEAST_TIMEOUT:
+        hint = f"Lower --timeout to {duration(seconds)}, or raise the cap: {raised}."
+    else:
+        hint = f"That is the cheapest that fits. Raise the cap: {raised}."
+    return FundsError(
+        f"{duration(quote.timeout)} on {market.slug} ({market.gpu}) may cost {nos(quote.most)}"
+        f"{f' ({dollars})' if dollars else ''}, and the cap is {cap.text} ({cap.source}). "
+        "Nothing was spent",
+        hint=f"{hint} {cap.advice}".strip(),
+    )
 
 
 def find(markets: Sequence[Market], name: str) -> Market:
@@ -241,7 +284,8 @@ def find(markets: Sequence[Market], name: str) -> Market:
     for market in markets:
         if name in (market.slug, market.address):
             return market
-    near = difflib.get_close_matches(name, [market.slug for market in markets], n=3)
+    slugs = [market.slug for market in markets]
+    near = _near(name.lower(), slugs)
     hint = f"Did you mean {', '.join(near)}?" if near else "See %nosana markets."
     raise UsageError(f"there is no market {name!r}", hint=hint)
 
@@ -272,6 +316,17 @@ def _words(text: str) -> set[str]:
     return set(text.lower().replace("-", " ").split()) - {"nvidia", "geforce", "rtx"}
 
 
+def _short(gpu: str) -> str:
+    return gpu.removeprefix("NVIDIA ").removeprefix("GeForce ")
+
+
+def _near(word: str, names: Sequence[str]) -> list[str]:
+    """Return at most three of some names in small letters that may have been meant."""
+    held = [name for name in names if word in name] if len(word) > 1 else []
+    close = difflib.get_close_matches(word, names, n=3, cutoff=0.6)
+    return list(dict.fromkeys([*held, *close]))[:3]
+
+
 def _nothing_fits(wanted: Requirements) -> str:
     parts = []
     if wanted.market:
@@ -280,26 +335,45 @@ def _nothing_fits(wanted: Requirements) -> str:
         parts.append(f"a {wanted.gpu}")
     if wanted.vram:
         parts.append(f"{wanted.vram:g} GiB of GPU memory")
+    if wanted.market and parts[1:]:
+        return f"{parts[0]} does not have {' and '.join(parts[1:])}"
     return f"no market has {' and '.join(parts)}" if parts else "the network lists no market"
 
 
 def _closest(markets: Sequence[Market], wanted: Requirements) -> str:
-    """Say which single thing to relax."""
+    """Say which single thing to relax, so that what is left fits."""
+    anywhere = fitting(markets, replace(wanted, market=None)) if wanted.market else []
+    elsewhere = f", or leave out --market: {anywhere[0].slug} fits" if anywhere else ""
     if wanted.vram:
-        without = fitting(markets, Requirements(gpu=wanted.gpu, market=wanted.market))
+        without = fitting(markets, replace(wanted, vram=None))
         if without:
-            biggest = max(without, key=lambda market: market.vram)
-            return f"The most there is has {biggest.vram:g} GiB: --vram {biggest.vram:g}."
+            # Rounded down: what is proposed must not be refused in its turn.
+            most = math.floor(max(market.vram for market in without) * 1000) / 1000
+            return f"The most there is has {most:g} GiB: --vram {most:g}{elsewhere}."
     if wanted.gpu:
-        without = fitting(markets, Requirements(vram=wanted.vram, market=wanted.market))
-        names = {gpu.split(" ", 1)[-1] for market in markets for gpu in market.gpus}
-        short = {name.removeprefix("GeForce ").removeprefix("RTX ") for name in names}
-        near = difflib.get_close_matches(wanted.gpu.removeprefix("RTX "), sorted(short), n=3)
+        without = fitting(markets, replace(wanted, gpu=None))
+        if wanted.market and without:
+            return f"It has {without[0].gpu}: leave out --gpu{elsewhere}."
+        near = _near_cards(wanted.gpu, without)
         if near:
             return f"Did you mean {', '.join(near)}?"
         if without:
-            return f"Without --gpu, {len(without)} markets fit."
+            several = f"{len(without)} markets fit" if len(without) > 1 else "1 market fits"
+            return f"Without --gpu, {several}: see %nosana markets."
     return "See %nosana markets."
+
+
+def _near_cards(gpu: str, markets: Sequence[Market]) -> list[str]:
+    """Return at most three names of cards, in one word each, that may have been meant."""
+    known = {
+        word.lower(): word
+        for market in markets
+        for card in market.gpus
+        for word in card.replace("-", " ").split()
+        if any(map(str.isdigit, word)) and not word.endswith("GB")
+    }
+    near = [name for word in sorted(_words(gpu)) for name in _near(word, sorted(known))]
+    return [known[name] for name in dict.fromkeys(near)][:3]
 
 
 async def _get(network: Network, path: str, form: Any) -> Any:

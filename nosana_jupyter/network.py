@@ -120,8 +120,7 @@ DEVNET = msgspec.structs.replace(
     real_money=False,
 )
 
-NAMES = ("local", "devnet", "mainnet")
-
+NAMES = settings.NETWORKS
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 

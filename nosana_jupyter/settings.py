@@ -7,18 +7,20 @@ environment variable is `NOSANA_` and the name of the setting in capitals.
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
 from .errors import UsageError
-from .units import parse_gib, parse_seconds
+from .units import parse_cap, parse_gib, parse_seconds
 
 HOME_VARIABLE = "NOSANA_JUPYTER_HOME"
 
@@ -36,8 +38,13 @@ class Settings:
     timeout: str = "30m"
     """Longest run a cell pays for."""
 
-    max_cost: str = ""
-    """Most that one cell may cost, in NOS or dollars. Empty: no cap besides the deposit itself."""
+    max_cost: str = "$5"
+    """
+    Most that one cell may cost, deposit and fee, in NOS or dollars; `none`: no cap.
+
+    Thrice what the dearest single card takes in an hour and a half: it stops slips of the pen as
+    `1000h` for `1h`, or `500GB`, which only eight cards together have.
+    """
 
     vram: str = ""
     """GPU memory to ask for when a cell does not say. Empty: any card."""
@@ -65,18 +72,74 @@ SECRET = frozenset({"pin_token", "rpc"})
 """Settings that may hold a secret: shown as set or unset, never as text."""
 
 
+NETWORKS = ("local", "devnet", "mainnet")
+"""What the setting `network` may be."""
+
+_PART = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
+_IMAGE = re.compile(
+    rf"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d+)?/)?{_PART}(?:/{_PART})*"
+    r"(?::\w[\w.-]{0,127})?(?:@[a-z0-9]+:[0-9a-f]{32,128})?",
+    re.ASCII,
+)
+
+
+def check_image(text: str) -> None:
+    """
+    Check the name of a container image, in which `{python}` may stand for a version.
+
+    Raises:
+        UsageError: No registry takes such a name.
+    """
+    if len(text) > 512 or not _IMAGE.fullmatch(text.replace("{python}", "3.11")):
+        raise UsageError(
+            f"{text!r} is not the name of an image",
+            hint="Write it as docker.io/library/python:3.12.",
+        )
+
+
 def _check_path(text: str) -> None:
     # A key in place of its file would be written to disk, and shown by %nosana config.
     if text.startswith("[") or re.fullmatch(r"[1-9A-HJ-NP-Za-km-z]{80,90}", text):
         raise UsageError(
-            "setting wallet is a key itself; it has not been kept",
+            "this is a key itself; it has not been kept",
             hint="Put the key into a file of mode 0600, and give its path.",
         )
 
 
+def _check_address(text: str) -> None:
+    # What is written may hold a key: it is not repeated.
+    if not re.fullmatch(r"https?://[^\s/]+(?:/\S*)?", text):
+        raise UsageError("this is no address", hint="It begins with https:// or http://")
+
+
+def _check_word(text: str) -> None:
+    if not re.fullmatch(r"[!-~]+", text):
+        raise UsageError("this holds more than letters, digits and signs", hint="Give one word.")
+
+
+def _one_of(*allowed: str) -> Callable[[str], None]:
+    def check(text: str) -> None:
+        if text not in allowed:
+            near = difflib.get_close_matches(text.lower(), allowed, n=1)
+            hint = f"Did you mean {near[0]}?" if near else f"Use {' or '.join(allowed)}."
+            raise UsageError(f"{text!r} is neither {' nor '.join(allowed)}", hint=hint)
+
+    return check
+
+
 _CHECKS: dict[str, Callable[[str], object]] = {
-    "timeout": parse_seconds, "wait": parse_seconds, "vram": parse_gib, "wallet": _check_path,
-}  # fmt: skip
+    "network": _one_of(*NETWORKS),
+    "wallet": _check_path,
+    "timeout": parse_seconds,
+    "max_cost": lambda text: parse_cap(text, usd_per_nos=Decimal(1)),
+    "vram": parse_gib,
+    "market": _check_word,
+    "image": check_image,
+    "confirm": _one_of("ask", "yes"),
+    "wait": parse_seconds,
+    "rpc": _check_address,
+    "pin_token": _check_word,
+}
 
 
 def home() -> Path:
@@ -92,16 +155,24 @@ def load() -> Settings:
 
     Raises:
         UsageError: The file is not TOML, or it or the environment names an unknown setting or a
-            value of the wrong form.
+            value of the wrong form; says where it is set and how to change it.
     """
     values = dict(_read_file())
+    for name in values:
+        if name not in Settings.__dataclass_fields__:
+            raise UsageError(
+                f"there is no setting {name!r}, but {_path()} names it",
+                hint=f"Remove it: %nosana config {name} --unset",
+            )
     for each in fields(Settings):
-        if value := os.environ.get("NOSANA_" + each.name.upper()):
+        if value := os.environ.get(variable(each.name)):
             values[each.name] = value
-    return _checked(values)
+    for name, value in values.items():
+        _check(name, value, change(name))
+    return replace(Settings(), **values)
 
 
-def save(name: str, value: str) -> Settings:
+def save(name: str, value: str) -> None:
     """
     Write one setting to the file; an empty value goes back to the default.
 
@@ -111,21 +182,34 @@ def save(name: str, value: str) -> Settings:
     import tomlkit
 
     values = dict(_read_file())
+    if value or name not in values:
+        known(name)
     values.pop(name, None)
     if value:
+        _check(name, value, "It was not saved.")
         values[name] = value
-    _checked(values if value else {**values, name: getattr(Settings(), known(name))})
-    path = home() / "settings.toml"
+    path = _path()
     draft = path.with_suffix(".new")
     draft.touch(mode=0o600)
     draft.write_text(tomlkit.dumps(values))
     draft.replace(path)
-    return load()
+
+
+def change(name: str) -> str:
+    """Say how a setting is changed where it is set now."""
+    if origin(name) == "environment":
+        return f"Change {variable(name)} in the environment."
+    return f"Change it: %nosana config {name} VALUE, or --unset."
+
+
+def variable(name: str) -> str:
+    """Return the variable of the environment that sets a setting."""
+    return f"NOSANA_{name.upper()}"
 
 
 def origin(name: str) -> str:
     """Say where a setting's value comes from: `default`, `file` or `environment`."""
-    if os.environ.get("NOSANA_" + name.upper()):
+    if os.environ.get(variable(name)):
         return "environment"
     return "file" if name in _read_file() else "default"
 
@@ -136,7 +220,7 @@ def environment_value(name: str) -> str | None:
 
 
 def _read_file() -> dict[str, Any]:
-    path = home() / "settings.toml"
+    path = _path()
     try:
         return tomllib.loads(path.read_text())
     except FileNotFoundError:
@@ -145,17 +229,19 @@ def _read_file() -> dict[str, Any]:
         raise UsageError(f"{path} is not valid TOML: {error}", hint="Mend or remove it.") from error
 
 
-def _checked(values: dict[str, Any]) -> Settings:
-    for name, value in values.items():
-        known(name)
-        if not isinstance(value, str):
-            raise UsageError(f"setting {name} is {value!r}; settings are text in quotes")
-        if value and name in _CHECKS:
+def _path() -> Path:
+    return home() / "settings.toml"
+
+
+def _check(name: str, value: object, change: str) -> None:
+    """Check one value. What is wrong is said with the setting's name."""
+    if not isinstance(value, str):
+        raise UsageError(f"setting {name} is {value!r}; settings are text in quotes", hint=change)
+    if value:
+        try:
             _CHECKS[name](value)
-    settings = replace(Settings(), **values)
-    if settings.confirm not in ("ask", "yes"):
-        raise UsageError(f"setting confirm is {settings.confirm!r}", hint="Use ask or yes.")
-    return settings
+        except UsageError as error:
+            raise UsageError(f"setting {name}: {error}", hint=f"{error.hint} {change}") from None
 
 
 def known(name: str) -> str:
@@ -168,8 +254,6 @@ def known(name: str) -> str:
     names = [each.name for each in fields(Settings)]
     if name in names:
         return name
-    import difflib
-
-    near = difflib.get_close_matches(name, names, n=1)
+    near = difflib.get_close_matches(name.lower(), names, n=1)
     hint = f"Did you mean {near[0]}?" if near else f"Settings are {', '.join(names)}."
     raise UsageError(f"there is no setting {name!r}", hint=hint)

@@ -25,11 +25,23 @@ Seconds = NewType("Seconds", int)
 GiB = NewType("GiB", float)
 """An amount of memory in 2³⁰ bytes."""
 
+LONGEST = 10 * 365 * 86_400
+"""Longest duration that is read, in seconds."""
+
+NO_CAP = "none"
+"""How a cap is written that there is not."""
+
 MICRO = 1_000_000
 LAMPORTS = 1_000_000_000
 
 _NUMBER = r"(\d+(?:[_,]\d{3})*(?:\.\d+)?|\.\d+)"
-_SECONDS = {"": 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
+_SECONDS = {
+    "": 1,
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600),
+    **dict.fromkeys(("d", "day", "days"), 86_400),
+}
 _GIB = {
     "": Decimal(1),
     "g": Decimal(1),
@@ -49,7 +61,7 @@ def parse_seconds(text: str) -> Seconds:
     Read a duration: `90`, `90s`, `30m`, `2h`, `1h30m`.
 
     Raises:
-        UsageError: The text is not a duration, or it is zero.
+        UsageError: The text is not a duration, it is zero, or it is longer than ten years.
     """
     rest = text.strip().lower().replace(" ", "")
     total = Decimal(0)
@@ -63,6 +75,8 @@ def parse_seconds(text: str) -> Seconds:
         position = match.end()
     if not rest or position != len(rest) or total <= 0 or total != int(total):
         raise UsageError(f"{text!r} is not a duration", hint="Write it as 90s, 30m, 2h or 1h30m.")
+    if total > LONGEST:
+        raise UsageError(f"{text!r} is longer than ten years", hint="Write it as 90s, 30m or 2h.")
     return Seconds(int(total))
 
 
@@ -103,13 +117,28 @@ def parse_nos(text: str, *, usd_per_nos: Decimal | None = None) -> MicroNos:
         if not usd_per_nos:
             raise UsageError(
                 f"{text!r} is in dollars, and the price of NOS is not known here",
-                hint="Give the amount in NOS.",
+                hint="Give the amount in NOS, as in 0.2 NOS.",
             )
         return MicroNos(int(value / usd_per_nos * MICRO))
     micro = value * MICRO
     if micro != int(micro):
         raise UsageError(f"{text!r} is finer than 0.000001 NOS", hint="Round it to six decimals.")
     return MicroNos(int(micro))
+
+
+def parse_cap(text: str, *, usd_per_nos: Decimal | None = None) -> MicroNos | None:
+    """
+    Read a cap on what may be spent: an amount of money as `parse_nos` reads it, or `none`.
+
+    Raises:
+        UsageError: It is neither, or nothing can be had for it.
+    """
+    if text.strip().lower() == NO_CAP:
+        return None
+    amount = parse_nos(text, usd_per_nos=usd_per_nos)
+    if not amount:
+        raise UsageError(f"for {text!r} nothing can be had", hint="Write 0.2, 0.2 NOS or $0.10.")
+    return amount
 
 
 def is_dollars(text: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -9,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nosana_jupyter.errors import FundsError, UsageError
-from nosana_jupyter.markets import Market, Quote, Requirements, choose, find
-from nosana_jupyter.units import GiB, MicroNos, Seconds
+from nosana_jupyter.markets import Cap, Market, Quote, Requirements, choose, find
+from nosana_jupyter.units import GiB, MicroNos, Seconds, parse_nos, parse_seconds
 
 
 def market(slug: str, gpu: str, vram: float, price: int, hosts: int = 1, fee: str = "10") -> Market:
@@ -81,16 +83,85 @@ def test_nothing_that_fits_says_what_is_closest() -> None:
     assert "nvidia-4080" in caught.value.hint
 
 
+def cap(amount: int) -> Cap:
+    """Return a cap that an option sets."""
+    return Cap(amount=MicroNos(amount), text="1", source="--max-cost")
+
+
 def test_the_cap_holds_for_deposit_and_fee() -> None:
     """
     A run that might cost more than the cap is refused, with the timeout that would fit.
     """
     most = MicroNos(int(350 * 3600 * 1.1))
-    assert choose([LARGE], Requirements(), HOUR, most=most).most == most
+    assert choose([LARGE], Requirements(), HOUR, cap=cap(most)).most == most
 
     with pytest.raises(FundsError) as caught:
-        choose([LARGE], Requirements(), HOUR, most=MicroNos(most - 1))
-    assert "--timeout to 3599s" in caught.value.hint
+        choose([LARGE], Requirements(), HOUR, cap=cap(most - 1), price=Decimal("0.3"))
+    assert str(caught.value) == (
+        "60 min on nvidia-4090 (RTX 4090) may cost 1.386000 NOS ($0.4158), and the cap is 1 "
+        "(--max-cost). Nothing was spent"
+    )
+    assert caught.value.hint == (
+        "Lower --timeout to 59 min 59 s, or raise the cap: --max-cost '1.386000 NOS'."
+    )
+
+
+@given(st.integers(1, 10**9), st.integers(1, 10**5), st.integers(60, 10**6))
+def test_what_a_cap_proposes_is_not_refused(amount: int, price: int, timeout: int) -> None:
+    """
+    The timeout and the amount that an error over the cap proposes are read, and fit.
+    """
+    only = market("m", "RTX 1", 8, price)
+    try:
+        choose([only], Requirements(), Seconds(timeout), cap=cap(amount))
+    except FundsError as error:
+        if shorter := re.search("--timeout to ([^,]+),", error.hint):
+            choose([only], Requirements(), parse_seconds(shorter[1]), cap=cap(amount))
+        higher = re.search("--max-cost '(.+)'", error.hint)
+        assert higher is not None
+        choose([only], Requirements(), Seconds(timeout), cap=cap(parse_nos(higher[1])))
+
+
+def test_hints_name_what_fits() -> None:
+    """
+    Slugs and cards that are nearly what was written, whatever the case; what is proposed fits.
+    """
+    h100 = market("nvidia-8x-h100", "", 640, 17_000)
+    h100 = replace(h100, gpus=("NVIDIA H100 80GB HBM3",))
+    cards = [*ALL, h100, market("nvidia-4090-community", "RTX 4090", 24, 200)]
+    hints = {
+        Requirements(gpu="h100x"): "Did you mean H100?",
+        Requirements(gpu="RTX 409"): "Did you mean 4090?",
+        Requirements(gpu="4090x", vram=GiB(20)): "Did you mean 4090?",
+        Requirements(gpu="3060", vram=GiB(20)): "The most there is has 8 GiB: --vram 8.",
+        Requirements(gpu="zzz", vram=GiB(20)): "Without --gpu, 3 markets fit: see %nosana markets.",
+        Requirements(gpu="zzz", vram=GiB(9000)): "See %nosana markets.",
+        Requirements(market="nvidia-4090-community", gpu="3060"):
+            "It has RTX 4090: leave out --gpu, or leave out --market: nvidia-3060 fits.",
+        Requirements(market="nvidia-3060", vram=GiB(16)):
+            "The most there is has 8 GiB: --vram 8, or leave out --market: nvidia-4080 fits.",
+    }  # fmt: skip
+    for wanted, hint in hints.items():
+        with pytest.raises(UsageError) as caught:
+            choose(cards, wanted, HOUR)
+        assert caught.value.hint == hint
+
+    for written, near in {"4080": "nvidia-4080", "NVIDIA-4080x": "nvidia-4080"}.items():
+        with pytest.raises(UsageError) as caught:
+            find(cards, written)
+        assert caught.value.hint.startswith(f"Did you mean {near}")
+    with pytest.raises(UsageError) as caught:
+        find(cards, "4090")
+    assert caught.value.hint == "Did you mean nvidia-4090, nvidia-4090-community?"
+
+
+def test_several_cards_are_counted() -> None:
+    """
+    A market of hosts with several cards says how many.
+    """
+    assert market("nvidia-8x-a5000", "RTX A5000", 192, 1).gpu == "8 × RTX A5000"
+    assert market("nvidia-4090", "RTX 4090", 24, 1).gpu == "RTX 4090"
+    assert market("4xh", "RTX 4090", 24, 1).cards == 1
 
 
 QUOTE = Quote(market=LARGE, timeout=HOUR)

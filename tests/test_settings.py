@@ -51,15 +51,66 @@ def test_a_typo_names_the_nearest(home: Path) -> None:
     assert "network" in caught.value.hint
 
 
-@pytest.mark.parametrize(("name", "value"), [("timeout", "soon"), ("confirm", "maybe")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("network", "mainet"), ("timeout", "soon"), ("timeout", "-5m"), ("timeout", "999999h"),
+        ("max_cost", "free"), ("max_cost", "0"), ("vram", "much"), ("vram", "-8"),
+        ("image", "a b"), ("image", "not an image!!"), ("image", "Python"), ("market", "a b"),
+        ("confirm", "maybe"), ("wait", "long"), ("rpc", "rpc.example"), ("pin_token", "a b"),
+    ],
+)  # fmt: skip
 def test_a_wrong_value_is_refused_and_not_saved(home: Path, name: str, value: str) -> None:
     """
-    A setting that could not be read later is never written.
+    A setting that could not be read later is never written; the error names it.
     """
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=f"^setting {name}: ") as caught:
         settings.save(name, value)
 
+    assert caught.value.hint.endswith("It was not saved.")
     assert settings.origin(name) == "default"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_cost", "$3"), ("max_cost", "none"), ("max_cost", "2 NOS"), ("vram", "16 GB"),
+        ("image", "python"), ("image", "ghcr.io/a/b-c_d:1.2@sha256:" + "0" * 64),
+        ("image", "localhost:5000/x/y:{python}"), ("market", "nvidia-4090"),
+        ("rpc", "https://rpc.example/?key=1"), ("network", "devnet"), ("wait", "1 h"),
+    ],
+)  # fmt: skip
+def test_a_right_value_is_kept_as_written(home: Path, name: str, value: str) -> None:
+    """
+    What can be read is kept as the user wrote it.
+    """
+    settings.save(name, value)
+
+    assert getattr(settings.load(), name) == value
+
+
+def test_a_wrong_value_names_where_it_is_set(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    An error that comes from a setting says which, and how to change it; it can be changed.
+    """
+    settings.home()
+    (home / "settings.toml").write_text('max_cost = "free"\nvram = "much"\ncolour = "red"\n')
+    with pytest.raises(UsageError, match=r"no setting .colour., but .*settings\.toml") as caught:
+        settings.load()
+    assert caught.value.hint == "Remove it: %nosana config colour --unset"
+    settings.save("colour", "")
+
+    with pytest.raises(UsageError, match=r"^setting max_cost: 'free' is not an amount") as caught:
+        settings.load()
+    assert caught.value.hint.endswith("Change it: %nosana config max_cost VALUE, or --unset.")
+    settings.save("max_cost", "")
+    settings.save("vram", "")
+    assert settings.load() == settings.Settings()
+
+    monkeypatch.setenv("NOSANA_TIMEOUT", "soon")
+    with pytest.raises(UsageError, match=r"^setting timeout: 'soon' is not") as caught:
+        settings.load()
+    assert caught.value.hint.endswith("Change NOSANA_TIMEOUT in the environment.")
 
 
 def test_the_folder_and_the_file_are_private(home: Path) -> None:

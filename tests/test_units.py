@@ -23,7 +23,17 @@ from nosana_jupyter.units import (
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("90", 90), ("90s", 90), ("30m", 1800), ("2h", 7200), ("1h30m", 5400), ("1.5h", 5400)],
+    [
+        ("90", 90),
+        ("90s", 90),
+        ("30m", 1800),
+        ("2h", 7200),
+        ("1h30m", 5400),
+        ("1.5h", 5400),
+        ("2 hours", 7200),
+        ("30 min 50 s", 1850),
+        ("1 h 5 minutes", 3900),
+    ],
 )
 def test_durations_read(text: str, seconds: int) -> None:
     """
@@ -32,7 +42,9 @@ def test_durations_read(text: str, seconds: int) -> None:
     assert parse_seconds(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "0", "-5", "soon", "5x", "1.5", "5 m x", "h"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "-5", "soon", "5x", "1.5", "5 m x", "h", "-5m", "999999h"]
+)
 def test_bad_durations_are_refused(text: str) -> None:
     """
     What is no duration in whole seconds is an error with a way out.
@@ -41,6 +53,14 @@ def test_bad_durations_are_refused(text: str) -> None:
         parse_seconds(text)
 
     assert "30m" in caught.value.hint
+
+
+@given(st.integers(min_value=1, max_value=7_000))
+def test_spelled_durations_read_back(seconds: int) -> None:
+    """
+    A duration that a hint names is one that can be given.
+    """
+    assert parse_seconds(duration(seconds)) == seconds
 
 
 @pytest.mark.parametrize(

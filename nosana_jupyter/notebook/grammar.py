@@ -9,13 +9,13 @@ import difflib
 import itertools
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, NoReturn
 
 from .. import settings
 from ..errors import UsageError
-from ..units import Seconds, parse_gib, parse_nos, parse_seconds
+from ..units import parse_cap, parse_gib, parse_seconds
 
 COMMANDS = {
     "": "where you are: network, wallet, balance, running jobs",
@@ -28,16 +28,17 @@ COMMANDS = {
     "quote": "what a cell may cost: quote [--vram 16] [--timeout 30m]",
     "network": "show or choose the network: network [local|devnet|mainnet]",
     "config": "show or change settings: config [NAME [VALUE]] [--unset]",
-    "help": "this list",
+    "help": "this list, or more on one command: help [COMMAND]",
 }
 """What `%nosana` understands, and what each does."""
 
+MOST_WORDS = {
+    "": 0, "sweep": 0, "wallet": 0, "jobs": 1, "receipts": 1, "stop": 1, "network": 1, "help": 1,
+}  # fmt: skip
+"""Most words that a command takes; the others read their own."""
 
 HELP = frozenset({"-?", "-h", "--help", "?"})
 """Words that ask for the list of options."""
-
-LONGEST = 10 * 365 * 86_400
-"""Longest timeout, in seconds."""
 
 _OPTION = re.compile(r"--?[^\W\d][^\s]*")
 
@@ -62,7 +63,7 @@ class Grammar(argparse.ArgumentParser):
     """A parser that raises in place of ending the process, and names what was nearly meant."""
 
     def error(self, message: str) -> NoReturn:
-        """Raise, with the nearest option where one was mistyped."""
+        """Raise: what is left to argparse to find."""
         raise UsageError(message, hint=f"Usage: {' '.join(self.format_usage().split()[1:])}")
 
     def read(self, line: str) -> argparse.Namespace:
@@ -74,21 +75,50 @@ class Grammar(argparse.ArgumentParser):
         """
         words = split(line)
         known = {option: action for action in self._actions for option in action.option_strings}
-        given = set()
-        for word in words:
-            name = word.partition("=")[0]
-            if _OPTION.match(word) and name not in known:
-                wanted = f"--{name.lstrip('-').lower()}"
-                near = difflib.get_close_matches(wanted, known, n=1, cutoff=0.6)
-                hint = f"Did you mean {near[0]}?" if near else f"Options are {', '.join(known)}."
-                raise UsageError(f"there is no option {name}", hint=hint)
-            if name in given and known[name].metavar and not isinstance(known[name].default, list):
+        written: list[str] = []
+        given: set[str] = set()
+        while words:
+            word = words.pop(0)
+            name, equals, value = word.partition("=")
+            if name not in known:
+                raise self._unknown(word, name, known)
+            action = known[name]
+            if action.metavar is None:
+                if equals:
+                    raise UsageError(f"{name} takes no value", hint=f"Write {name} alone.")
+                written.append(name)
+                continue
+            repeatable = isinstance(action.default, list)
+            if name in given and not repeatable:
                 raise UsageError(f"{name} is given twice", hint="Leave one out.")
-            given |= {name} & known.keys()
-        options, rest = self.parse_known_args(words)
-        if rest:
-            raise UsageError(f"{' '.join(rest)!r} is not understood", hint="See %%nosana?")
-        return options
+            given.add(name)
+            parts = [value] if equals else []
+            # A value with a space in it, as in `0.2 NOS` or `RTX A4000`, need not be quoted.
+            while words and not (_OPTION.match(words[0]) or (parts and repeatable)):
+                parts.append(words.pop(0))
+            if not parts:
+                hint = f"Write {name} {action.metavar}: {action.help}."
+                raise UsageError(f"{name} needs a value", hint=hint)
+            written.append(f"{name}={' '.join(parts)}")
+        return self.parse_args(written)
+
+    def _unknown(self, word: str, name: str, known: Mapping[str, argparse.Action]) -> UsageError:
+        """Return what is to be said of a word that is no option."""
+        if not _OPTION.match(word):
+            several = [option for option in known if isinstance(known[option].default, list)]
+            hint = f"Options are {', '.join(known)}."
+            if several:
+                hint = f"{' and '.join(several)} are written once for each value. {hint}"
+            return UsageError(f"{word!r} is not understood", hint=hint)
+        near = nearest(f"--{name.lstrip('-')}", known)
+        hint = f"Did you mean {near}?" if near else f"Options are {', '.join(known)}."
+        return UsageError(f"there is no option {name}", hint=hint)
+
+
+def nearest(word: str, names: Iterable[str], cutoff: float = 0.6) -> str:
+    """Return which of some names in small letters was nearly meant, or nothing."""
+    near = difflib.get_close_matches(word.lower(), list(names), n=1, cutoff=cutoff)
+    return near[0] if near else ""
 
 
 def _checked(parse: Any) -> Any:
@@ -110,15 +140,13 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _money(text: str) -> str:
     """Check an amount. Dollars are turned into NOS later, where the price is known."""
-    parse_nos(text, usd_per_nos=Decimal(1))
+    parse_cap(text, usd_per_nos=Decimal(1))
     return text
 
 
-def _duration(text: str) -> Seconds:
-    seconds = parse_seconds(text)
-    if seconds > LONGEST:
-        raise UsageError(f"{text!r} is longer than ten years", hint="Write 90s, 30m or 2h.")
-    return seconds
+def _image(text: str) -> str:
+    settings.check_image(text)
+    return text
 
 
 def _variable(text: str) -> tuple[str, str]:
@@ -151,12 +179,12 @@ def _wants(grammar: Grammar) -> Grammar:
 def _spends(grammar: Grammar) -> Grammar:
     """Add what bounds the cost."""
     grammar.add_argument(
-        "--timeout", type=_checked(_duration), metavar="TIME",
+        "--timeout", type=_checked(parse_seconds), metavar="TIME",
         help="longest run to pay for: 90s, 30m, 2h",
     )  # fmt: skip
     grammar.add_argument(
         "--max-cost", type=_checked(_money), metavar="AMOUNT",
-        help="cap on deposit and fee: 0.5, '0.2 NOS', '$0.10'",
+        help="cap on deposit and fee: 0.5, 0.2 NOS, $0.10 or none",
     )  # fmt: skip
     return grammar
 
@@ -165,7 +193,9 @@ def cell_grammar() -> Grammar:
     """Return the grammar of `%%nosana`."""
     grammar = Grammar(prog="%%nosana", add_help=False, allow_abbrev=False)
     _spends(_wants(grammar))
-    grammar.add_argument("--image", metavar="IMAGE", help="container image with a Python")
+    grammar.add_argument(
+        "--image", type=_checked(_image), metavar="IMAGE", help="container image with a Python"
+    )
     grammar.add_argument(
         "--pip", action="append", default=[], metavar="PACKAGE",
         help="requirement beside those that are found; repeatable",
@@ -206,13 +236,31 @@ def split_command(line: str) -> tuple[str, str]:
     Raises:
         UsageError: There is no such command; names the nearest.
     """
-    command, _, rest = line.strip().partition(" ")
-    if command in COMMANDS:
-        return command, rest.strip()
-    names: Sequence[str] = [name for name in COMMANDS if name]
-    near = difflib.get_close_matches(command, names, n=1, cutoff=0.5)
-    hint = f"Did you mean %nosana {near[0]}?" if near else f"Commands are {', '.join(names)}."
-    raise UsageError(f"%nosana has no command {command!r}", hint=hint)
+    command, *rest = line.split(maxsplit=1) or [""]
+    text = rest[0].strip() if rest else ""
+    if command.startswith("#"):
+        return "", ""
+    if command not in COMMANDS:
+        raise UsageError(f"%nosana has no command {command!r}", hint=_other_command(line, command))
+    most = MOST_WORDS.get(command)
+    if most is None:
+        return command, text
+    words = split(text)
+    if len(words) > most:
+        raise UsageError(
+            f"%nosana {command} does not take {' '.join(words[most:])!r}",
+            hint=f"%nosana {command}: {COMMANDS[command]}.",
+        )
+    return command, " ".join(words)
+
+
+def _other_command(line: str, command: str) -> str:
+    """Say what may have been meant in place of a command that there is not."""
+    if command.startswith("-"):
+        return f"Did you mean %%nosana {line.strip()}? Options stand above a cell."
+    names = [name for name in COMMANDS if name]
+    near = nearest(command, names, cutoff=0.5)
+    return f"Did you mean %nosana {near}?" if near else f"Commands are {', '.join(names)}."
 
 
 def option_help(grammar: Grammar) -> str:

@@ -54,6 +54,14 @@ def read(line: str) -> dict[str, object]:
         ("--env K=a=b --env 'L=x y'", {"env": [("K", "a=b"), ("L", "x y")]}),
         ("--dry-run", {"dry_run": True}),
         ("--yes --yes", {"yes": True}),
+        ("--vram 8 GB", {"vram": 8.0}),
+        ("--gpu RTX A4000 --vram=16 GiB", {"gpu": "RTX A4000", "vram": 16.0}),
+        ("--timeout 30 m", {"timeout": 1800}),
+        ("--timeout 1 h 30 min --yes", {"timeout": 5400, "yes": True}),
+        ("--max-cost 0.2 NOS", {"max_cost": "0.2 NOS"}),
+        ("--max-cost $ 0.10", {"max_cost": "$ 0.10"}),
+        ("--max-cost none", {"max_cost": "none"}),
+        ("--in a, b", {"takes": ("a", "b")}),
         ("--vram 16  # a large card, isn't it", {"vram": 16.0}),
         ("  --vram 16\t--dry-run  ", {"vram": 16.0, "dry_run": True}),
     ],
@@ -91,8 +99,13 @@ def test_a_variable_may_be_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
         ("--VRAM 16", "there is no option --VRAM", "Did you mean --vram?"),
         ("--zzzzzz", "there is no option --zzzzzz", "Options are --vram, --gpu"),
         ("-x", "there is no option -x", "Options are --vram, --gpu"),
-        ("--vram", "argument --vram: expected one argument", "Usage: "),
-        ("--vram --gpu 4090", "argument --vram: expected one argument", "Usage: "),
+        ("--vram", "--vram needs a value", "Write --vram GIB: GPU memory: 16, 16GB"),
+        ("--vram --gpu 4090", "--vram needs a value", "Write --vram GIB"),
+        ("--timeout -5m", "'-5m' is not a duration", "Write it as 90s"),
+        ("--vram -8", "'-8' is not an amount of memory", "Write it as 16"),
+        ("--max-cost -1", "'-1' is not an amount of money", "Write 0.2"),
+        ("--max-cost=-$1", "'-$1' is not an amount of money", "Write 0.2"),
+        ("--image 'not an image!!'", "'not an image!!' is not the name of an image", "Write"),
         ("--vram ''", "'' is not an amount of memory", "Write it as 16, 16GB or 512MB."),
         ("--vram much", "'much' is not an amount of memory", "Write it as 16"),
         ("--vram 0", "'0' is not an amount of memory", "Write it as 16"),
@@ -100,16 +113,18 @@ def test_a_variable_may_be_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
         ("--vram 16 --vram=24", "--vram is given twice", "Leave one out."),
         ("--timeout soon", "'soon' is not a duration", "Write it as 90s"),
         ("--timeout 0", "'0' is not a duration", "Write it as 90s"),
-        ("--timeout 30 m", "'m' is not understood", "See %%nosana?"),
-        ("--timeout 999999h", "'999999h' is longer than ten years", "Write 90s"),
+        ("--timeout 30 m please", "'30 m please' is not a duration", "Write it as 90s"),
+        ("--timeout 999999h", "'999999h' is longer than ten years", "Write it as 90s"),
         ("--max-cost lots", "'lots' is not an amount of money", "Write 0.2"),
         ("--max-cost 0.0000001", "is finer than 0.000001 NOS", "Round it"),
         ("--in a,1b", "'1b' is not a name", "Write names as in a,b,c."),
         ("--out a.b", "'a.b' is not a name", "Write names as in a,b,c."),
         ("--env 1=2", "--env '1=2' names no variable", "Write --env NAME=VALUE."),
         ("--env =2", "--env '=2' names no variable", "Write --env NAME=VALUE."),
-        ("--dry-run=no", "ignored explicit argument 'no'", "Usage: "),
-        ("fast please", "'fast please' is not understood", "See %%nosana?"),
+        ("--dry-run=no", "--dry-run takes no value", "Write --dry-run alone."),
+        ("--yes no", "'no' is not understood", "--pip and --env are written once"),
+        ("fast please", "'fast' is not understood", "--pip and --env are written once"),
+        ("--pip numpy pandas", "'pandas' is not understood", "--pip and --env are written once"),
         ("--gpu 'RTX", "No closing quotation", "Close the quotes."),
         ('--gpu "RTX', "No closing quotation", "Close the quotes."),
     ],
@@ -132,13 +147,37 @@ def test_commands_are_read() -> None:
     assert grammar.split_command("") == ("", "")
     assert grammar.split_command("  jobs   5 ") == ("jobs", "5")
     assert grammar.split_command("config max_cost '0.2 NOS'") == ("config", "max_cost '0.2 NOS'")
-    for wrong, near in {"jbs": "jobs", "receipt": "receipts", "swep": "sweep"}.items():
+    assert grammar.split_command("# where am I") == ("", "")
+    assert grammar.split_command("jobs 5  # the newest") == ("jobs", "5")
+    assert grammar.split_command("stop 'abc'") == ("stop", "abc")
+    near_of = {"jbs": "jobs", "receipt": "receipts", "swep": "sweep", "JOBS": "jobs"}
+    for wrong, near in near_of.items():
         with pytest.raises(UsageError, match=f"no command '{wrong}'") as caught:
             grammar.split_command(wrong)
         assert caught.value.hint == f"Did you mean %nosana {near}?"
     with pytest.raises(UsageError) as caught:
         grammar.split_command("--vram 16")
+    assert caught.value.hint == "Did you mean %%nosana --vram 16? Options stand above a cell."
+    with pytest.raises(UsageError) as caught:
+        grammar.split_command("zzzzzz")
     assert caught.value.hint.startswith("Commands are jobs, ")
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("sweep now", "now"), ("wallet extra args", "extra args"), ("jobs 5 6", "6"),
+        ("help jobs now", "now"), ("network local please", "please"), ("stop a b", "b"),
+    ],
+)  # fmt: skip
+def test_words_too_many_are_refused(line: str, word: str) -> None:
+    """
+    What a command does not take is not passed over in silence.
+    """
+    with pytest.raises(UsageError, match=f"does not take '{word}'") as caught:
+        grammar.split_command(line)
+
+    assert caught.value.hint.startswith(f"%nosana {line.split()[0]}: ")
 
 
 def test_every_command_is_done() -> None:
