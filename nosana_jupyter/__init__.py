@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from .api import remote, run
+    from .errors import NosanaError, RemoteError
+    from .journal import Receipt
+
 __version__ = "0.1.0"
 
 # Where each public name lives. Nothing is imported before it is used, so that the runner, which
@@ -15,11 +19,16 @@ __version__ = "0.1.0"
 _HOMES = {
     "NosanaError": "errors",
     "Receipt": "journal",
+    "RemoteError": "errors",
     "remote": "api",
     "run": "api",
 }
 
-__all__ = ["NosanaError", "Receipt", "remote", "run"]
+__all__ = ["NosanaError", "Receipt", "RemoteError", "remote", "run"]
+
+
+def __dir__() -> list[str]:
+    return [*__all__, *(name for name in globals() if name.startswith("__"))]
 
 
 def __getattr__(name: str) -> Any:

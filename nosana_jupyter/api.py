@@ -4,23 +4,29 @@ The same as the magics, from Python: `run()` and `@remote`.
 
 from __future__ import annotations
 
+import difflib
 import functools
 import inspect
 import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from . import settings
-from .errors import JobError, NosanaError, RemoteError, UsageError
+from .errors import JobError, UsageError
 from .events import Cell, Event, Outcome, Said
-from .portal import shared
+from .following import follow, follow_async, harmless, remote_error, spent
+from .journal import Receipt
+from .portal import CellRun, Presses, shared
 from .sanitize import line, terminal
 from .units import parse_gib, parse_seconds
-from .wire.messages import DisplayData, Error, ExecuteResult, Stream
+from .wire.messages import DisplayData, ExecuteResult, Stream
+
+__all__ = ["Remote", "harmless", "remote", "remote_error", "run"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
 def run(
@@ -43,6 +49,8 @@ def run(
     """
     Run source code on a rented GPU, as `%%nosana` does.
 
+    Ctrl-C interrupts the source, a second one ends the job.
+
     Args:
         source: Python, with magics if you like.
         namespace: Where the names it reads are found; nothing travels that it does not read.
@@ -58,94 +66,200 @@ def run(
         env: Environment of the cell.
         yes: Spend real money without asking.
         on_event: Called with each event as it comes; by default outputs go to this process's own.
+            If it raises, the job is ended.
 
     Returns:
         Values, handles and the receipt.
 
     Raises:
-        RemoteError: The source raised, on the host. It is paid for; its receipt is in the journal.
+        RemoteError: The source raised, on the host. It is paid for: `money` and `receipt` say what
+            it cost. A builtin exception is of its own class too: `except KeyError` catches it.
         NosanaError: The path broke; `money` says where the money is.
+        KeyboardInterrupt: Ctrl-C. Its `money`, `receipt` and `outcome` say what came of it.
     """
-    chosen = settings.load()
-    cell = Cell(
-        source=textwrap.dedent(source),
-        namespace=namespace or {},
-        timeout=parse_seconds(str(timeout or chosen.timeout)),
-        vram=parse_gib(str(vram)) if vram is not None else None,
-        gpu=gpu,
-        market=market,
-        image=image,
-        pip=tuple(pip),
-        takes=tuple(takes) if takes is not None else None,
-        returns=tuple(returns) if returns is not None else None,
-        environment=dict(env or {}),
-        max_cost=max_cost,
-    )
-    failure: Error | None = None
-    running = shared().run(cell, confirm=(lambda *_: True) if yes else None)
-    try:
-        for event in running:
-            (on_event or _print)(event)
-            if isinstance(event, Said) and isinstance(event.message, Error):
-                failure = event.message
-    except NosanaError as error:
-        raise harmless(error) from error.__cause__
-    if failure is not None:
-        raise remote_error(failure)
-    return running.outcome
+    cell = _request(
+        source, namespace, vram=vram, gpu=gpu, timeout=timeout, max_cost=max_cost, market=market,
+        image=image, pip=pip, takes=takes, returns=returns, env=env,
+    )  # fmt: skip
+    with Presses() as presses:
+        ended = follow(_start(cell, yes=yes), on_event or _print, presses)
+    if isinstance(ended, BaseException):
+        raise ended from ended.__cause__
+    return ended
 
 
-def remote(**options: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
+class Remote(Protocol[P, R_co]):
+    """A function that runs on a rented GPU each time it is called."""
+
+    receipt: Receipt | None
+    """What its last call cost."""
+
+    __wrapped__: Callable[..., Any]
+    """The function itself, for a call here."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Run it there."""
+
+    def __get__(self, instance: Any, owner: Any = None, /) -> Callable[..., R_co]:
+        """Be a method, as functions are."""
+
+
+@overload
+def remote(function: Callable[P, R], /) -> Remote[P, R]: ...
+
+
+@overload
+def remote(**options: Any) -> Callable[[Callable[P, R]], Remote[P, R]]: ...
+
+
+def remote(function: Any = None, /, **options: Any) -> Any:
     """
     Make a function run on a rented GPU each time it is called.
 
     Args:
+        function: The function, where there are no options: `@remote`.
         **options: Those of `run`, as in `@remote(vram=16, timeout="10m")`.
 
-    The function's arguments and what it reads travel; what it returns comes back as plain data.
+    The function's arguments and what it reads travel; what it returns comes back as plain data. An
+    async function stays one. After a call, `receipt` of the function says what it cost.
+
+    Raises:
+        UsageError: There is no such option, or the function cannot run elsewhere.
     """
-    unknown = set(options) - set(inspect.signature(run).parameters)
-    if unknown or options.keys() & {"source", "namespace", "takes", "returns"}:
-        wrong = sorted(unknown) or ["source, namespace, takes and returns"]
-        raise UsageError(f"@remote takes no option {', '.join(wrong)}")
-
-    def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        @functools.wraps(function)
-        def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            names = {"_function": function, "_args": args, "_kwargs": kwargs}
-            outcome = run(
-                "_result = _function(*_args, **_kwargs)", names, returns=["_result"], **options
-            )
-            if handle := outcome.handles.get("_result"):
-                raise JobError(
-                    f"{function.__name__} returned a {handle.type}, which cannot come back: "
-                    f"{handle.reason}",
-                    hint="Return plain data: numbers, text, containers, arrays or frames.",
-                    money=f"The run is paid for; its receipt is that of job {outcome.receipt.job}.",
-                )
-            result: R = outcome.values["_result"]
-            return result
-
-        return call
-
-    return decorate
+    _check_options(options)
+    if function is None:
+        return lambda function: _made_remote(function, **options)
+    return _made_remote(function, **options)
 
 
-def remote_error(failure: Error) -> RemoteError:
-    """Return what a cell raised as an error that is shown as the host's own, name and all."""
-    name = failure.ename if failure.ename.isidentifier() else "RemoteError"
-    kind = type(name, (RemoteError,), {"__module__": "nosana_jupyter.remote"})
-    lines = [terminal(line) for line in failure.traceback]
-    error: RemoteError = kind(name, terminal(failure.evalue), lines)
-    return error
+def _made_remote(
+    function: Any,
+    *,
+    yes: bool = False,
+    on_event: Callable[[Event], None] | None = None,
+    **options: Any,
+) -> Any:
+    awaits = _check_function(function)
+    name = getattr(function, "__name__", type(function).__name__)
+    tell = on_event or _print
+
+    def start(args: tuple[Any, ...], kwargs: dict[str, Any]) -> CellRun:
+        # Its first line is what lists of jobs show.
+        source = f"# @remote {line(name)}\n_result = {awaits}_function(*_args, **_kwargs)"
+        names = {"_function": function, "_args": args, "_kwargs": kwargs}
+        return _start(_request(source, names, returns=["_result"], **options), yes=yes)
+
+    def finish(ended: Outcome | BaseException) -> Any:
+        made.receipt = getattr(ended, "receipt", None)
+        if isinstance(ended, BaseException):
+            raise ended from ended.__cause__
+        if handle := ended.handles.get("_result"):
+            raise _no_result(name, handle.type, handle.reason, ended.receipt)
+        return ended.values["_result"]
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with Presses() as presses:
+            ended = follow(start(args, kwargs), tell, presses)
+        return finish(ended)
+
+    @functools.wraps(function)
+    async def call_async(*args: Any, **kwargs: Any) -> Any:
+        return finish(await follow_async(start(args, kwargs), tell))
+
+    made: Any = call_async if awaits else call
+    made.receipt = None
+    return made
 
 
-def harmless(error: NosanaError) -> NosanaError:
-    """Return an error as it may be shown: what it quotes of a host is cleaned."""
-    if not isinstance(error, RemoteError):
-        error.args = (terminal(str(error)),)
-    # IPython shows our whole stack where a task group is anywhere behind an error.
-    error.__context__ = None
+def _start(cell: Cell, *, yes: bool) -> CellRun:
+    return shared().run(cell, confirm=(lambda *_: True) if yes else None)
+
+
+def _request(
+    source: str,
+    namespace: Mapping[str, Any] | None,
+    *,
+    vram: float | str | None = None,
+    timeout: float | str | None = None,
+    pip: Sequence[str] = (),
+    takes: Sequence[str] | None = None,
+    returns: Sequence[str] | None = None,
+    env: Mapping[str, str] | None = None,
+    **rest: Any,
+) -> Cell:
+    return Cell(
+        source=textwrap.dedent(source),
+        namespace=namespace or {},
+        timeout=parse_seconds(str(settings.load().timeout if timeout is None else timeout)),
+        vram=parse_gib(str(vram)) if vram is not None else None,
+        pip=_texts(pip),
+        takes=_texts(takes) if takes is not None else None,
+        returns=_texts(returns) if returns is not None else None,
+        environment=dict(env or {}),
+        **rest,
+    )
+
+
+def _texts(given: Sequence[str]) -> tuple[str, ...]:
+    """Return texts as a tuple: one alone is one, and not its letters."""
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    """
+    Refuse options that `run` does not have.
+
+    Raises:
+        UsageError: Names the nearest.
+    """
+    known = [
+        name
+        for name in inspect.signature(run).parameters
+        if name not in ("source", "namespace", "takes", "returns")
+    ]
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"Did you mean {near[0]}?" if near else f"Options are {', '.join(known)}."
+            raise UsageError(f"@remote has no option {name!r}", hint=hint)
+
+
+def _check_function(function: Any) -> str:
+    """
+    Return what its call must begin with: `await `, or nothing.
+
+    Raises:
+        UsageError: It is no function that could run elsewhere and return.
+    """
+
+    def is_a(kind: Callable[[Any], bool]) -> bool:
+        return kind(function) or kind(getattr(function, "__call__", None))  # noqa: B004 - its code
+
+    if isinstance(function, staticmethod | classmethod):
+        kind = type(function).__name__
+        raise UsageError(f"@remote stands above @{kind}", hint=f"Write @{kind} above @remote.")
+    if inspect.isclass(function) or not callable(function):
+        what = "a class" if inspect.isclass(function) else repr(function)
+        raise UsageError(
+            f"@remote makes functions remote, not {what[:80]}",
+            hint="Decorate a function. Options have names, as in @remote(vram=16).",
+        )
+    if is_a(inspect.isgeneratorfunction) or is_a(inspect.isasyncgenfunction):
+        raise UsageError(
+            f"{function.__qualname__} is a generator, which cannot come back from a host",
+            hint="Return a list: gather what it yields, and return it at the end.",
+        )
+    return "await " if is_a(inspect.iscoroutinefunction) else ""
+
+
+def _no_result(name: str, kind: str, reason: str, receipt: Receipt) -> JobError:
+    error = JobError(
+        f"{name} returned a {line(kind)}, which cannot come back: {line(reason)}",
+        hint="Return plain data: numbers, text, containers, arrays or frames.",
+        money=f"{spent(receipt)}; its receipt is that of job {receipt.job}",
+    )
+    error.receipt = receipt
     return error
 
 

@@ -24,11 +24,24 @@ After money has moved, an error says where it is in `money`.
 
 from __future__ import annotations
 
+import builtins
+import functools
 import re
 from typing import Any
 
 _COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Characters that command a terminal, or turn the direction of text."""
+
+_COLOUR = re.compile("\x1b\\[[0-9;:]*m")
+
+_LONGEST_NAME = 100
+"""Most characters of the name of an exception that becomes one here."""
+
+_NOT_HERE = (StopIteration, StopAsyncIteration, SyntaxError, ExceptionGroup)
+"""
+What a cell raises that is not raised as such here. The first two would end a loop without a word,
+IPython shows the third in its own way, and the last holds what the host has kept.
+"""
 
 
 class NosanaError(Exception):
@@ -40,13 +53,37 @@ class NosanaError(Exception):
     money: str = ""
     """Where the money is, as one sentence. Empty while nothing has been spent."""
 
+    receipt: Any = None
+    """The `Receipt` of the job that was paid, if it came to that."""
+
     def __init__(self, message: str, *, hint: str = "", money: str = "") -> None:
-        # Much of a message may be words of a host, and it may be printed anywhere.
-        super().__init__(_COMMANDS.sub("\N{REPLACEMENT CHARACTER}", message))
+        # Much of a message may be words of a host, and it may be printed anywhere. Not `super()`:
+        # a remote error may also be of a class that wants other arguments.
+        Exception.__init__(self, _COMMANDS.sub("\N{REPLACEMENT CHARACTER}", message))
         if hint:
             self.hint = hint
         if money:
             self.money = money
+
+    @property
+    def __notes__(self) -> list[str]:
+        """
+        What a plain traceback shows below the message.
+
+        Made when it is looked at, as `money` is known only after the error was raised. A notebook
+        asks `_render_traceback_` instead, so nothing is shown twice.
+        """
+        return [*self._told(), *vars(self).get("_notes", ())]
+
+    @__notes__.setter
+    def __notes__(self, notes: list[str]) -> None:
+        vars(self)["_notes"] = list(notes)
+
+    def add_note(self, note: str, /) -> None:
+        """Keep a note that somebody on the way up adds."""
+        if not isinstance(note, str):
+            raise TypeError(f"note must be a str, not {type(note).__name__!r}")
+        vars(self).setdefault("_notes", []).append(note)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Be copied as one is, whatever the arguments of one's class are called."""
@@ -55,11 +92,14 @@ class NosanaError(Exception):
     def _render_traceback_(self) -> list[str]:
         """Show the message and the hint in a notebook, not our own stack."""
         lines = [f"{type(self).__name__}: {self}"]
-        if self.money:
-            lines += ["", f"money: {self.money}"]
-        if self.hint:
-            lines += ["", f"hint: {self.hint}"]
+        for told in self._told():
+            lines += ["", told]
         return lines
+
+    def _told(self) -> list[str]:
+        """Say what there is to know beside the message."""
+        told = [("money", self.money), ("hint", self.hint)]
+        return [f"{what}: {text}" for what, text in told if text]
 
 
 def _restored(
@@ -159,14 +199,65 @@ class RemoteError(NosanaError):
     The cell raised, on the host.
 
     In a notebook it is shown as the host showed it: with the name of the exception and the
-    source lines of the remote frames.
+    source lines of the remote frames. Elsewhere these stand below the message, without colours.
     """
 
     def __init__(self, ename: str, evalue: str, traceback: list[str]) -> None:
-        super().__init__(f"{ename}: {evalue}" if evalue else ename)
+        evalue = _COLOUR.sub("", evalue)
+        super().__init__(evalue)
         self.ename = ename
         self.evalue = evalue
         self.traceback = traceback
 
+    @classmethod
+    def named(cls, ename: str, evalue: str, traceback: list[str]) -> RemoteError:
+        """
+        Return the error as one of a class of the exception's own name.
+
+        What is a builtin exception here too can be caught as such: `except KeyError` does.
+        """
+        if not ename.isidentifier() or len(ename) > _LONGEST_NAME:
+            return cls(ename, evalue, traceback)
+        return _kind(ename)(ename, evalue, traceback)
+
+    def __str__(self) -> str:
+        # Not that of `KeyError` and its like. Where the class is shown its name need not be said.
+        text = str(self.args[0]) if self.args else ""
+        if type(self).__name__ == self.ename:
+            return text
+        return f"{self.ename}: {text}" if text else self.ename
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be pickled by name: a class that was made here cannot be imported."""
+        if type(self).__module__ != _MADE:
+            return super().__reduce__()
+        return RemoteError.named, (self.ename, self.evalue, self.traceback), vars(self)
+
     def _render_traceback_(self) -> list[str]:
-        return self.traceback or [str(self)]
+        lines = list(self.traceback)
+        if not lines:
+            lines = [f"{self.ename}: {self.evalue}" if self.evalue else self.ename]
+        return [*lines, "", f"money: {self.money}"] if self.money else lines
+
+    def _told(self) -> list[str]:
+        shown = "\n".join(self.traceback).strip("\n")
+        remote = [f"\non the host:\n{_COLOUR.sub('', shown)}\n"] if shown else []
+        return [*remote, *super()._told()]
+
+
+_MADE = "nosana_jupyter.remote"
+"""Where the classes of remote errors seem to be: tracebacks show it."""
+
+
+@functools.lru_cache(maxsize=256)
+def _kind(name: str) -> type[RemoteError]:
+    """Return the class of remote errors of a name."""
+    bases: tuple[type, ...] = (RemoteError,)
+    known = getattr(builtins, name, None)
+    if (
+        isinstance(known, type)
+        and issubclass(known, Exception)
+        and not issubclass(known, _NOT_HERE)
+    ):
+        bases = (RemoteError, known)
+    return type(name, bases, {"__module__": _MADE, "__doc__": f"{name}, raised on the host."})

@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import queue
+import signal
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .errors import NosanaError
+
 if TYPE_CHECKING:
     from concurrent.futures import Future
+    from types import FrameType, TracebackType
 
     from .client import Client
     from .events import Cell, Event, Outcome, Plan, Status, Swept
@@ -29,8 +35,13 @@ T = TypeVar("T")
 TICK = 0.1
 """Seconds between looks for a signal while waiting: how late a Ctrl-C may be noticed."""
 
+PATIENCE = 3.0
+"""Seconds for settling a job that was given up; then one more Ctrl-C leaves it to `sweep`."""
+
 _shared: Portal | None = None
 _lock = threading.Lock()
+_left_behind: list[Portal] = []
+"""Portals of the process this one was forked from: to close them would break into that one's."""
 
 
 def shared() -> Portal:
@@ -40,6 +51,19 @@ def shared() -> Portal:
         if _shared is None:
             _shared = Portal()
         return _shared
+
+
+def _begin_anew() -> None:
+    """Forget, in a forked child, the portal: its thread stayed with the parent."""
+    global _shared, _lock
+    _lock = threading.Lock()  # Somebody may have held it at that moment.
+    if _shared is not None:
+        _left_behind.append(_shared)
+        _shared = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 class CellRun:
@@ -56,14 +80,16 @@ class CellRun:
         self._portal = portal
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._control = Control()
-        self._future = portal.start(self._run(cell, confirm))
-        self._future.add_done_callback(lambda _: self._events.put(None))
+        self.future = portal.start(self._run(cell, confirm))
+        """Done when the cell is over and settled."""
+
+        self.future.add_done_callback(lambda _: self._events.put(None))
         self._done = False
 
     @property
     def outcome(self) -> Outcome:
         """What the cell left behind, once the iterator is exhausted."""
-        return self._future.result()
+        return self.future.result()
 
     def interrupt(self) -> None:
         """Interrupt the cell, as Ctrl-C does. A job that has not begun is taken back."""
@@ -83,17 +109,83 @@ class CellRun:
                 # A wait without an end would keep signals out on some platforms.
                 event = self._events.get(timeout=TICK)
             except queue.Empty:
+                self._portal.check()
                 yield None
                 continue
             if event is None:
                 self._done = True
                 break
             yield event
-        self._future.result()
+        self.future.result()
+
+    def arrived(self) -> list[Event]:
+        """Return the events that nobody has taken yet, without waiting for more."""
+        found: list[Event] = []
+        with contextlib.suppress(queue.Empty):
+            while not self._done:
+                event = self._events.get_nowait()
+                if event is None:
+                    self._done = True
+                else:
+                    found.append(event)
+        return found
 
     async def _run(self, cell: Cell, confirm: Confirm | None) -> Outcome:
         client = await self._portal.client()
         return await client.run(cell, self._events.put, control=self._control, confirm=confirm)
+
+
+class Presses:
+    """
+    Counts Ctrl-C instead of raising it.
+
+    Raised, it would come between any two steps: after an event was taken and before it was shown,
+    so that the end of a job, or that it was posted at all, would never be known here.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._seen = 0
+        self._given_up = 0.0
+        self._before: Any = None
+
+    def __enter__(self) -> Presses:
+        before = signal.getsignal(signal.SIGINT)
+        # Only the main thread may, and gets it; a handler that is not Python's cannot be put back.
+        ours = before not in (None, signal.SIG_IGN)
+        if ours and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, self._press)
+            self._before = before
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        frames: TracebackType | None,
+    ) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def act(self, run: CellRun) -> None:
+        """
+        Interrupt the cell at the first, end the job at the second.
+
+        Raises:
+            KeyboardInterrupt: There were more, and the job is still not settled.
+        """
+        while self._seen < self.count:
+            self._seen += 1
+            if self._seen == 1:
+                run.interrupt()
+            elif not self._given_up:
+                self._given_up = time.monotonic()
+                run.abandon()
+            elif time.monotonic() - self._given_up > PATIENCE:
+                raise KeyboardInterrupt
+
+    def _press(self, _number: int, _frame: FrameType | None) -> None:
+        self.count += 1
 
 
 Confirm = Callable[["Quote", "Network"], bool]
@@ -168,6 +260,19 @@ class Portal:
 
         return self.wait(self.start(work()))
 
+    def check(self) -> None:
+        """
+        Be sure that somebody is at work behind this portal.
+
+        Raises:
+            NosanaError: Its thread stayed in the process that this one was forked from, or ended.
+        """
+        if not self._thread.is_alive():
+            raise NosanaError(
+                "what was begun in another process goes on there, and cannot be waited for here",
+                hint="Make the call again in this process.",
+            )
+
     def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         """Start a coroutine on the loop."""
         return asyncio.run_coroutine_threadsafe(work, self.loop)
@@ -180,6 +285,7 @@ class Portal:
             except TimeoutError:
                 if future.done():
                     return future.result()
+                self.check()
             except KeyboardInterrupt:
                 future.cancel()
                 raise

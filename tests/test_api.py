@@ -119,7 +119,7 @@ class TestRun:
     def test_the_source_raises(self) -> None:
         """What the source raises is raised here, with its remote frames; the job is paid."""
         events: list[Event] = []
-        with pytest.raises(RemoteError, match="ZeroDivisionError: division by zero") as caught:
+        with pytest.raises(RemoteError, match="division by zero") as caught:
             run("def share(x):\n    return 1 / x\nshare(0)", on_event=events.append)
 
         shown = "\n".join(caught.value.traceback)

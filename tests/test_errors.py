@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
 import copy
 import inspect
 import pickle
 import re
+import traceback
 
 import pytest
 
@@ -80,11 +82,88 @@ def test_a_cells_own_error_is_shown_as_the_host_showed_it() -> None:
     assert shown._render_traceback_() == ["Traceback", "ValueError: no"]
     assert (str(shown), str(RemoteError("KeyError", "", []))) == ("ValueError: no", "KeyError")
     assert RemoteError("KeyError", "", [])._render_traceback_() == ["KeyError"]
+    shown.money = "1 NOS went to the host"
+    assert shown._render_traceback_()[2:] == ["", "money: 1 NOS went to the host"]
+
+
+def test_a_plain_traceback_shows_money_and_hint() -> None:
+    """
+    Without a notebook, what is known beside the message stands below it, also if it came later.
+    """
+    error = NosanaError("it broke", hint="Mend it.")
+    error.add_note("said by the caller")
+    error.money = "1 NOS is in the wallet"
+
+    assert "".join(traceback.format_exception(error)) == (
+        "nosana_jupyter.errors.NosanaError: it broke\n"
+        "money: 1 NOS is in the wallet\nhint: Mend it.\nsaid by the caller\n"
+    )
+    assert NosanaError("it broke").__notes__ == []
+    error.__notes__ = ["anew"]
+    assert error.__notes__[-1] == "anew"
+    with pytest.raises(TypeError, match="str"):
+        error.add_note(1)  # type: ignore[arg-type]  # that is the point
+
+
+def test_a_plain_traceback_shows_the_remote_one() -> None:
+    """
+    A script shows the host's lines too, without colours, and the name of the class once.
+    """
+    error = RemoteError.named("ValueError", "no", ["Cell In[1]", "\x1b[31mValueError\x1b[0m: no"])
+
+    assert "".join(traceback.format_exception(error)) == (
+        "nosana_jupyter.remote.ValueError: no\n\non the host:\nCell In[1]\nValueError: no\n\n"
+    )
+
+
+ORDINARY = [
+    each
+    for each in vars(builtins).values()
+    if isinstance(each, type)
+    and issubclass(each, Exception)
+    and not issubclass(each, StopIteration | StopAsyncIteration | SyntaxError | ExceptionGroup)
+]
+
+
+@pytest.mark.parametrize("kind", ORDINARY, ids=lambda kind: kind.__name__)
+def test_builtin_exceptions_are_caught_as_themselves(kind: type[Exception]) -> None:
+    """
+    `except KeyError` catches what the host says is a KeyError, whatever its class wants to be made.
+    """
+    error = RemoteError.named(kind.__name__, "'x'", ["line"])
+
+    with pytest.raises(kind) as caught:
+        raise error
+    assert isinstance(caught.value, RemoteError)
+    assert (type(error).__name__, str(error)) == (kind.__name__, "'x'")
+    assert "'x'" in repr(error)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["StopIteration", "SyntaxError", "ExceptionGroup", "SystemExit", "KeyboardInterrupt", "print",
+     "MyError", "x" * 200, "no name"],
+)  # fmt: skip
+def test_other_exceptions_are_remote_errors_only(name: str) -> None:
+    """
+    A host cannot end loops or the process here, and names that are none are only text.
+    """
+    error = RemoteError.named(name, "no", [])
+
+    assert isinstance(error, RemoteError)
+    assert {each for each in type(error).__mro__ if each.__module__ == "builtins"} == {
+        Exception, BaseException, object,
+    }  # fmt: skip
+    assert name in f"{type(error).__name__}: {error}"
 
 
 ERRORS = [
     *(kind("it broke", hint="h") for kind in CLASSES if kind is not RemoteError),
     RemoteError("ValueError", "no", ["line"]),
+    RemoteError.named("KeyError", "'k'", ["line"]),
+    RemoteError.named("FileNotFoundError", "no file", ["line"]),
+    RemoteError.named("UnicodeDecodeError", "no text", ["line"]),
+    RemoteError.named("MyError", "mine", ["line"]),
     Lost("gone", signature="1" * 64),
     Unanswered("no word", unsent=True, pause=3.0),
     Declined("no", code=-32005, text="behind", data={"numSlotsBehind": 4}),
