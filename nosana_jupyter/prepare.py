@@ -5,20 +5,28 @@ A cell made ready to travel. Spends nothing, and touches no network.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+import types
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from .cell import bundle
 from .cell.embedded import parse
 from .cell.imports import find_imports
 from .cell.modules import Module, find_modules, imports_of
-from .cell.names import find_names
+from .cell.names import Names, find_names
 from .cell.packages import Package, find_packages, parse_extra
 from .conversation import Load
 from .errors import UsageError
 from .events import Cell, Row
 from .settings import Settings
 from .wire import messages as say
+
+_UNCHANGING = (
+    *(type(None), bool, int, float, complex, str, bytes, frozenset, range, slice),
+    *(type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType),
+)
+"""Types of what cannot be changed in place, or is no data."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +44,9 @@ class Prepared:
     modules: tuple[str, ...]
     """The user's own, as in `pkg/sub.py`."""
 
+    changes: tuple[str, ...]
+    """Names that come back though the cell does not bind them: it may change their values."""
+
     notes: tuple[str, ...]
     """What may surprise, one sentence each."""
 
@@ -48,7 +59,7 @@ def prepare(cell: Cell, settings: Settings) -> Prepared:
         CellError: The cell is not Python, or something it reads cannot travel.
         UsageError: An option names what does not exist.
     """
-    names = find_names(cell.source)
+    names = find_names(cell.source, cell.namespace)
     values = bundle.collect(names, cell.namespace, only=cell.takes)
     packed = bundle.pack(values, cell.namespace)
     modules, packages = find_code(cell, packed.modules)
@@ -58,11 +69,7 @@ def prepare(cell: Cell, settings: Settings) -> Prepared:
     ]
     notes += [package.note for package in packages if package.note]
     extras = tuple(parse_extra(text) for text in cell.pip)
-    made = tuple(name for name in names.binds if name not in names.imports)
-    returns = cell.returns if cell.returns is not None else made
-    for name in returns:
-        if not name.isidentifier():
-            raise UsageError(f"--out: {name!r} is not a name")
+    returns = find_returns(cell, names, values)
     installable = [each for each in packages if each.installable]
     load = Load(
         code=cell.source,
@@ -87,8 +94,36 @@ def prepare(cell: Cell, settings: Settings) -> Prepared:
         title=first[:80],
         packages=(*(f"{each.distribution}=={each.version}" for each in installable), *extras),
         modules=tuple(each.path for each in modules),
+        changes=tuple(
+            name for name in returns if name not in names.binds and name in cell.namespace
+        ),
         notes=tuple(notes),
     )
+
+
+def find_returns(cell: Cell, names: Names, values: Mapping[str, Any]) -> tuple[str, ...]:
+    """
+    Return the names that come back: those that the user wants, or that the cell binds or changes.
+
+    Raises:
+        UsageError: What the user wants is no name.
+    """
+    if cell.returns is not None:
+        for name in cell.returns:
+            if not name.isidentifier():
+                raise UsageError(f"--out: {name!r} is not a name")
+        return cell.returns
+    made = [name for name in names.binds if name not in names.imports]
+    changed = [
+        name
+        for name in names.changes
+        if name in cell.namespace
+        # What only functions read travels with them, and is not among the values.
+        and (name in values or cell.takes is None)
+        and name not in names.binds
+        and not isinstance(cell.namespace[name], _UNCHANGING)
+    ]
+    return (*made, *changed)
 
 
 def find_code(cell: Cell, reached: Iterable[str]) -> tuple[list[Module], list[Package]]:

@@ -85,6 +85,11 @@ def find_modules(imports: Iterable[str], *, forced: Collection[str] = ()) -> lis
     return sorted(found.values(), key=lambda module: module.path)
 
 
+def is_own(top: str) -> bool:
+    """Say whether a top-level module is the user's own."""
+    return bool(_roots(top, ()))
+
+
 def imports_of(module: Module) -> tuple[str, ...]:
     """Return the modules that one of the user's own modules imports, by their full names."""
     tree = _tree(module)

@@ -9,10 +9,13 @@ its transfer; a name that is missed breaks the cell.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import CellError
-from .embedded import check
+from .changes import find_changes
+from .embedded import check, parse
 from .flow import Flow
 
 
@@ -25,6 +28,9 @@ class Names:
 
     binds: tuple[str, ...]
     """Names the cell may bind, in order."""
+
+    changes: tuple[str, ...] = ()
+    """Names whose values it may change in place, as in `x.append(1)`; some are its own."""
 
     imports: tuple[str, ...] = ()
     """Those of `binds` that are only ever bound by an import: modules, mostly."""
@@ -45,12 +51,13 @@ class Names:
     """Modules it imports all names of: what those are is not known here."""
 
 
-def find_names(source: str) -> Names:
+def find_names(source: str, namespace: Mapping[str, Any] | None = None) -> Names:
     """
     Analyse a cell.
 
     Args:
         source: The cell, with magics and all.
+        namespace: The notebook's: what its functions change counts if the cell calls them.
 
     Raises:
         CellError: It is not Python; names the line. Nothing was spent.
@@ -59,6 +66,7 @@ def find_names(source: str) -> Names:
     try:
         check(source)
         flow.run(source)
+        changes = find_changes(parse(source)[0], namespace or {})
     except RecursionError:
         raise CellError(
             "the cell is nested too deeply to be read. Nothing was spent",
@@ -69,6 +77,7 @@ def find_names(source: str) -> Names:
     return Names(
         reads=tuple(reads),
         binds=tuple(name for name in flow.binds if name not in flow.gone),
+        changes=changes,
         imports=tuple(name for name in flow.imports if name not in flow.gone),
         mentions=tuple(name for name in flow.mentions if name not in reads),
         chains=tuple(flow.chains),
