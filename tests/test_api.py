@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import copy
 import io
+import os
+import pickle
+import re
+import signal
 import subprocess
 import sys
 import textwrap
@@ -125,8 +131,36 @@ class TestRun:
         shown = "\n".join(caught.value.traceback)
         assert "share" in shown
         receipt = next(event.receipt for event in events if isinstance(event, Settled))
+        assert caught.value.receipt == receipt
+        assert "in the wallet" in caught.value.money
         assert receipt.status == "failed"
         assert receipt.paid + receipt.refunded == receipt.deposit
+
+    def test_builtin_errors_are_caught_by_their_class(self) -> None:
+        """`except KeyError` catches the host's; it can be pickled and copied, with its cost."""
+        with pytest.raises(KeyError, match="'nothing'") as caught:
+            run("{}['nothing']")
+
+        for again in (pickle.loads(pickle.dumps(caught.value)), copy.copy(caught.value)):
+            assert isinstance(again, KeyError)
+            assert isinstance(again, RemoteError)
+            assert again.receipt == caught.value.receipt
+            assert again.__notes__ == caught.value.__notes__
+
+    def test_texts_alone_are_one(self) -> None:
+        """A name that stands where a list of names is asked for is that name, not its letters."""
+        assert run("kept, other = 1, 2", returns="kept").values == {"kept": 1}
+
+    def test_a_callback_that_raises_ends_the_job(self) -> None:
+        """What `on_event` raises comes out as it is, after the job is settled."""
+
+        def tell(event: Event) -> None:
+            if isinstance(event, Said):
+                raise LookupError("mine")
+
+        with pytest.raises(LookupError, match="mine"):
+            run("print('begun')\nimport time\ntime.sleep(60)", on_event=tell)
+        assert not portal.shared().status().running
 
     def test_an_unreadable_source_costs_nothing(self) -> None:
         """What is not Python, cannot travel or is asked for wrongly is refused before a job."""
@@ -193,10 +227,125 @@ class TestRemote:
             make()
         assert "receipt" in caught.value.money
 
+    def test_parentheses_may_be_left_out(self) -> None:
+        """Without options `@remote` stands alone; it is a method in a class, as functions are."""
+
+        @nosana_jupyter.remote
+        def double(x: int) -> int:
+            """Double it."""
+            return 2 * x
+
+        assert double.receipt is None
+        assert double(4) == 8
+        assert double.__doc__ == "Double it."
+        assert double.receipt is not None
+        assert double.receipt.status == "done"
+        assert double.receipt.cell == "# @remote double"
+
+    def test_async_functions_stay_async(self) -> None:
+        """They are awaited there and here, several at a time."""
+
+        @nosana_jupyter.remote(timeout="5m")
+        async def double(x: int) -> int:
+            import asyncio
+
+            await asyncio.sleep(0)
+            return 2 * x
+
+        async def both() -> list[int]:
+            return await asyncio.gather(double(1), double(2))
+
+        assert asyncio.run(both()) == [2, 4]
+        assert double.receipt is not None
+
+    def test_async_functions_raise(self) -> None:
+        """What they raise there is raised here, with its cost."""
+
+        @nosana_jupyter.remote
+        async def fail() -> None:
+            raise KeyError("x")
+
+        with pytest.raises(KeyError) as caught:
+            asyncio.run(fail())
+        assert caught.value.receipt == fail.receipt  # type: ignore[attr-defined]  # a RemoteError
+        assert fail.receipt is not None
+
+    def test_a_cancelled_task_ends_its_job(self) -> None:
+        """`asyncio.timeout` and its like: the job is settled before the task is over."""
+        begun = threading.Event()
+
+        @nosana_jupyter.remote(on_event=lambda event: isinstance(event, Said) and begun.set())
+        async def stay() -> None:
+            import asyncio
+
+            print("begun", flush=True)
+            await asyncio.sleep(60)
+
+        async def cancel() -> None:
+            task = asyncio.ensure_future(stay())
+            while not begun.is_set():
+                await asyncio.sleep(0.05)
+            task.cancel()
+            await task
+
+        with pytest.raises(asyncio.CancelledError, match="wallet"):
+            asyncio.run(cancel())
+        assert not portal.shared().status().running
+
+    def test_errors_tell_the_cost(self) -> None:
+        """A call that raised has its receipt on the function and on the error."""
+
+        @nosana_jupyter.remote
+        def fail() -> None:
+            raise OSError(2, "gone")
+
+        with pytest.raises(OSError, match="gone") as caught:
+            fail()
+        assert isinstance(caught.value, RemoteError)
+        assert fail.receipt is not None
+        assert caught.value.receipt == fail.receipt
+        assert fail.receipt.status == "failed"
+
+
+class TestDecorating:
     def test_wrong_options_are_told_at_once(self) -> None:
         """An option that does not exist is refused where the function is defined."""
-        with pytest.raises(UsageError, match="vramm"):
-            nosana_jupyter.remote(vramm=8)
+        with pytest.raises(UsageError, match="vrma") as caught:
+            nosana_jupyter.remote(vrma=8)
+        assert caught.value.hint == "Did you mean vram?"
+        with pytest.raises(UsageError, match="returns"):
+            nosana_jupyter.remote(returns=["x"])
+
+    def test_generators_are_refused_at_once(self) -> None:
+        """What yields cannot come back, and is refused before anything is paid."""
+
+        def numbers() -> Any:
+            yield 1
+
+        async def later() -> Any:
+            yield 1
+
+        for function in (numbers, later):
+            with pytest.raises(UsageError, match="is a generator") as caught:
+                nosana_jupyter.remote(timeout="1m")(function)
+            assert "Return a list" in caught.value.hint
+
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [(16, "not 16"), (dict, "not a class"), (staticmethod(len), "above @staticmethod")],
+    )
+    def test_only_functions_are_made_remote(self, given: Any, said: str) -> None:
+        """An option without its name, a class and a static method are refused at once."""
+        with pytest.raises(UsageError, match=said):
+            nosana_jupyter.remote(given)
+
+
+def test_the_package_shows_its_public_names() -> None:
+    """Completion after `nosana_jupyter.` shows what it is for, and nothing else."""
+    shown = [name for name in dir(nosana_jupyter) if not name.startswith("_")]
+
+    assert shown == sorted(nosana_jupyter.__all__)
+    assert all(getattr(nosana_jupyter, name) for name in shown)
 
 
 def test_scripts_need_no_notebook(session_network: Any, tmp_path: Path) -> None:
@@ -218,3 +367,139 @@ def test_scripts_need_no_notebook(session_network: Any, tmp_path: Path) -> None:
 
     assert done.stderr == ""
     assert done.stdout == "8\n"
+
+
+def script(session_network: Any, tmp_path: Path, source: str) -> subprocess.Popen[str]:
+    """Start a plain script."""
+    path = tmp_path / "script.py"
+    path.write_text("import nosana_jupyter as nj\n" + textwrap.dedent(source))
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore::DeprecationWarning", str(path)],
+        env=session_network.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def test_scripts_show_the_hosts_lines(session_network: Any, tmp_path: Path) -> None:
+    """A plain traceback ends in the remote one and the cost, and one frame of it is ours."""
+    _, shown = script(
+        session_network, tmp_path, "nj.run('x = 3\\nraise ValueError(x)')"
+    ).communicate(timeout=60)
+
+    assert "\nnosana_jupyter.remote.ValueError: 3\n\non the host:\n" in shown
+    assert "----> 2 raise ValueError(x)" in shown
+    assert re.search(r"\nmoney: .* are back in the wallet\n$", shown)
+    assert shown.count("/nosana_jupyter/") == 1
+    assert "\x1b" not in shown
+
+
+def test_scripts_show_what_was_wrong(session_network: Any, tmp_path: Path) -> None:
+    """An error of ours comes with its hint, and one frame of it is ours."""
+    _, shown = script(
+        session_network, tmp_path, "nj.run('1', gpu='4090', max_cost='0.000001')"
+    ).communicate(timeout=60)
+
+    assert re.search(r"\nnosana_jupyter\.errors\.FundsError: .*\nhint: .*\n$", shown)
+    assert shown.count("/nosana_jupyter/") == 1
+
+
+def test_a_forked_child_works_too(session_network: Any, tmp_path: Path) -> None:
+    """A child has a portal of its own, and what its parent began is not waited for in it."""
+    done = script(
+        session_network,
+        tmp_path,
+        """
+        import multiprocessing, os
+        from nosana_jupyter import portal
+        @nj.remote
+        def double(x): return 2 * x
+        def fail(x): return nj.run("{}[0]")
+        print(double(1), flush=True)
+        begun = portal.shared()
+        if os.fork() == 0:
+            print(double(2), flush=True)
+            try:
+                begun.status()
+            except nj.NosanaError as error:
+                print(error, flush=True)
+            os._exit(0)
+        os.wait()
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            print(pool.map(double, [3, 4]))
+            try:
+                pool.map(fail, [0])
+            except KeyError as error:
+                print("caught", error)
+        print(double(5))
+        """,
+    )
+    try:
+        out, err = done.communicate(timeout=60)
+    finally:
+        done.kill()
+
+    assert err == ""
+    assert out == (
+        "2\n4\nwhat was begun in another process goes on there, and cannot be waited for here\n"
+        "[6, 8]\ncaught 0\n10\n"
+    )
+
+
+LONG = """
+source = r'''
+import time
+print("begun", flush=True)
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("cleaned up", flush=True)
+    {then}
+'''
+try:
+    nj.run(source)
+except KeyboardInterrupt as error:
+    print(error.receipt.status, bool(error.outcome), "in the wallet" in error.money)
+    raise
+"""
+
+
+@pytest.mark.parametrize(
+    ("then", "presses", "said"),
+    [
+        ("raise", 1, "interrupted True True\n"),
+        ("kept = 1", 1, "done True True\n"),
+        ("time.sleep(60)", 2, "interrupted False True\n"),
+    ],
+)
+def test_ctrl_c_in_a_script(
+    session_network: Any, tmp_path: Path, then: str, presses: int, said: str
+) -> None:
+    """The first interrupts the cell there, a second ends the job; both tell what it cost."""
+    running = script(session_network, tmp_path, LONG.replace("{then}", then))
+    try:
+        assert running.stdout is not None
+        for expected in ["begun\n", "cleaned up\n"][:presses]:
+            assert running.stdout.readline() == expected
+            running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+    finally:
+        running.kill()
+
+    assert out.endswith(said)
+    assert running.returncode == -signal.SIGINT
+    assert re.search(r"\nKeyboardInterrupt: .* are back in the wallet\n", err)
+    assert ("on the host:" in err) is (then == "raise")
+
+
+@pytest.mark.usefixtures("network")
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    """What a shell started in the background is not stopped by the Ctrl-C of its foreground."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        outcome = run(
+            "print('begun')\nimport time\ntime.sleep(0.3)\nkept = 1",
+            on_event=lambda event: isinstance(event, Said) and os.kill(os.getpid(), signal.SIGINT),
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    assert outcome.values == {"kept": 1}
