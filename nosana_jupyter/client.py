@@ -158,7 +158,7 @@ class Client:
                 watches = [watched.create_task(watch_chain(self.jobs, job))]
                 emit(Waiting("handing the job to the host"))
                 await host.deliver(definition.document(asked))
-                watches.append(watched.create_task(watch_host(host)))
+                watches.append(watched.create_task(watch_host(host, self.jobs, job)))
                 ended = await self._converse(job, key, token, prepared, emit, control)
                 for watch in watches:
                     watch.cancel()
@@ -167,7 +167,11 @@ class Client:
         if receipt is None:
             raise JobError(f"job {job.address} has no receipt", hint="Try %nosana sweep.")
         return Outcome(
-            receipt=receipt, status=ended.status, values=ended.values, handles=ended.handles
+            receipt=receipt,
+            status=ended.status,
+            values=ended.values,
+            handles=ended.handles,
+            changed=prepared.changes,
         )
 
     async def _converse(

@@ -14,6 +14,7 @@ from .control import Control
 from .errors import NosanaError
 from .events import Event, Posted, Settled
 from .jobs import Job, Jobs
+from .journal import Receipt
 from .markets import Quote
 from .units import nos
 
@@ -63,7 +64,10 @@ async def rent(
         yield job
     except BaseException as error:
         failure = _unwrapped(error)
-        job.status = "interrupted" if control.interrupted else "failed"
+        if control.interrupted:
+            job.status = "interrupted"
+        elif job.status != "timeout":
+            job.status = "failed"
         money = await _settle_failed(jobs, job, emit)
         if isinstance(failure, NosanaError):
             failure.money = money
@@ -89,6 +93,15 @@ async def _settle_failed(jobs: Jobs, job: Job, emit: Callable[[Event], None]) ->
             "%nosana sweep brings back what is not used"
         )
     emit(Settled(receipt))
+    return _in_words(receipt)
+
+
+def _in_words(receipt: Receipt) -> str:
+    """Say where a deposit went."""
+    if not receipt.paid:
+        return f"nobody was paid: {nos(receipt.refunded)} are back in the wallet"
+    if not receipt.refunded:
+        return f"all of the deposit, {nos(receipt.paid)}, went to the host"
     return f"{nos(receipt.paid)} went to the host, {nos(receipt.refunded)} are back in the wallet"
 
 

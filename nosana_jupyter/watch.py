@@ -12,9 +12,11 @@ import logging
 import signal
 import time
 
-from .errors import HostFailed, NetworkError, NodeError
+from .chain.accounts import JobState
+from .errors import HostFailed, JobError, NetworkError, NodeError
 from .jobs import Job, Jobs
 from .node import Node
+from .units import duration
 
 log = logging.getLogger("nosana_jupyter.watch")
 
@@ -26,6 +28,9 @@ GRACE = 1.0
 
 PAUSE = 2.0
 """Seconds before a host that does not answer is asked again."""
+
+SLACK = 1.0
+"""Seconds by which our clock may be behind that of the chain, which counts whole ones."""
 
 ENDED = ("success", "failed", "stopped")
 """States of an operation that runs no more."""
@@ -45,6 +50,7 @@ async def watch_chain(jobs: Jobs, job: Job) -> None:
     Look at the chain until the job is closed there.
 
     Raises:
+        JobError: The job's time is over, and the cell has not ended.
         HostFailed: The job is closed although the cell has not ended.
         NetworkError: The chain cannot be reached any more.
     """
@@ -52,21 +58,20 @@ async def watch_chain(jobs: Jobs, job: Job) -> None:
         await asyncio.sleep(EVERY)
         if await jobs.is_open(job):
             continue
-        passed = time.time() - job.started
-        late = passed >= job.intent.timeout
+        if await _is_late(jobs, job):
+            raise _out_of_time(job)
         raise HostFailed(
-            f"job {job.address} ended before its cell did, after {int(passed)} s",
-            hint="Give it more time with --timeout."
-            if late
-            else "Run the cell again: another host may take it.",
+            f"job {job.address} was ended before its cell was",
+            hint="Run the cell again: another host may take it.",
         )
 
 
-async def watch_host(host: Node) -> None:
+async def watch_host(host: Node, jobs: Jobs, job: Job) -> None:
     """
     Follow the host's own account of the job until the runner has ended.
 
     Raises:
+        JobError: The job's time is over, and the cell has not ended.
         HostFailed: The runner has ended, though nobody has said goodbye to it.
     """
     while True:
@@ -74,11 +79,44 @@ async def watch_host(host: Node) -> None:
             async for told in host.info():
                 if (state := _ended(told)) is not None:
                     await asyncio.sleep(GRACE)
+                    if _is_expired(state) or await _is_late(jobs, job):
+                        raise _out_of_time(job)
                     raise HostFailed(await _account(host, state), hint=_hint(_signal(state)))
         except NodeError as error:
             # It may be starting again, with the runner alive beside it: the chain decides.
             log.debug("%s", error)
         await asyncio.sleep(PAUSE)
+
+
+def _out_of_time(job: Job) -> JobError:
+    job.status = "timeout"
+    longer = duration(2 * job.intent.timeout).replace(" ", "")
+    return JobError(
+        f"the cell ran out of its {duration(job.intent.timeout)}",
+        hint=f"Give it more with --timeout, as in --timeout {longer}.",
+    )
+
+
+def _is_expired(state: dict[str, object]) -> bool:
+    """Say whether the host says that it ended the runner because its time was over."""
+    diagnostics = state.get("diagnostics")
+    reason = diagnostics.get("reason") if isinstance(diagnostics, dict) else None
+    return isinstance(reason, dict) and reason.get("jobExpired") is True
+
+
+async def _is_late(jobs: Jobs, job: Job) -> bool:
+    """Say whether the chain has the job's time as used up; not every host says why it ended it."""
+    try:
+        account = await jobs.rpc.job(job.address)
+        if account is None:
+            return False
+        if account.state == JobState.DONE:
+            return account.time_end - account.time_start >= account.timeout
+        run = await jobs.rpc.run_of(job.address)
+    except NetworkError as error:
+        log.info("cannot look how long job %s ran: %s", job.address, error)
+        return False
+    return run is not None and time.time() >= run.time + account.timeout - SLACK
 
 
 def _ended(told: dict[str, object]) -> dict[str, object] | None:

@@ -48,7 +48,7 @@ LAYERS = {
     "control": ROW1,
     "rental": ROW5 | {"control"},
     "waiting": ROW1 | {"chain", "jobs"},
-    "watch": ROW1 | {"jobs", "node"},
+    "watch": ROW1 | {"chain", "jobs", "node"},
     "client": ROW5 | PATH,
     "portal": ROW6,
     "following": ROW6,

@@ -17,6 +17,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,9 @@ from . import machine, packages, streams
 from .interrupts import Interrupts
 from .outbox import Outbox
 from .server import Server, Task
+
+LAST_WORDS = 1.0
+"""Seconds in which what a cell has said may still reach the client when the host ends the job."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -82,17 +86,18 @@ class Runner:
         self._loop = asyncio.new_event_loop()
         self._server: Server | None = None
         self._listening = threading.Event()
+        self._pipes: streams.Pipes | None = None
 
     def serve(self) -> NoReturn:
         """Run what the client asks for, one after the other, until the process ends."""
         self._interrupts.hold()
         if os.name == "posix":
             # As the first process of a container, nothing else would end this one.
-            signal.signal(signal.SIGTERM, lambda *_: self.end("the host ends the job"))
+            signal.signal(signal.SIGTERM, self._terminate)
         threading.Thread(target=self._listen, name="line", daemon=True).start()
         threading.Thread(target=self._greet, name="hello", daemon=True).start()
         self._listening.wait()
-        pipes = streams.install(self._outbox.write, shield=self._interrupts)
+        self._pipes = pipes = streams.install(self._outbox.write, shield=self._interrupts)
         log_to(pipes.stderr)
         streams.refuse_input()
 
@@ -116,6 +121,19 @@ class Runner:
         shutil.rmtree(self._folder, ignore_errors=True)
         # Threads and children of cells would keep an ordinary exit waiting.
         os._exit(0)
+
+    def _terminate(self, *_: object) -> None:
+        # Not in the handler: what it interrupts may hold what the last words have to pass.
+        threading.Thread(target=self._end_politely, name="end", daemon=True).start()
+
+    def _end_politely(self) -> None:
+        """Let the client have what was said so far, then end."""
+        deadline = time.monotonic() + LAST_WORDS
+        if self._pipes is not None:
+            self._pipes.settle()
+        while time.monotonic() < deadline and self._server and not self._server.quiet:
+            time.sleep(0.01)
+        self.end("the host ends the job")
 
     def _listen(self) -> None:
         asyncio.set_event_loop(self._loop)

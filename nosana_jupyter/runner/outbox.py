@@ -86,6 +86,9 @@ class Outbox:
         self._last = 0.0
         self._awake = False
 
+    def __bool__(self) -> bool:
+        return bool(self._queue)
+
     def write(self, name: Name, text: str) -> None:
         """Add text to a stream."""
         if not text:

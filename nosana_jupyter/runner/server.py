@@ -126,6 +126,11 @@ class Server:
             # Not after the block, which waits for those that are still connected.
             self._end(f"no client for {self._lease:g} s: the lease has lapsed")
 
+    @property
+    def quiet(self) -> bool:
+        """Whether the client has all that was said."""
+        return self._line is None or not (self._outbox or self._session.unacknowledged)
+
     def wake(self) -> None:
         """Look into the outbox. Only from the thread of this loop."""
         self._wake.set()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from packaging.markers import default_environment
 
 from nosana_jupyter.wire.messages import (
     Check,
@@ -419,7 +420,11 @@ class TestSurroundings:
         """Versions of what is here, nothing for what is not."""
         client.say(Check(["numpy", "no-such-distribution"]))
 
-        assert client.hear() == Checked({"numpy": np.__version__, "no-such-distribution": None})
+        checked = client.hear()
+        assert isinstance(checked, Checked)
+        assert checked.versions == {"numpy": np.__version__, "no-such-distribution": None}
+        assert checked.requires.keys() == {"numpy"}
+        assert checked.markers == default_environment()
 
     def test_the_home_stays_clean(self, client: Client, shared: Any) -> None:
         """IPython writes no profile and no history where the user's are."""

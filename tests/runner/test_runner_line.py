@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -248,6 +249,20 @@ class TestTheEnd:
         process.connected()
         process.process.send_signal(signal.SIGTERM)
 
+        assert process.process.wait(5) == 0
+
+    def test_last_words(self, process: Process) -> None:
+        """What a cell has said when the host ends it still reaches the client."""
+        client = process.connected()
+        client.start("for i in range(200): print(i)\nprint('all', flush=True)\nwhile True: pass")
+        ran = client.hear_until(lambda ran: "5\n" in ran.text())
+        process.process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(ConnectionClosed):
+            while "all" not in ran.text():
+                ran.said.append(client.hear(5))
+                client.line.send(client.channel.seal(client.session.acknowledge()))
+
+        assert ran.text().endswith("199\nall\n")
         assert process.process.wait(5) == 0
 
     def test_sudden_death(self, process: Process) -> None:

@@ -1,0 +1,90 @@
+"""How cells end on a network that runs: the error that is told, the receipt, and the money."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from local_networks import LocalNetwork
+
+from nosana_jupyter.client import Client
+from nosana_jupyter.errors import JobError, NosanaError
+from nosana_jupyter.events import Cell, Event, Outcome, Said, Settled
+from nosana_jupyter.journal import Receipt
+from nosana_jupyter.wire.messages import Error, Stream
+
+pytestmark = pytest.mark.network
+
+
+@dataclass
+class Ran:
+    """What a cell left."""
+
+    events: list[Event] = field(default_factory=list)
+    outcome: Outcome | None = None
+    error: NosanaError | None = None
+
+    @property
+    def text(self) -> str:
+        said = [event.message for event in self.events if isinstance(event, Said)]
+        return "".join(message.text for message in said if isinstance(message, Stream))
+
+    @property
+    def raised(self) -> Error:
+        (error,) = (
+            event.message
+            for event in self.events
+            if isinstance(event, Said) and isinstance(event.message, Error)
+        )
+        return error
+
+    @property
+    def receipt(self) -> Receipt:
+        (receipt,) = (event.receipt for event in self.events if isinstance(event, Settled))
+        return receipt
+
+
+def run(source: str, **options: Any) -> Ran:
+    """Run a cell on the network that the environment names."""
+    ran = Ran()
+    filled = {"namespace": {}, "timeout": 60, "gpu": "3070"} | options
+
+    async def story() -> None:
+        client = await Client.open()
+        try:
+            ran.outcome = await client.run(Cell(source=source, **filled), ran.events.append)
+        except NosanaError as error:
+            ran.error = error
+        finally:
+            await client.close()
+
+    asyncio.run(story())
+    return ran
+
+
+def test_a_cell_that_runs_out_of_its_time(network: LocalNetwork) -> None:
+    """The error says so and how to have more; what was said is shown, and all is paid."""
+    ran = run(
+        "import time\nfor i in range(99):\n    print('step', i)\n    time.sleep(.1)", timeout=3
+    )
+
+    assert type(ran.error) is JobError
+    assert str(ran.error) == "the cell ran out of its 3 s"
+    assert ran.error.hint == "Give it more with --timeout, as in --timeout 6s."
+    assert (
+        ran.error.money
+        == f"all of the deposit, {ran.receipt.deposit / 1e6:.6f} NOS, went to the host"
+    )
+    assert (ran.receipt.status, ran.receipt.seconds, ran.receipt.refunded) == ("timeout", 3, 0)
+    assert "step 9\n" in ran.text
+
+
+def test_a_cell_that_ends_itself_is_none_that_ran_out_of_time(network: LocalNetwork) -> None:
+    """A runner that dies within its time is the cell's doing."""
+    ran = run("import os\nos._exit(5)")
+
+    assert ran.error is not None
+    assert "exit code 5" in str(ran.error)
+    assert ran.receipt.status == "failed"
