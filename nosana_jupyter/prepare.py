@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from .cell import bundle
 from .cell.embedded import parse
 from .cell.imports import find_imports
+from .cell.missing import missing, refuse_missing
 from .cell.modules import Module, find_modules, imports_of
 from .cell.names import Names, find_names
 from .cell.packages import Package, find_packages, parse_extra
@@ -56,20 +56,23 @@ def prepare(cell: Cell, settings: Settings) -> Prepared:
     Find out what a cell needs and pack it.
 
     Raises:
-        CellError: The cell is not Python, or something it reads cannot travel.
+        CellError: The cell is not Python, reads what nobody has, or what cannot travel.
         UsageError: An option names what does not exist.
     """
     names = find_names(cell.source, cell.namespace)
     values = bundle.collect(names, cell.namespace, only=cell.takes)
+    refuse_missing(names, cell.namespace)
     packed = bundle.pack(values, cell.namespace)
+    if cell.takes is not None:
+        refuse_missing(names, cell.namespace, sent={*values, *packed.brought})
     modules, packages = find_code(cell, packed.modules)
     notes = [
-        f"nobody has {name}: the cell will raise NameError"
-        for name in bundle.missing(names, cell.namespace)
+        f"{name} is nowhere: the cell may raise NameError"
+        for name in missing(names, cell.namespace)
     ]
     notes += [package.note for package in packages if package.note]
     extras = tuple(parse_extra(text) for text in cell.pip)
-    returns = find_returns(cell, names, values)
+    returns = find_returns(cell, names, {*values, *packed.brought})
     installable = [each for each in packages if each.installable]
     load = Load(
         code=cell.source,
@@ -101,7 +104,7 @@ def prepare(cell: Cell, settings: Settings) -> Prepared:
     )
 
 
-def find_returns(cell: Cell, names: Names, values: Mapping[str, Any]) -> tuple[str, ...]:
+def find_returns(cell: Cell, names: Names, sent: Collection[str]) -> tuple[str, ...]:
     """
     Return the names that come back: those that the user wants, or that the cell binds or changes.
 
@@ -118,8 +121,7 @@ def find_returns(cell: Cell, names: Names, values: Mapping[str, Any]) -> tuple[s
         name
         for name in names.changes
         if name in cell.namespace
-        # What only functions read travels with them, and is not among the values.
-        and (name in values or cell.takes is None)
+        and name in sent
         and name not in names.binds
         and not isinstance(cell.namespace[name], _UNCHANGING)
     ]

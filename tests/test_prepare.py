@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nosana_jupyter.errors import UsageError
+from nosana_jupyter.errors import CellError, UsageError
 from nosana_jupyter.events import Cell
 from nosana_jupyter.prepare import Prepared, prepare
 from nosana_jupyter.settings import Settings
@@ -85,6 +85,100 @@ def test_what_does_not_travel_does_not_come_back() -> None:
     )
 
     assert found.load.returns == ("lst",)
+
+
+@pytest.mark.parametrize(
+    ("source", "message", "hint"),
+    [
+        ("x = 1\ny = undefined + x", "line 2 reads undefined, which is nowhere", "Bind it"),
+        ("\n%%time\nfrme.head()", "line 3 reads frme", "Did you mean frame?"),
+        ("math.pi", "line 1 reads math", "Import it: import math"),
+        ("np.ones(3)", "line 1 reads np", "Import it: import numpy as np"),
+        ("del gone", "line 1 reads gone", ""),
+        ("gone += 1", "line 1 reads gone", ""),
+        ("if gone:\n    pass", "line 1 reads gone", ""),
+        ("[x for x in gone]", "line 1 reads gone", ""),
+        ("def f(x=gone): pass", "line 1 reads gone", ""),
+        ("!ls\n%matplotlib inline\ngone", "line 3 reads gone", ""),
+        ("with open('a') as f:\n    gone", "line 2 reads gone", ""),
+    ],
+)
+def test_a_name_that_nobody_has_is_refused(source: str, message: str, hint: str) -> None:
+    """
+    A cell that is bound to raise `NameError` is refused before anything is spent, by its line.
+    """
+    with pytest.raises(CellError, match=message) as caught:
+        prepared(source, {"frame": 1})
+
+    assert "Nothing was spent" in str(caught.value)
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "if c: gone",
+        "for i in r: gone",
+        "while c: gone",
+        "try:\n    gone\nexcept NameError:\n    pass",
+        "with contextlib.suppress(NameError):\n    gone",
+        "c and gone",
+        "x = gone if c else 1",
+        "1 < c < gone",
+        "def f(): gone",
+        "def f(x: gone): pass",
+        "x: gone = 1",
+        "f = lambda: gone",
+        "[gone for i in r]",
+        "if c: gone = 1\ngone",
+        "for gone in r: pass\ngone",
+        "from os.path import *\ngone",
+        "exec(text)\ngone",
+        "%run script.py\ngone",
+        "%pylab\ngone",
+        "%store -r gone\ngone",
+        "%%bash --out gone\nls",
+        "globals().update(d)\ngone",
+        "globals()[text] = 1\ngone",
+        "ip = get_ipython()\nip.push(d)\ngone",
+        "import builtins\nbuiltins.gone = 1\ngone",
+        "import gettext\ngettext.install('a')\ngone",
+        "def f():\n    global gone\n    gone = 1\nf()\ngone",
+        "make()\ngone",
+        "assert c, gone",
+        "match c:\n    case gone.x: pass",
+        "ls",
+        "_, __, In, Out, get_ipython, display, __name__, ValueError",
+    ],
+)
+def test_what_may_work_is_not_refused(source: str) -> None:
+    """
+    A name that may be there when it is needed, or may never be needed, refuses nothing.
+    """
+    namespace: dict[str, Any] = {"c": 0, "r": [], "text": "", "d": {}, "__name__": "__main__"}
+    exec("import contextlib\ndef make():\n    global gone\n    gone = 1", namespace)
+
+    assert prepared(source, namespace)
+
+
+def test_what_may_be_missing_is_told() -> None:
+    """
+    A name that nobody has and that may be needed is a note.
+    """
+    assert prepared("if 0: gone").notes == ("gone is nowhere: the cell may raise NameError",)
+
+
+def test_what_is_left_out_by_the_user_is_refused() -> None:
+    """
+    A name that --in leaves out and the cell needs is refused; what functions bring is there.
+    """
+    namespace: dict[str, Any] = {"lst": [], "x": 1, "__name__": "__main__"}
+    exec("def f(): return lst", namespace)
+
+    with pytest.raises(CellError, match="line 1 reads lst, and --in leaves it out"):
+        prepared("lst + [x]", namespace, takes=("x",))
+    assert prepared("lst + f()", namespace, takes=("f",))
+    assert prepared("lst = x", namespace, takes=("x",))
 
 
 def test_what_is_no_name_is_refused() -> None:

@@ -7,7 +7,6 @@ out of it: buffers are views of the arrays themselves, and nothing is copied.
 
 from __future__ import annotations
 
-import builtins
 import difflib
 import io
 import linecache
@@ -21,10 +20,10 @@ from ..errors import UsageError
 from .inventory import Item, describe
 from .names import Names
 from .pickler import Pickler, travels
-from .reach import SHELL, chained_modules, is_made_by_shell
+from .reach import chained_modules, is_made_by_shell
 from .travel import explain
 
-__all__ = ["Bundle", "Item", "Source", "collect", "describe", "missing", "pack"]
+__all__ = ["Bundle", "Item", "Source", "collect", "describe", "pack"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +49,9 @@ class Bundle:
     sources: tuple[Source, ...]
     modules: tuple[str, ...] = ()
     """Full names of the modules the values need, to be loaded."""
+
+    brought: tuple[str, ...] = ()
+    """Names of the notebook that its functions bring, beside `names`."""
 
     @property
     def size(self) -> int:
@@ -101,14 +103,6 @@ def collect(
     return found
 
 
-def missing(names: Names, namespace: Mapping[str, Any]) -> list[str]:
-    """Return the names a cell reads that nobody has: the cell will raise `NameError`."""
-    if names.stars:
-        return []
-    known = {*namespace, *dir(builtins), *SHELL}
-    return [name for name in names.reads if name not in known]
-
-
 def pack(values: Mapping[str, Any], namespace: Mapping[str, Any]) -> Bundle:
     """
     Return the values as a header and buffers.
@@ -139,6 +133,7 @@ def pack(values: Mapping[str, Any], namespace: Mapping[str, Any]) -> Bundle:
         has_code=tuple(has_code),
         sources=tuple(_sources(pickler.code)),
         modules=tuple(pickler.modules),
+        brought=tuple(pickler.brought),
     )
 
 

@@ -66,11 +66,11 @@ class Definitions(Readings):
                 self.visit(default)
         outer = self._scope
         self._scope = self._generic(generic) if generic else outer
-        for argument in all_arguments(arguments):
-            if argument.annotation is not None:
-                self.visit(argument.annotation)
-        if returns is not None:
-            self.visit(returns)
+        annotations = [argument.annotation for argument in all_arguments(arguments)]
+        with self._choice():  # They are read now, later or never, as the version of Python has it.
+            for annotation in (*annotations, returns):
+                if annotation is not None:
+                    self.visit(annotation)
         self._scope = outer
 
     def _generic(self, generic: Sequence[ast.AST]) -> Scope:

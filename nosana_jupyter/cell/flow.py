@@ -5,6 +5,7 @@ The order in which the parts of a cell run.
 from __future__ import annotations
 
 import ast
+from contextlib import nullcontext
 
 from .definitions import Definitions
 from .embedded import swallows
@@ -32,9 +33,8 @@ class Flow(Definitions):
     def _from(self, bound: set[str] | None, body: list[ast.stmt]) -> set[str] | None:
         """Walk statements with something bound before; return what is bound after."""
         self._bound = None if bound is None else set(bound)
-        self._choices += 1
-        self._block(body)
-        self._choices -= 1
+        with self._choice():
+            self._block(body)
         return self._bound
 
     def _join(self, *ends: set[str] | None) -> None:
@@ -79,6 +79,7 @@ class Flow(Definitions):
 
     def visit_AugAssign(self, node: ast.AugAssign) -> None:
         if isinstance(node.target, ast.Name):
+            self._need(node.target)
             self._read(node.target.id)
         self.visit(node.value)
         self.visit(node.target)
@@ -86,7 +87,8 @@ class Flow(Definitions):
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
         if node.value is not None:
             self.visit(node.value)
-        self.visit(node.annotation)
+        with self._choice():  # It is read now, later or never, as the version of Python has it.
+            self.visit(node.annotation)
         if node.value is not None or not isinstance(node.target, ast.Name):
             self.visit(node.target)
 
@@ -108,8 +110,9 @@ class Flow(Definitions):
             self.visit(node)
             return self._bound, self._bound
         exits = []
-        for value in node.values:
-            yes, no = self._test(value)
+        for index, value in enumerate(node.values):
+            with self._choice() if index else nullcontext():
+                yes, no = self._test(value)
             on, out = (yes, no) if isinstance(node.op, ast.And) else (no, yes)
             exits.append(None if out is None else set(out))
             self._bound = None if on is None else set(on)
@@ -128,7 +131,8 @@ class Flow(Definitions):
         ends = []
         for start, part in ((yes, node.body), (no, node.orelse)):
             self._bound = None if start is None else set(start)
-            self.visit(part)
+            with self._choice():
+                self.visit(part)
             ends.append(self._bound)
         self._join(*ends)
         self._unsure |= set().union(*(end or set() for end in ends)) - (self._bound or set())
@@ -137,7 +141,8 @@ class Flow(Definitions):
         yes, no = self._test(node.test)
         if node.msg is not None:
             self._bound = None if no is None else set(no)
-            self.visit(node.msg)
+            with self._choice():
+                self.visit(node.msg)
         self._bound = yes
 
     def visit_If(self, node: ast.If) -> None:
@@ -148,9 +153,8 @@ class Flow(Definitions):
         self.visit(node.iter)
         before = None if self._bound is None else set(self._bound)
         self._breaks.append([])
-        self._choices += 1
-        self.visit(node.target)
-        self._choices -= 1
+        with self._choice():
+            self.visit(node.target)
         self._again(self._bound, node.body)
         breaks = self._breaks.pop()
         self._join(self._from(before, node.orelse), *breaks)
@@ -194,7 +198,8 @@ class Flow(Definitions):
         for handler in node.handlers:
             self._bound = None if before is None else set(before)
             if handler.type is not None:
-                self.visit(handler.type)
+                with self._choice():
+                    self.visit(handler.type)
             if handler.name:
                 self._bind(handler.name)
             end = self._from(self._bound, handler.body)
@@ -214,9 +219,10 @@ class Flow(Definitions):
         whole = False
         for case in node.cases:
             self._bound = None if before is None else set(before)
-            self.visit(case.pattern)
-            if case.guard is not None:
-                self._bound = self._test(case.guard)[0]
+            with self._choice():
+                self.visit(case.pattern)
+                if case.guard is not None:
+                    self._bound = self._test(case.guard)[0]
             whole = whole or (
                 case.guard is None
                 and isinstance(case.pattern, ast.MatchAs)

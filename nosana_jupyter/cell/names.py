@@ -10,13 +10,15 @@ its transfer; a name that is missed breaks the cell.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import CellError
+from .certainty import binds_unseen, is_automagic
 from .changes import find_changes
 from .embedded import check, parse
 from .flow import Flow
+from .syntax import blank_lines
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +27,9 @@ class Names:
 
     reads: tuple[str, ...]
     """Names whose values the cell may need from outside, in order of first need."""
+
+    certain: Mapping[str, int] = field(default_factory=dict)
+    """Those of `reads` that it needs whatever happens, with the line that does so first."""
 
     binds: tuple[str, ...]
     """Names the cell may bind, in order."""
@@ -66,7 +71,8 @@ def find_names(source: str, namespace: Mapping[str, Any] | None = None) -> Names
     try:
         check(source)
         flow.run(source)
-        changes = find_changes(parse(source)[0], namespace or {})
+        tree, _ = parse(source)
+        changes = find_changes(tree, namespace or {})
     except RecursionError:
         raise CellError(
             "the cell is nested too deeply to be read. Nothing was spent",
@@ -74,8 +80,15 @@ def find_names(source: str, namespace: Mapping[str, Any] | None = None) -> Names
         ) from None
     late = [name for name in flow.late if name not in flow.early]
     reads = dict.fromkeys([*flow.reads, *late])
+    seen = not flow.stars and not binds_unseen(tree)
+    blank = blank_lines(source)
     return Names(
         reads=tuple(reads),
+        certain={
+            name: line + blank
+            for name, line in flow.certain.items()
+            if seen and name in reads and not is_automagic(tree, name)
+        },
         binds=tuple(name for name in flow.binds if name not in flow.gone),
         changes=changes,
         imports=tuple(name for name in flow.imports if name not in flow.gone),

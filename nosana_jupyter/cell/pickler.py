@@ -93,6 +93,9 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         self.modules: dict[str, None] = {}
         """Modules that must be there on the other side."""
 
+        self.brought: dict[str, None] = {}
+        """Names of the notebook that functions read."""
+
         self._namespace = namespace
         self._keep = keep
         self._shallow = shallow
@@ -222,6 +225,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
             for name in maybe:
                 if name in namespace and travels(namespace[name], self._namespace):
                     found[name] = namespace[name]
+        if namespace is self._namespace:
+            self.brought.update(dict.fromkeys(found))
         return found
 
     def reduce_named(self, value: Any) -> Any:

@@ -27,6 +27,9 @@ class Readings(ast.NodeVisitor):
     def __init__(self) -> None:
         self.reads: dict[str, None] = {}
         self.mentions: dict[str, None] = {}
+        self.certain: dict[str, int] = {}
+        """What is read whatever happens, before anything may have bound it: in which line."""
+
         self.late: dict[str, None] = {}
         """What functions read that was not bound when they were defined."""
 
@@ -60,7 +63,7 @@ class Readings(ast.NodeVisitor):
         """What the function that is being walked reads."""
 
         self._choices = 0
-        """How many branches and loops we are in."""
+        """How many branches, loops and other things we are in that may not run."""
 
         self._scope: Scope | None = None
         """The function, class or comprehension we are in; nothing at the top of the cell."""
@@ -68,12 +71,19 @@ class Readings(ast.NodeVisitor):
     # Names
 
     def visit_Name(self, node: ast.Name) -> None:
+        if isinstance(node.ctx, ast.Store):
+            self._bind(node.id)
+            return
+        self._need(node)
         if isinstance(node.ctx, ast.Load):
             self._read(node.id)
-        elif isinstance(node.ctx, ast.Store):
-            self._bind(node.id)
         else:
             self._delete(node.id)
+
+    def _need(self, node: ast.Name) -> None:
+        """Take note of a name that must be there at this point."""
+        if self._scope is None and not self._choices and node.id not in self.binds:
+            self.certain.setdefault(node.id, node.lineno)
 
     def _has(self, name: str) -> bool:
         return self._bound is None or name in self._bound
@@ -149,10 +159,18 @@ class Readings(ast.NodeVisitor):
         """Walk what may not run, or not to its end: what it binds is not certain."""
         before = self._bound
         self._bound = None if before is None else set(before)
-        yield
+        with self._choice():
+            yield
         if before is not None:
             self._unsure |= (self._bound or set()) - before
         self._bound = before
+
+    @contextmanager
+    def _choice(self) -> Iterator[None]:
+        """Walk what may not run."""
+        self._choices += 1
+        yield
+        self._choices -= 1
 
     # Names inside of strings
 
@@ -193,7 +211,8 @@ class Readings(ast.NodeVisitor):
         self._bound = None if before is None else set(before)
         if own or (outer is not None and outer.is_late):
             self._scope = Scope(kind="class", outer=outer, names=set())
-        self.run(code)
+        with self._choice():
+            self.run(code)
         self._scope = outer
         if self._bound is None:  # It ended by an exception, which somebody may catch.
             self._bound = before

@@ -15,6 +15,7 @@ import pytest
 from cell_host import Host, notebook
 
 from nosana_jupyter.cell import bundle
+from nosana_jupyter.cell.missing import missing
 from nosana_jupyter.cell.modules import find_modules
 from nosana_jupyter.cell.names import find_names
 from nosana_jupyter.errors import CannotTravel, UsageError
@@ -302,7 +303,7 @@ def test_missing_names_are_told() -> None:
     """
     cell = "a + b + len(c)\n!echo $HOME\nd = 'select * from e'"
 
-    assert bundle.missing(find_names(cell), {"a": 1}) == ["b", "c"]
+    assert missing(find_names(cell), {"a": 1}) == ["b", "c"]
 
 
 def test_outputs_are_taken_by_number() -> None:
