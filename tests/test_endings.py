@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,7 +50,7 @@ class Ran:
 def run(source: str, **options: Any) -> Ran:
     """Run a cell on the network that the environment names."""
     ran = Ran()
-    filled = {"namespace": {}, "timeout": 60, "gpu": "3070"} | options
+    filled: dict[str, Any] = {"namespace": {}, "timeout": 60, "gpu": "3070"} | options
 
     async def story() -> None:
         client = await Client.open()
@@ -88,3 +89,15 @@ def test_a_cell_that_ends_itself_is_none_that_ran_out_of_time(network: LocalNetw
     assert ran.error is not None
     assert "exit code 5" in str(ran.error)
     assert ran.receipt.status == "failed"
+
+
+def test_a_cell_begins_in_an_empty_folder(
+    network: LocalNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a cell finds where it works is what it has put there; its modules lie elsewhere."""
+    (tmp_path / "module_of_ours.py").write_text("x = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    ran = run("import os, module_of_ours\nopen('mine', 'w').close()\nseen = list(os.walk('.'))")
+
+    assert ran.outcome is not None
+    assert ran.outcome.values["seen"] == [(".", [], ["mine"])]

@@ -48,6 +48,12 @@ NICENESS = 5
 GRACE = 3.0
 """Seconds between asking an operation to end and ending it."""
 
+PREFIX = "nosana-"
+"""How the names of operations' folders begin."""
+
+CURRENT, HOME, TEMPORARY = "work", "home", "tmp"
+"""An operation's folders. What unpacks itself into the last is not seen by who looks around."""
+
 LOST = 137
 """Exit code of an operation that was killed together with the shell that watched it."""
 
@@ -74,7 +80,7 @@ class Started(msgspec.Struct, frozen=True, kw_only=True):
     """Where its number, output and exit code go."""
 
     work: str
-    """Its current, home and temporary folder."""
+    """Where its current, home and temporary folders are, each a folder of its own."""
 
     ports: dict[int, int]
     """Exposed ports, and where they really are."""
@@ -124,7 +130,7 @@ def plan(run: Run, parent: Path, name: str) -> Started:
     return Started(
         folder=str(folder),
         # Short: a socket's path may have no more than 108 characters.
-        work=tempfile.mkdtemp(prefix="nosana-"),
+        work=tempfile.mkdtemp(prefix=PREFIX),
         ports=dict(zip(run.ports(), _free_ports(len(run.ports())), strict=True)),
     )
 
@@ -231,9 +237,8 @@ class Process:
         if self._process is not None and os.getsid(process.pid) == self._process.pid:
             return bool(process.pid != self._process.pid)
         environment = process.environ()
-        if work in (environment.get("TMPDIR"), environment.get("HOME")):
-            return True
-        return Path(process.cwd()).is_relative_to(work)
+        places = [environment.get("TMPDIR"), environment.get("HOME"), process.cwd()]
+        return any(place and Path(place).is_relative_to(work) for place in places)
 
     def _signal(self, number: signal.Signals, family: Iterable[psutil.Process]) -> None:
         if self.alive and self._process is not None:
@@ -262,6 +267,9 @@ def start(
         OSError: It cannot be started.
     """
     folder = Path(started.folder)
+    (folder / "work").write_text(started.work)
+    for name in (HOME, TEMPORARY):
+        Path(started.work, name).mkdir(mode=0o700, exist_ok=True)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wrapper = _WRAPPER.format(
         files=MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard),
@@ -291,7 +299,9 @@ def strays(parent: Path) -> list[Process]:
         folder = str(path.parent)
         with contextlib.suppress(OSError, ValueError, psutil.Error):
             process = psutil.Process(int(path.read_text()))
-            if folder in process.cmdline() and (work := process.environ().get("HOME")):
+            work = (path.parent / "work").read_text()
+            # It will be removed: nothing but what `plan` has made may be.
+            if folder in process.cmdline() and Path(work).name.startswith(PREFIX):
                 found.append(Process(Started(folder=folder, work=work, ports={})))
     return found
 
@@ -318,10 +328,10 @@ def _command(run: Run, defaults: Defaults | None) -> list[str]:
 def _current(run: Run, defaults: Defaults | None, started: Started) -> Path:
     """Return the working folder: the one asked for, but inside the operation's own."""
     asked = run.work_dir or (defaults.work_dir if defaults else None) or ""
-    root = Path(started.work).resolve()
+    root = Path(started.work, CURRENT).resolve()
     path = (root / asked.lstrip("/")).resolve()
     if not path.is_relative_to(root):
-        return root
+        path = root
     path.mkdir(parents=True, exist_ok=True)
     return path
 
@@ -336,8 +346,8 @@ def _environment(
     return {
         "PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin",
         "LANG": "C.UTF-8",
-        "HOME": started.work,
-        "TMPDIR": started.work,
+        "HOME": str(Path(started.work, HOME)),
+        "TMPDIR": str(Path(started.work, TEMPORARY)),
         **((defaults.env or {}) if defaults else {}),
         **(run.env or {}),
         launch.JOB: job,

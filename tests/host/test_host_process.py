@@ -118,7 +118,9 @@ async def test_nothing_of_the_users_environment_reaches_a_job(
 
     assert CANARY not in output
     work = bench.running[0].started.work
-    assert seen["HOME"] == seen["TMPDIR"] == seen["PWD"] == work
+    places = [seen["HOME"], seen["TMPDIR"], seen["PWD"]]
+    assert {str(Path(place).parent) for place in places} == {work}
+    assert len(set(places)) == 3
     assert stat.S_IMODE(Path(work).stat().st_mode) == 0o700
     assert work != os.environ.get("HOME")
     assert {name for name in seen if "NOSANA" in name} == {
@@ -135,6 +137,16 @@ async def test_nothing_of_the_users_environment_reaches_a_job(
         "SHLVL",
         "_",
     } == {name for name in seen if "NOSANA" in name}
+
+
+@awaited
+async def test_a_job_begins_in_an_empty_folder(bench: Bench) -> None:
+    """What it finds where it begins is its own: nothing of the host's, nor what others put away."""
+    _, output = await bench.runs("touch $TMPDIR/x $HOME/y; ls -A; ls -A $HOME $TMPDIR | wc -w")
+
+    assert output == "4\n"
+    bench.running[0].clean()
+    assert not Path(bench.running[0].started.work).exists()
 
 
 @awaited
@@ -184,7 +196,7 @@ async def test_a_file_that_grows_too_large_ends_its_writer(
     )
 
     assert code != 0
-    assert (Path(bench.running[0].started.work) / "file").stat().st_size <= 1 << 20
+    assert (Path(bench.running[0].started.work) / "work/file").stat().st_size <= 1 << 20
 
 
 @awaited
@@ -240,7 +252,10 @@ async def test_all_that_an_operation_started_is_ended(bench: Bench, script: str)
     work = running.started.work
     for each in psutil.process_iter():
         try:
-            assert each.environ().get("HOME") != work or each.status() == psutil.STATUS_ZOMBIE
+            assert (
+                each.environ().get("HOME") != f"{work}/home"
+                or each.status() == psutil.STATUS_ZOMBIE
+            )
         except psutil.Error:
             continue
 
@@ -341,6 +356,19 @@ def test_strays_are_found_by_their_folder(bench: Bench) -> None:
         (stray,) = process.strays(bench.folder / "job")
         assert (stray.pid, stray.started.work) == (running.pid, running.started.work)
         await stray.stop(grace=0.5)
+        assert process.strays(bench.folder / "job") == []
+
+    asyncio.run(story())
+
+
+def test_a_stray_names_no_folder_of_others(bench: Bench, tmp_path: Path) -> None:
+    """What a job writes where its folder was noted does not get another folder removed."""
+    (tmp_path / "mine").mkdir()
+
+    async def story() -> None:
+        running = bench.start("exec sleep 300")
+        await until(lambda: _number(running))
+        (Path(running.started.folder) / "work").write_text(f"{tmp_path}/mine")
         assert process.strays(bench.folder / "job") == []
 
     asyncio.run(story())
