@@ -143,7 +143,10 @@ class Outcome:
     """Names that came back, as plain data."""
 
     handles: Mapping[str, Handle]
-    """Names whose values stayed with the host, and why."""
+    """Names whose values did not come back, and why."""
+
+    changed: tuple[str, ...] = ()
+    """Names the cell did not bind, but changed what they hold."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

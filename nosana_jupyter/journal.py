@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from . import settings
-from .units import Lamports, MicroNos, nos, sol
+from .units import Lamports, MicroNos, duration, nos, sol
 
 _SCHEMA = """
 create table if not exists jobs (
@@ -142,12 +142,15 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
             ("node", self.node or "none"),
             ("ran by", self.ran_by),
             ("status", self.status),
-            ("time paid", f"{self.seconds} s at {nos(self.price)}/s"),
+            ("time paid", f"{duration(self.seconds)} at {nos(self.price)}/s"),
             ("deposit", nos(self.deposit)),
             ("paid", nos(self.paid)),
             ("refunded", nos(self.refunded)),
             ("network fee", nos(self.network_fee)),
-            ("SOL", f"{sol(self.sol_fee)} fees, {sol(self.sol_rent)} rent held"),
+            ("SOL", f"{sol(self.sol_fee)} fees"),
+            ("rent", f"{sol(self.sol_rent)} held; %nosana sweep returns it after a day")
+            if self.sol_rent
+            else ("", ""),
         ]
         rows += [(f"tx {name}", signature) for name, signature in self.signatures.items()]
         return [(label, text) for label, text in rows if text]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..events import Event, Posted, Quoted, Running, Said, Settled, Waiting
 from ..sanitize import line
-from ..units import MicroNos, duration, nos
+from ..units import MicroNos, duration, nos, sol
 from ..wire.messages import ClearOutput
 
 if TYPE_CHECKING:
@@ -183,10 +183,12 @@ def summary(receipt: Receipt) -> str:
     """Return a receipt as one line."""
     parts = [
         f"nosana: {receipt.status}",
-        f"{receipt.seconds} s on {receipt.ran_by}" if receipt.ran_by else "no host",
+        f"{duration(receipt.seconds)} on {receipt.ran_by}" if receipt.ran_by else "no host",
         f"paid {nos(receipt.paid)}",
         f"refunded {nos(receipt.refunded)}",
     ]
     if receipt.network_fee:
         parts.append(f"network fee {nos(receipt.network_fee)}")
+    if receipt.sol_rent:
+        parts.append(f"{sol(receipt.sol_rent)} of rent held")
     return " · ".join(parts)

@@ -11,20 +11,21 @@ import argparse
 import inspect
 import re
 from concurrent.futures import CancelledError
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
 from .. import settings
 from ..errors import NosanaError, RemoteError, UsageError
-from ..units import MicroNos, nos, sol
+from ..units import MicroNos, nos
 from . import grammar
 from .interrupts import Interrupted, Presses
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from ..events import Outcome
+    from ..events import Cell
     from ..markets import Quote
     from ..network import Network
     from ..portal import CellRun, Portal
@@ -81,16 +82,15 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
     def _run(self, options: argparse.Namespace, source: str, card: Card, presses: Presses) -> Any:
         card.open()
         try:
-            run = self.portal.run(
-                self._request(options, source), confirm=self._confirm(yes=options.yes)
-            )
-            return self._follow(run, card, presses)
+            cell = self._request(options, source)
+            run = self.portal.run(cell, confirm=self._confirm(yes=options.yes))
+            return self._follow(run, cell, card, presses)
         except NosanaError as error:
             if not isinstance(error, RemoteError):
                 card.close(f"{type(error).__name__}: {error}")
             raise
 
-    def _request(self, options: argparse.Namespace, source: str) -> Any:
+    def _request(self, options: argparse.Namespace, source: str) -> Cell:
         from ..events import Cell
         from ..units import parse_seconds
 
@@ -110,7 +110,7 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
             max_cost=options.max_cost,
         )
 
-    def _dry_run(self, cell: Any) -> None:
+    def _dry_run(self, cell: Cell) -> None:
         from IPython.display import display
 
         from . import tables
@@ -118,8 +118,10 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
         for table in tables.plan(self.portal.plan(cell)):
             display(table)
 
-    def _follow(self, run: CellRun, card: Card, presses: Presses) -> Any:
+    def _follow(self, run: CellRun, cell: Cell, card: Card, presses: Presses) -> Any:
         """Draw what happens, here on the kernel's own thread, so that it lands under this cell."""
+        from ..api import remote_error
+        from . import returned
         from .display import Screen
 
         screen = Screen(self.shell, f"job-{id(run):x}")
@@ -139,7 +141,15 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
             raise
         screen.close()
         card.close()
-        return self._leave(run.outcome, screen, card, interrupted=presses.count > 0)
+        outcome = run.outcome
+        self.shell.push(returned.place(self.shell.user_ns, outcome))
+        if outcome.status == "interrupted" or (presses.count and outcome.status == "ok"):
+            raise Interrupted(screen.error, card.cost)
+        if screen.error is not None and outcome.status == "error":
+            raise remote_error(screen.error) from None
+        for note in returned.notes(outcome, asked=cell.returns or ()):
+            print(note)  # noqa: T201
+        return screen.result
 
     def _draw(self, event: Any, card: Card, screen: Screen) -> None:
         from ..events import Posted, Said
@@ -151,37 +161,6 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
         if isinstance(event, Said):
             screen.show(event.message)
         card.take(event)
-
-    def _leave(self, outcome: Outcome, screen: Screen, card: Card, *, interrupted: bool) -> Any:
-        """Put what came back into the notebook; raise what the cell raised."""
-        from .handles import RemoteHandle
-
-        names: dict[str, Any] = dict(outcome.values)
-        for name, handle in outcome.handles.items():
-            # A module that the cell imported is no value of its own: ours of that name stays.
-            if handle.type != "module":
-                names[name] = RemoteHandle(name, handle, outcome.receipt.job)
-        self.shell.push(names)
-        if outcome.status == "interrupted" or (interrupted and outcome.status == "ok"):
-            raise Interrupted(screen.error, card.cost)
-        if screen.error is not None and outcome.status == "error":
-            from ..api import remote_error
-
-            raise remote_error(screen.error) from None
-        self._tell_handles(outcome)
-        return screen.result
-
-    def _tell_handles(self, outcome: Outcome) -> None:
-        """Say in one line which names did not come back; modules are not worth a word."""
-        from ..sanitize import line
-
-        kept = [
-            f"{name} ({line(handle.type)})"
-            for name, handle in outcome.handles.items()
-            if handle.type != "module"
-        ]
-        if kept:
-            print(f"[Stayed with the host, not being plain data: {', '.join(kept)}]")  # noqa: T201
 
     def _confirm(self, *, yes: bool) -> Any:
         """Return what asks before the first real spend."""
@@ -204,10 +183,13 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
     # The line
 
     def do_status(self, _rest: str) -> Any:
-        """Say where the user is."""
+        """Say where the user is, also where nothing answers."""
         from . import tables
 
-        return tables.status(self.portal.status())
+        try:
+            return tables.status(self.portal.status())
+        except NosanaError as error:
+            return tables.unusable(settings.load().network, error)
 
     def do_wallet(self, _rest: str) -> Any:
         """Show the wallet."""
@@ -240,16 +222,10 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
         from . import tables
 
         swept = self.portal.sweep()
-        pending = len(self.portal.status().running) - len(swept.followed)
-        closed = len(swept.receipts)
-        title = f"Jobs settled: {closed}." if closed else "Nothing was left behind."
-        if swept.rent:
-            title += f" {sol(swept.rent)} of rent came back from jobs that ended long ago."
-        if swept.followed:
-            title += f" Left alone, as a living kernel follows them: {len(swept.followed)}."
-        if pending:
-            title += f" Too young to judge: {pending}; sweep again in a minute."
-        return tables.receipts(swept.receipts, title=title)
+        followed = {entry.intent.job for entry in swept.followed}
+        left = [entry.intent.job for entry in self.portal.status().running]
+        young = len(set(left) - followed)
+        return tables.swept(swept, young=young)
 
     def do_markets(self, rest: str) -> Any:
         """Show the markets that fit."""
@@ -272,14 +248,8 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
         return tables.quote(self.portal.quote(wanted, timeout, max_cost=options.max_cost))
 
     def do_network(self, rest: str) -> Any:
-        """Show or choose the network."""
-        from ..network import NAMES
-
+        """Show or choose the network. One that lacks something is chosen too, and says what."""
         if rest:
-            if rest not in NAMES:
-                raise UsageError(
-                    f"there is no network {rest!r}", hint=f"Networks are {', '.join(NAMES)}."
-                )
             settings.save("network", rest)
             self.portal.reload()
         return self.do_status("")
@@ -288,21 +258,39 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
         """Show or change settings."""
         from . import tables
 
-        name, _, value = rest.partition(" ")
-        if name:
-            value = value.strip()
-            if value:
-                settings.save(name, "" if value == "--unset" else value.strip("'\""))
-                self.portal.reload()
-            else:
-                settings.origin(settings.known(name))
-        return tables.config()
+        name, *words = grammar.split(rest) or [""]
+        if not name:
+            return tables.config()
+        if not words:
+            settings.known(name)
+            return tables.config()
+        value = "" if words == ["--unset"] else " ".join(words)
+        settings.save(name, value)
+        self.portal.reload()
+        return tables.config(note=self._doubt(name, value))
 
-    def do_help(self, _rest: str) -> Any:
-        """Show what there is."""
+    def _doubt(self, name: str, value: str) -> str:
+        """Say what is doubtful about a setting that may be right all the same."""
+        from ..markets import find
+
+        if name == "wallet" and value and not Path(value).expanduser().is_file():
+            return f"There is no file {value} yet."
+        if name == "market" and value:
+            try:
+                find(self.portal.markets(), value)
+            except NosanaError as error:
+                return f"Saved, but {error}. {error.hint}"
+        if settings.origin(name) == "environment":
+            return f"{settings.variable(name)} in the environment wins over what was saved."
+        return ""
+
+    def do_help(self, rest: str) -> Any:
+        """Show what there is, or more on one command."""
         from . import tables
 
-        return tables.help_table()
+        if rest:
+            grammar.split_command(rest)
+        return tables.help_table(rest)
 
 
 def _count(shell: InteractiveShell) -> int:

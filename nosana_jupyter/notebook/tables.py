@@ -10,11 +10,13 @@ from datetime import datetime
 from html import escape
 
 from .. import settings
-from ..events import Plan, Status
+from ..errors import NosanaError
+from ..events import Plan, Status, Swept
 from ..journal import Entry, Receipt
 from ..markets import Market, Quote
+from ..sanitize import line
 from ..units import duration, nos, size, sol
-from .grammar import COMMANDS
+from .grammar import COMMANDS, market_grammar, option_help, quote_grammar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +70,12 @@ def status(found: Status) -> Table:
     return Table(head=("", ""), rows=rows)
 
 
+def unusable(network: str, error: NosanaError) -> Table:
+    """Say where the user is when the network or the wallet cannot be used."""
+    rows = [("network", network), ("not usable", line(str(error)))]
+    return Table(head=("", ""), rows=rows, note=error.hint)
+
+
 def wallet(found: Status) -> Table:
     """Show address and balance."""
     rows = [("address", found.wallet), ("NOS", nos(found.nos)), ("SOL", sol(found.sol))]
@@ -95,15 +103,40 @@ def receipts(found: Sequence[Receipt], *, title: str = "") -> Table:
     rows = [
         (
             receipt.job, receipt.status, receipt.market, receipt.ran_by or "nobody",
-            f"{receipt.seconds} s", nos(receipt.paid), nos(receipt.refunded),
+            duration(receipt.seconds), nos(receipt.paid), nos(receipt.refunded),
             nos(receipt.network_fee), sol(receipt.sol_fee),
         )
         for receipt in found
     ]  # fmt: skip
     head = ("job", "status", "market", "ran by", "time", "paid", "refunded", "network fee", "SOL")
     total = sum(receipt.cost for receipt in found)
-    note = f"Together {nos(total)}." if rows else "No receipts yet."
+    note = f"Together {nos(total)}." if rows else "" if title else "No receipts yet."
     return Table(head=head, rows=rows, title=title, note=note)
+
+
+def swept(found: Swept, *, young: int) -> Table:
+    """
+    Show what was settled.
+
+    Args:
+        found: What the sweep did.
+        young: Open jobs that nobody follows and that are too new to be judged.
+    """
+    closed, followed = len(found.receipts), len(found.followed)
+    parts = [f"Settled {counted(closed, 'job')}." if closed else "Nothing was left behind."]
+    if found.rent:
+        parts.append(f"{sol(found.rent)} of rent came back from jobs that ended long ago.")
+    if followed:
+        names = ", ".join(entry.intent.job for entry in found.followed)
+        parts.append(f"Left alone, as a running cell follows it: {names}.")
+    if young:
+        parts.append(f"{counted(young, 'job')} too new to judge: sweep again in a minute.")
+    return receipts(found.receipts, title=" ".join(parts))
+
+
+def counted(number: int, noun: str) -> str:
+    """Spell a number of things: `1 job`, `2 jobs`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def markets(found: Sequence[Market]) -> Table:
@@ -112,8 +145,7 @@ def markets(found: Sequence[Market]) -> Table:
         (
             market.slug, market.gpu, f"{market.vram:g} GiB", nos(market.price * 3600),
             f"${market.usd_per_hour:.3f}", f"{market.fee_percent:g} %",
-            f"{market.hosts} free" if market.hosts else f"{market.jobs} jobs wait",
-            market.kind.lower(),
+            _hosts(market), market.kind.lower(),
         )
         for market in found
     ]  # fmt: skip
@@ -131,12 +163,14 @@ def quote(found: Quote) -> Table:
         ("deposit", f"{nos(found.deposit)} for {duration(found.timeout)}; the unused part returns"),
         ("network fee", f"{nos(found.fee)} ({market.fee_percent:g} %)"),
         ("at most", nos(found.most) + (f", {dollars}" if dollars else "")),
-        (
-            "hosts",
-            f"{market.hosts} free" if market.hosts else f"none free, {market.jobs} jobs wait",
-        ),
+        ("hosts", _hosts(market)),
     ]
     return Table(head=("", ""), rows=rows)
+
+
+def _hosts(market: Market) -> str:
+    waiting = "1 job waits" if market.jobs == 1 else f"{market.jobs} jobs wait"
+    return f"{market.hosts} free" if market.hosts else f"none free, {waiting}"
 
 
 def plan(found: Plan) -> tuple[Table, Table]:
@@ -152,13 +186,13 @@ def plan(found: Plan) -> tuple[Table, Table]:
     travels = Table(
         head=("name", "type", "size", "read by"),
         rows=[(row.name, row.type, size(row.size), row.via) for row in found.rows],
-        title=f"Would travel: {len(found.rows)} names, {size(total)}",
+        title=f"Would travel: {counted(len(found.rows), 'name')}, {size(total)}",
         note="\n".join(notes),
     )
     return travels, quote(found.quote)
 
 
-def config() -> Table:
+def config(*, note: str = "") -> Table:
     """Show the settings and where they come from. What may be a secret is not shown."""
     chosen = settings.load()
     rows = []
@@ -167,11 +201,15 @@ def config() -> Table:
         if name in settings.SECRET and value:
             value = "set"
         rows.append((name, value or "–", settings.origin(name)))
-    return Table(head=("setting", "value", "from"), rows=rows)
+    return Table(head=("setting", "value", "from"), rows=rows, note=note)
 
 
-def help_table() -> Table:
-    """Show what `%nosana` understands."""
+def help_table(command: str = "") -> Table:
+    """Show what `%nosana` understands, or what one command does."""
+    if command:
+        options = {"markets": market_grammar, "quote": quote_grammar}.get(command)
+        note = option_help(options()) if options else ""
+        return Table(head=("", ""), rows=[(f"%nosana {command}", COMMANDS[command])], note=note)
     rows = [(f"%nosana {name}".strip(), text) for name, text in COMMANDS.items()]
     return Table(head=("", ""), rows=rows, note="A cell: %%nosana, and %%nosana? for its options.")
 

@@ -13,8 +13,19 @@ from typing import Any
 
 import pytest
 
-from nosana_jupyter.errors import CellError
-from nosana_jupyter.events import Plan, Posted, Quoted, Row, Running, Said, Settled, Status, Waiting
+from nosana_jupyter.errors import CellError, UsageError
+from nosana_jupyter.events import (
+    Plan,
+    Posted,
+    Quoted,
+    Row,
+    Running,
+    Said,
+    Settled,
+    Status,
+    Swept,
+    Waiting,
+)
 from nosana_jupyter.journal import Entry, Intent, Receipt
 from nosana_jupyter.markets import Market, Quote
 from nosana_jupyter.network import DEVNET
@@ -82,9 +93,13 @@ def test_the_card_follows_the_job() -> None:
     assert texts[6] == f"nosana: running on {STAND_IN}: 0 s, 0.000273 NOS so far"
     assert texts[-1].startswith(
         f"nosana: done · 7 s on {STAND_IN} · paid 0.001911 NOS · refunded 0.489489 NOS · "
-        f"network fee 0.049140 NOS\n  job          {JOB}\n"
+        f"network fee 0.049140 NOS · 0.002561280 SOL of rent held\n  job          {JOB}\n"
     )
     assert "  tx finish    sig2" in texts[-1]
+    assert "  SOL          0.000015000 SOL fees\n" in texts[-1]
+    assert (
+        "  rent         0.002561280 SOL held; %nosana sweep returns it after a day\n" in texts[-1]
+    )
     assert drawn.cost == texts[-1].splitlines()[0]
     assert [message["update"] for message in shell.sent] == [False] + [True] * 7
     assert len({message["transient"]["display_id"] for message in shell.sent}) == 1
@@ -266,6 +281,39 @@ def test_status_says_where_one_is() -> None:
     assert repr(tables.receipts([])) == "No receipts yet."
 
 
+def test_sweeps_are_told() -> None:
+    """
+    What was settled, what came back, and what was left alone; never more than there is to say.
+    """
+    assert repr(tables.swept(Swept(receipts=(), followed=(), rent=Lamports(0)), young=0)) == (
+        "Nothing was left behind."
+    )
+    intent = Intent(
+        job=JOB, network="local", wallet="Wal", market="Mar", slug="nvidia-4090", gpu="RTX 4090",
+        price=MicroNos(273), timeout=1800, fee=MicroNos(49_140), run="Run",
+    )  # fmt: skip
+    followed = Entry(intent=intent, state="running", created=0.0, updated=0.0)
+    found = Swept(receipts=(RECEIPT,), followed=(followed,), rent=Lamports(2_561_280))
+    lines = repr(tables.swept(found, young=2)).splitlines()
+    assert lines[0] == (
+        "Settled 1 job. 0.002561280 SOL of rent came back from jobs that ended long ago. Left "
+        f"alone, as a running cell follows it: {JOB}. 2 jobs too new to judge: sweep again in a "
+        "minute."
+    )
+    assert lines[2].split()[:2] == [JOB, "done"]
+
+
+def test_an_unusable_network_is_named() -> None:
+    """
+    Where nothing answers, the network and what is missing are said.
+    """
+    error = UsageError("there is no wallet at /x", hint="Make one.")
+
+    assert repr(tables.unusable("mainnet", error)) == (
+        "network     mainnet\nnot usable  there is no wallet at /x\nMake one."
+    )
+
+
 def test_quotes_and_plans_say_what_it_may_cost() -> None:
     """
     The deposit, the fee on top and the most it may cost, in NOS and dollars; and what would travel.
@@ -281,7 +329,7 @@ def test_quotes_and_plans_say_what_it_may_cost() -> None:
                  notes=("nobody has x",))  # fmt: skip
     travels, cost = tables.plan(found)
     assert repr(travels).splitlines() == [
-        "Would travel: 1 names, 1.5 MB",
+        "Would travel: 1 name, 1.5 MB",
         "name   type       size    read by",
         "frame  DataFrame  1.5 MB  the cell",
         "Packages: pandas==3.1.1",
@@ -310,7 +358,13 @@ def test_secrets_are_not_shown(home: Any, monkeypatch: pytest.MonkeyPatch) -> No
 # Handles.
 
 HANDLE = RemoteHandle(
-    "model", Handle(type="torch.Net\x1b]0;x\x07", text="Net()", reason="is a\x1b[2J torch.Net"), JOB
+    "model",
+    Handle(
+        type="torch.Net\x1b]0;x\x07",
+        text="Net()",
+        reason="is a torch.Net\x1b]0;x\x07, not plain data",
+    ),
+    JOB,
 )
 
 USES: dict[str, Callable[[Any], object]] = {
@@ -361,7 +415,8 @@ def test_using_a_handle_tells_what_it_is(use: Callable[[Any], object]) -> None:
         use(HANDLE)
 
     assert str(caught.value) == (
-        "model is not here, it stayed with the host of job Job11111…: it is a torch.Net"
+        "model is not here: the Net was on the host of job Job11111…, which is over, and did not "
+        "come back: it is not plain data"
     )
     assert caught.value.hint.startswith("Bind plain data in the cell")
 
@@ -371,7 +426,7 @@ def test_a_handle_can_be_looked_at() -> None:
     Its repr says why it stayed, without the host's controls; front ends and debuggers may look.
     """
     assert repr(HANDLE) == (
-        "<model: torch.Net, stayed with the host of job Job11111…: is a torch.Net>"
+        "<model: Net of job Job11111…, which is over; it did not come back: it is not plain data>"
     )
     assert str(HANDLE) == f"{HANDLE}" == repr(HANDLE)
     assert not hasattr(HANDLE, "_repr_html_")

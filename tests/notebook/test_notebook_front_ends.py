@@ -198,22 +198,50 @@ def test_tracebacks_name_the_local_cells(any_front: Front) -> None:
         ].startswith("unsupported")
 
 
+def test_what_is_changed_in_place_is_changed_here(any_front: Front) -> None:
+    """
+    A frame that got a column and a list that grew are the same here, also under other names; what
+    cannot come back stays as it was, and a line says so.
+    """
+    any_front.run(
+        "import pandas, threading\n"
+        "table = pandas.DataFrame({'a': [1, 2]})\n"
+        "grown = [1]\n"
+        "other = grown\n"
+    )
+
+    shown = ok(any_front.run("%%nosana\ntable['b'] = table.a * 2\ngrown.append(2)"))
+
+    assert "Not brought back" not in shown.text
+    after = any_front.run("int(table['b'].sum()), other, other is grown")
+    assert "(6, [1, 2], True)" in after.result["text/plain"]
+
+
+def test_names_asked_for_in_vain_are_told(any_front: Front) -> None:
+    """
+    `--out` of a name the cell does not bind is told under the cell.
+    """
+    shown = ok(any_front.run("%%nosana --out there,nothing_here\nthere = 1"))
+
+    assert "[The cell left no nothing_here, which --out asks for]" in shown.text
+
+
 def test_what_stays_is_a_handle(any_front: Front) -> None:
     """
     What is no plain data stays with the host: it is told, its name says why, and so does its use.
     """
     shown = ok(any_front.run("%%nosana\nnumbers = (i for i in range(3))\ncount = 3"))
 
-    note = "[Stayed with the host, not being plain data: numbers (generator)]"
+    note = "[Not brought back, not being plain data: numbers (generator)]"
     assert note in shown.stream("stdout")
     assert "3" in any_front.run("count").result["text/plain"]
     assert re.search(
-        r"<numbers: generator, stayed with the host of job \w{8}…: is a builtins.generator, not "
-        r"plain data>",
+        r"<numbers: generator of job \w{8}…, which is over; it did not come back: it is not plain "
+        r"data>",
         any_front.run("numbers").result["text/plain"],
     )
     used = any_front.run("sum(numbers)")
-    assert "CellError: numbers is not here, it stayed with the host of job" in used.traceback
+    assert "CellError: numbers is not here: the generator was on the host of job" in used.traceback
     assert "hint: Bind plain data in the cell" in used.traceback
     assert not OURS.search(used.traceback)
 
@@ -270,6 +298,9 @@ def test_line_magics_answer(any_front: Front) -> None:
         "%nosana config timeout": r"timeout +20m +file",
         "%nosana config timeout --unset": r"timeout +30m +default",
         "%nosana help": r"%nosana receipts +what they cost",
+        "%nosana help jobs": r"%nosana jobs +the newest jobs: jobs \[NUMBER\]",
+        "%nosana help quote": r"(?s)what a cell may cost.*--max-cost AMOUNT +cap on deposit",
+        "%nosana markets --gpu H100 --vram 500": r"nvidia-8x-h100 +8 × H100 80GB HBM3 ",
     }
     for line, pattern in expected.items():
         shown = any_front.run(line)
@@ -277,6 +308,32 @@ def test_line_magics_answer(any_front: Front) -> None:
         assert re.search(pattern, shown.result["text/plain"]), (line, shown.text)
         if shown.outputs:
             assert "<table>" in shown.result["text/html"] or "sweep" in line
+
+
+def test_a_network_that_cannot_be_used_is_named(any_front: Front) -> None:
+    """
+    A network without its wallet is chosen all the same, what is missing is said, and `%nosana`
+    answers; so is a market that is not there.
+    """
+    any_front.run("%nosana config wallet /nowhere/id.json")
+    try:
+        for line in ("%nosana network devnet", "%nosana", "%nosana network"):
+            shown = any_front.run(line)
+            assert shown.error is None, (line, shown.text)
+            assert re.search(r"network +devnet\n", shown.text), shown.text
+            assert re.search(r"not usable +there is no wallet at /nowhere", shown.text), shown.text
+    finally:
+        any_front.run("%nosana config wallet --unset")
+        back = any_front.run("%nosana network local")
+    assert re.search(r"network +local \(play money\)", back.text)
+    try:
+        shown = any_front.run("%nosana config market zzz")
+        assert "there is no market 'zzz'" in shown.text
+        assert shown.error is None
+        failed = any_front.run("%%nosana\n1")
+        assert "The setting market is zzz. Change it: %nosana config market" in failed.traceback
+    finally:
+        any_front.run("%nosana config market --unset")
 
 
 def test_a_dry_run_tells_and_spends_nothing(any_front: Front) -> None:
@@ -304,23 +361,32 @@ def test_a_dry_run_tells_and_spends_nothing(any_front: Front) -> None:
     [
         ("%%nosana --vrm 16\n1", "UsageError: there is no option --vrm\n\nhint: Did you mean --v"),
         ("%%nosana --timeout soon\n1", "UsageError: 'soon' is not a duration\n\nhint: Write it"),
-        ("%%nosana --vram\n1", "UsageError: argument --vram: expected one argument\n\nhint: Usage"),
+        ("%%nosana --vram\n1", "UsageError: --vram needs a value\n\nhint: Write --vram GIB: GPU"),
         ("%%nosana --env A\n1", "UsageError: --env A has no value"),
         ("%%nosana 'x\n1", "hint: Close the quotes."),
         ("%%nosana --market nowhere\n1", "hint: "),
         ("%%nosana --vram 9000\n1", "hint: "),
         ("%%nosana --max-cost 0.000001\n1", "FundsError: "),
         ("%%nosana\nx = = 1", "CellError: the cell is not Python in line 1"),
-        ("%%nosana\nsys.stdin.read(open_file)", "NameError"),
+        ("%%nosana\nsys.stdin.read(open_file)", "open_file"),
         ("%nosana jbs", "%nosana has no command 'jbs'\n\nhint: Did you mean %nosana jobs?"),
         ("%nosana jobs many", "UsageError: 'many' is not a number of rows"),
         ("%nosana receipts 0", "UsageError: '0' is not a number of rows"),
         ("%nosana stop", "UsageError: which job?"),
         ("%nosana stop nothing", "hint: "),
-        ("%nosana network mainet", "UsageError: there is no network 'mainet'"),
+        ("%nosana network mainet", "hint: Did you mean mainnet?"),
         ("%nosana config colour", "UsageError: there is no setting 'colour'"),
-        ("%nosana config timeout soon", "UsageError: 'soon' is not a duration"),
-        ("%nosana quote --timeout", "UsageError: argument --timeout: expected one argument"),
+        ("%nosana config timeout soon", "UsageError: setting timeout: 'soon' is not a"),
+        ("%nosana config max_cost free", "UsageError: setting max_cost: 'free' is not an amount"),
+        ("%nosana config image 'a b'", "UsageError: setting image: 'a b' is not the name of an im"),
+        ("%nosana sweep now", "UsageError: %nosana sweep does not take 'now'"),
+        ("%nosana --vram 8", "hint: Did you mean %%nosana --vram 8?"),
+        ("%nosana JOBS", "hint: Did you mean %nosana jobs?"),
+        ("%nosana help jbs", "hint: Did you mean %nosana jobs?"),
+        ("%%nosana --vram 500GB\n1", "and the cap is $5 (the setting max_cost)"),
+        ("%%nosana --timeout -5m\n1", "UsageError: '-5m' is not a duration"),
+        ("%%nosana --gpu h100x\n1", "hint: Did you mean H100"),
+        ("%nosana quote --timeout", "UsageError: --timeout needs a value"),
         ("%nosana markets --gpus x", "hint: Did you mean --gpu?"),
     ],
 )  # fmt: skip
