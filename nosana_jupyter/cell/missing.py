@@ -69,12 +69,12 @@ def refuse_missing(
             if may_bind(name, namespace):
                 continue
             raise CellError(
-                f"line {line} reads {name}, which is nowhere. Nothing was spent",
+                f"line {line} would raise NameError: {name} is nowhere. Nothing was spent",
                 hint=_hint(name, namespace),
             )
         if sent is not None and name not in sent and not is_made_by_shell(name, namespace):
             raise CellError(
-                f"line {line} reads {name}, and --in leaves it out. Nothing was spent",
+                f"line {line} would raise NameError: --in leaves {name} out. Nothing was spent",
                 hint=f"Name it too: --in …,{name}",
             )
 

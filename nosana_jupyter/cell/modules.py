@@ -42,6 +42,21 @@ class Module:
 
     source: bytes
     is_package: bool
+    file: Path
+    """Where it lies here."""
+
+    @property
+    def shown(self) -> str:
+        """
+        Its file as the user knows it: from the notebook's folder, or from home.
+
+        It goes to the host, which need not know more of this machine than tracebacks show.
+        """
+        if self.file.is_relative_to(Path.cwd()):
+            return self.file.relative_to(Path.cwd()).as_posix()
+        if self.file.is_relative_to(Path.home()):
+            return f"~/{self.file.relative_to(Path.home()).as_posix()}"
+        return self.file.as_posix()
 
 
 def find_modules(imports: Iterable[str], *, forced: Collection[str] = ()) -> list[Module]:
@@ -137,7 +152,7 @@ def _read(name: str, file: Path) -> Module:
     is_package = file.name == "__init__.py"
     stem = name.replace(".", "/")
     path = f"{stem}/__init__.py" if is_package else f"{stem}.py"
-    return Module(name=name, path=path, source=file.read_bytes(), is_package=is_package)
+    return Module(name=name, path=path, source=file.read_bytes(), is_package=is_package, file=file)
 
 
 def _file(name: str, roots: tuple[Path, ...]) -> Path | None:
