@@ -43,7 +43,14 @@ def load() -> Any:
 def forms() -> dict[type, Encode]:
     """Return the forms of NumPy's types; NumPy has been imported."""
     np = load()
-    return {np.ndarray: encode_array}
+    return {
+        np.ndarray: encode_array,
+        np.memmap: lambda encoder, value: encode_array(encoder, value.view(np.ndarray)),
+        np.recarray: lambda encoder, value: ["records", _plain(encoder, value)],
+        np.matrix: lambda encoder, value: ["matrix", _plain(encoder, value)],
+        np.ma.MaskedArray: _masked,
+        type(np.ma.masked): lambda _, __: ["masked constant"],
+    }
 
 
 # Values to trees.
@@ -68,6 +75,27 @@ def encode_array(encoder: Encoder, array: Array) -> Tree:
         flat = flat.copy()
     dtype = _spell(array.dtype)
     return ["array", dtype, shape, by_column, encoder.data(memoryview(flat.view("u1")))]
+
+
+def _plain(encoder: Encoder, value: Array) -> Tree:
+    """Return the tree of an array as one of no subclass."""
+    np = load()
+    dtype = value.dtype
+    bare = value.view(np.ndarray)
+    # A record array says `record` where a plain one says `void`.
+    return encode_array(encoder, bare if dtype.names is None else bare.view((np.void, dtype)))
+
+
+def _masked(encoder: Encoder, value: Array) -> Tree:
+    np = load()
+    mask = np.ma.getmask(value)
+    # Asking for a fill value that nobody has set would set it, and NumPy has no other question.
+    fill = None if value._fill_value is None else value.fill_value  # noqa: SLF001
+    return [
+        "masked", encode_array(encoder, np.ma.getdata(value, subok=False)),
+        None if mask is np.ma.nomask else encode_array(encoder, mask),
+        encoder.encode(fill), bool(value.hardmask),
+    ]  # fmt: skip
 
 
 def encode_scalar(encoder: Encoder, value: Any) -> Tree:
@@ -173,6 +201,28 @@ def _read_scalar(decoder: Decoder, dtype: Tree, data: Tree) -> Any:
     return np.frombuffer(buffer, kind)[0]
 
 
+def _read_view(kind: str) -> Decode:
+    def read(decoder: Decoder, tree: Tree) -> Any:
+        np = load()
+        return expect(decoder.decode(tree), np.ndarray).view(getattr(np, kind))
+
+    return read
+
+
+def _read_masked(decoder: Decoder, data: Tree, mask: Tree, fill: Tree, hard: Tree) -> Any:
+    np = load()
+    array = expect(decoder.decode(data), np.ndarray)
+    hidden = None if mask is None else expect(decoder.decode(mask), np.ndarray)
+    if hidden is not None and (
+        hidden.shape != array.shape or hidden.dtype != np.ma.make_mask_descr(array.dtype)
+    ):
+        raise RemoteProtocolError("a mask that does not fit its array")
+    return np.ma.MaskedArray(
+        array, np.ma.nomask if hidden is None else hidden,
+        fill_value=decoder.decode(fill), hard_mask=expect(hard, bool),
+    )  # fmt: skip
+
+
 def _read_dtype(tree: Tree, depth: int = 0) -> Any:
     np = load()
     if type(tree) is str:
@@ -208,6 +258,10 @@ READERS: dict[str, Decode] = {
     "objects": lambda decoder, shape, items: _read_objects(decoder, shape, decoder.items(items)),
     "texts": lambda decoder, shape, tree: _read_objects(decoder, shape, read_text(decoder, tree)),
     "strings": _read_strings,
+    "records": _read_view("recarray"),
+    "matrix": _read_view("matrix"),
+    "masked": _read_masked,
+    "masked constant": lambda _: load().ma.masked,
     "scalar": _read_scalar,
     "scalar text": lambda decoder, tree: load().str_(expect(decoder.decode(tree), str)),
     "scalar bytes": lambda decoder, tree: load().bytes_(expect(decoder.decode(tree), bytes)),

@@ -31,7 +31,7 @@ Decode = Callable[..., Any]
 DEPTH = 100
 """Most containers within each other."""
 
-ITEMS = 1_000_000
+ITEMS = 10_000_000
 """Most items of one value, counted through its containers."""
 
 INLINE = 1024
@@ -130,7 +130,9 @@ class Encoder:
         kind = type(value)
         self._items += 1
         if self._items > ITEMS:
-            raise NotPlain(f"holds more than {ITEMS:,} items: put them into a NumPy array")
+            raise NotPlain(
+                f"is one of more than {ITEMS:,}: a NumPy array or a frame holds more", step
+            )
         if value is None or kind is bool or kind is float:
             return value
         if kind is int and -_WORD <= value < _WORD:
@@ -139,7 +141,8 @@ class Encoder:
             return self._text(value)
         form = self._forms.get(kind) or _inherited(value)
         if form is None:
-            raise NotPlain(f"is a {kind.__module__}.{kind.__qualname__}, not plain data", step)
+            where = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+            raise NotPlain(f"is a {where}{kind.__qualname__}, not plain data", step)
         if id(value) in self._within:
             raise NotPlain("holds itself", step)
         if len(self._within) >= DEPTH:
