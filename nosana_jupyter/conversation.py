@@ -5,10 +5,14 @@ What the client says to a runner, in order: compare, install, upload, execute, c
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from . import requirements
 from .errors import CellError, HostFailed, RemoteProtocolError, VersionMismatch
@@ -36,6 +40,18 @@ MOST_MEASURED = 1e9
 
 SHOWN = 40
 """Most characters of a version that a host names."""
+
+MOST_SEARCHED = 4096
+"""Most characters of an exception's message that are searched for the name of a file."""
+
+_MISSING = re.compile(
+    r"No such file or directory: b?(?P<quote>['\"])(?P<path>[^'\"]+)(?P=quote)"
+    r"|name = '(?P<name>[^']+)', errno = 2\b"
+)
+"""How Python and HDF5 say that a file is missing."""
+
+_BESIDE_MODULE = re.compile(r"/nosana-[^/]+/modules/(.+)$")
+"""A file that one of the user's modules looks for beside itself."""
 
 Emit = Callable[[Event], None]
 
@@ -231,6 +247,8 @@ async def execute(link: Link, load: Load, emit: Emit) -> Ended:
                 incoming.add(message)
             case say.Reply():
                 return _ended(message, incoming, load.returns)
+            case say.Error():
+                emit(Said(_with_hint(message, load)))
             case _ if isinstance(message, say.Output):
                 emit(Said(message))
             case _:
@@ -266,6 +284,31 @@ def _ended(reply: say.Reply, incoming: Assembly, returns: Sequence[str]) -> Ende
         handles=handles,
         peak_memory=_measured(reply.peak_memory),
     )
+
+
+def _with_hint(error: say.Error, load: Load) -> say.Error:
+    """Return what a cell raised; where a file is missing that is here, with a word about it."""
+    found = _MISSING.search(error.evalue[-MOST_SEARCHED:])
+    path = found and (found["path"] or found["name"])
+    if not path or not _is_here(path, load.modules):
+        return error
+    text = (
+        f"hint: {_word(Path(path).name)} is on this machine, not on the host: files do not travel. "
+        "Read it here, and use what was read in the cell."
+    )
+    return msgspec.structs.replace(error, traceback=[*error.traceback, "", text])
+
+
+def _is_here(path: str, modules: Sequence[say.Module]) -> bool:
+    """Say whether a file that the host lacks is where the user would expect it to be found."""
+    places = [Path(path)]
+    if beside := _BESIDE_MODULE.search(path):
+        roots = {each.origin.removesuffix(each.path) for each in modules}
+        places += [Path(root or ".").expanduser() / beside[1] for root in roots]
+    try:
+        return any(place.exists() for place in places)
+    except (OSError, ValueError):
+        return False
 
 
 async def _expect(link: Link, kind: Any, emit: Emit) -> Any:

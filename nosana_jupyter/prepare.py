@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from .cell import bundle
 from .cell.embedded import parse
-from .cell.imports import find_imports
+from .cell.imports import find_imports, refuse_ours
 from .cell.missing import missing, refuse_missing
 from .cell.modules import Module, find_modules, imports_of
 from .cell.names import Names, find_names
@@ -61,6 +61,7 @@ def prepare(cell: Cell, settings: Settings) -> Prepared:
     """
     names = find_names(cell.source, cell.namespace)
     values = bundle.collect(names, cell.namespace, only=cell.takes)
+    refuse_ours(parse(cell.source)[0])
     refuse_missing(names, cell.namespace)
     packed = bundle.pack(values, cell.namespace)
     if cell.takes is not None:
@@ -82,7 +83,7 @@ def prepare(cell: Cell, settings: Settings) -> Prepared:
         has_code=packed.has_code,
         packages=[(each.distribution, each.version) for each in installable],
         extras=extras,
-        modules=[say.Module(each.path, each.source) for each in modules],
+        modules=[say.Module(each.path, each.source, each.shown) for each in modules],
         sources=[say.Source(each.filename, each.text, each.count) for each in packed.sources],
         returns=returns,
         explicit=cell.returns is not None,

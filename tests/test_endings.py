@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,11 @@ def run(source: str, **options: Any) -> Ran:
     return ran
 
 
+def plain(lines: list[str]) -> str:
+    """Return a traceback without its colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(lines))
+
+
 def test_a_cell_that_runs_out_of_its_time(network: LocalNetwork) -> None:
     """The error says so and how to have more; what was said is shown, and all is paid."""
     ran = run(
@@ -101,3 +107,55 @@ def test_a_cell_begins_in_an_empty_folder(
 
     assert ran.outcome is not None
     assert ran.outcome.values["seen"] == [(".", [], ["mine"])]
+
+
+MODULE = """
+from pathlib import Path
+
+def fail():
+    raise ValueError("no")
+
+def read():
+    return (Path(__file__).parent / "data.json").read_text()
+"""
+
+
+@pytest.fixture
+def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of a notebook, with a package and data of the user's own."""
+    (tmp_path / "pkg_of_ours").mkdir()
+    (tmp_path / "pkg_of_ours/__init__.py").touch()
+    (tmp_path / "pkg_of_ours/mod.py").write_text(MODULE)
+    (tmp_path / "pkg_of_ours/data.json").write_text("1")
+    (tmp_path / "data.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+def test_frames_of_own_modules(network: LocalNetwork, beside: Path) -> None:
+    """They show the path by which the user knows the file, and nothing of the host's folders."""
+    told = plain(run("from pkg_of_ours import mod\nmod.fail()").raised.traceback)
+
+    assert "File pkg_of_ours/mod.py:5, in fail()" in told
+    assert "nosana-" not in told
+
+
+@pytest.mark.parametrize(
+    ("source", "hinted"),
+    [
+        ("open('data.json')", True),
+        ("import os\nos.listdir('pkg_of_ours')", True),
+        ("from pkg_of_ours import mod\nmod.read()", True),
+        ("open('data.jsonl')", False),
+        ("open('/no/such/data.json')", False),
+    ],
+)
+def test_a_file_that_is_here_and_not_there(
+    network: LocalNetwork, beside: Path, source: str, hinted: bool
+) -> None:
+    """Who looks for a file of the notebook's folder is told that files do not travel."""
+    ran = run(source)
+
+    assert ("files do not travel" in plain(ran.raised.traceback)) == hinted
+    assert ran.raised.ename == "FileNotFoundError"

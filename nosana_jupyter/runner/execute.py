@@ -54,7 +54,7 @@ class Cells:
         self._pipes = pipes
         self._owner = os.getpid()
         self._modules = Modules(folder / "modules")
-        self._shell: Shell = start(outbox.put, folder / "ipython")
+        self._shell: Shell = start(outbox.put, self._modules.rename, folder / "ipython")
         # IPython's advice to a terminal, given when a cell raises SystemExit.
         warnings.filterwarnings("ignore", message="To exit: use")
 

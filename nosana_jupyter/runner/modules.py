@@ -5,6 +5,7 @@ The user's own modules: written where Python finds them first.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -24,6 +25,8 @@ class Modules:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._written: dict[str, bytes] = {}
+        self._origins: dict[str, str] = {}
+        """The user's own paths, by the path here below the folder."""
 
     def write(self, modules: Iterable[Module]) -> None:
         """
@@ -32,6 +35,8 @@ class Modules:
         Raises:
             RemoteProtocolError: A path leads out of the folder.
         """
+        modules = list(modules)
+        self._origins |= {item.path: item.origin for item in modules}
         changed = [item for item in modules if self._written.get(item.path) != item.source]
         if not changed:
             return
@@ -48,6 +53,21 @@ class Modules:
             if self._is_ours(name):
                 del sys.modules[name]
         importlib.invalidate_caches()
+
+    def rename(self, line: str) -> str:
+        """Return a line of a traceback with the user's own paths in place of those here."""
+        full = str(self._folder)
+        # IPython shortens what lies at home.
+        home = os.path.expanduser("~")  # noqa: PTH111 - as IPython, which raises nothing
+        for folder in (full, full.replace(home, "~", 1)):
+            head, found, rest = line.partition(f"{folder}{os.sep}")
+            path = next((each for each in self._longest() if rest.startswith(each)), None)
+            if found and path is not None:
+                return f"{head}{self._origins[path] or path}{self.rename(rest[len(path) :])}"
+        return line
+
+    def _longest(self) -> list[str]:
+        return sorted(self._origins, key=len, reverse=True)
 
     def _is_ours(self, name: str) -> bool:
         module = sys.modules[name]

@@ -18,6 +18,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -201,7 +202,11 @@ class Installer:
 
 def default_cache() -> Path:
     """Return the folder of a host's cache where the host says none."""
-    return Path.home() / ".cache" / "nosana-jupyter"
+    # A container may run as a user that nobody knows, and who has no home.
+    home = os.path.expanduser("~")  # noqa: PTH111 - `Path.home` raises then
+    return Path(
+        home if Path(home).is_absolute() else tempfile.gettempdir(), ".cache/nosana-jupyter"
+    )
 
 
 def _in_use(names: Sequence[str]) -> str:

@@ -91,6 +91,9 @@ class Shell(InteractiveShell):  # type: ignore[misc] # IPython is not typed here
     cancelled = AnyTrait()
     """Whether the running cell was interrupted while it awaited."""
 
+    rename = AnyTrait()
+    """Puts the user's own paths into a line of a traceback."""
+
     display_pub_class = Type(Publisher)
     displayhook_class = Type(Hook)
 
@@ -110,7 +113,7 @@ class Shell(InteractiveShell):  # type: ignore[misc] # IPython is not typed here
     def _showtraceback(self, etype: type, evalue: BaseException, stb: Iterable[str]) -> None:
         self.raised = True
         name = str(getattr(etype, "__name__", etype))
-        lines = [clean(str(line)) for line in stb]
+        lines = [clean(self.rename(str(line))) for line in stb]
         self.emit(Error(name, clean(text_of(evalue)), lines))
 
     def show_usage_error(self, exc: BaseException) -> None:
@@ -167,7 +170,7 @@ class Shell(InteractiveShell):  # type: ignore[misc] # IPython is not typed here
                 self.compile._filename_map[source.filename] = source.count  # noqa: SLF001 - IPython has no other door
 
 
-def start(emit: Emit, folder: Path) -> Shell:
+def start(emit: Emit, rename: Callable[[str], str], folder: Path) -> Shell:
     """Start the shell of this process. It reads no file of the user's, and writes to `folder`."""
     os.environ["IPYTHONDIR"] = str(folder)
     config = Config()
@@ -176,7 +179,7 @@ def start(emit: Emit, folder: Path) -> Shell:
     config.InteractiveShell.autoawait = True
     # Results of long sessions would fill the card's memory.
     config.InteractiveShell.cache_size = 0
-    shell: Shell = Shell.instance(config=config, emit=emit)
+    shell: Shell = Shell.instance(config=config, emit=emit, rename=rename)
     shell.loop_runner = shell.run_coroutine
     return shell
 

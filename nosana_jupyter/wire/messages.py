@@ -64,6 +64,8 @@ class Module(msgspec.Struct, frozen=True):
     """Relative path with `/`, as in `pkg/sub/mod.py`."""
 
     source: bytes
+    origin: str = ""
+    """Path by which the user knows it, for tracebacks: as in `src/pkg/sub/mod.py`."""
 
 
 class Source(msgspec.Struct, frozen=True):

@@ -447,3 +447,22 @@ class TestSurroundings:
         assert hello.cpus == len(os.sched_getaffinity(0))
         assert hello.memory > 0
         assert not hello.isolated
+
+
+@pytest.mark.parametrize(
+    ("code", "origin", "shown"),
+    [
+        ("import shown_one as m\nm.f()", "src/shown_one.py", "src/shown_one.py:2"),
+        ("import shown_one as m\nm.f()", "", "shown_one.py:2"),
+        ("import shown_one as m\nm.g()", "~/a b/shown_one.py", '"~/a b/shown_one.py", line 4'),
+    ],
+)
+def test_own_modules_have_their_own_paths(
+    client: Client, code: str, origin: str, shown: str
+) -> None:
+    """Frames of the user's modules, in groups of exceptions too, show the user's own path."""
+    source = b"def f():\n    1 / 0\ndef g():\n    raise ExceptionGroup('g', [ValueError()])\n"
+    ran = client.run(code, modules=[Module("shown_one.py", source, origin)])
+
+    assert shown in ran.traceback
+    assert "modules" not in ran.traceback
