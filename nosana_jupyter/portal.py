@@ -295,6 +295,10 @@ class Portal:
         from .client import Client
 
         async with self._opening:
+            if self._client is not None and not await self._client.is_current():
+                # A local network that stopped has come back, at other ports.
+                await self._client.close()
+                self._client = None
             if self._client is None:
                 self._client = await Client.open()
             return self._client
