@@ -34,6 +34,9 @@ _COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 
 _COLOUR = re.compile("\x1b\\[[0-9;:]*m")
 
+_NUMBER = re.compile(r"\[Errno (\d{1,4})\]", re.ASCII)
+"""How the text of an error of the system begins."""
+
 _LONGEST_NAME = 100
 """Most characters of the name of an exception that becomes one here."""
 
@@ -218,7 +221,10 @@ class RemoteError(NosanaError):
         """
         if not ename.isidentifier() or len(ename) > _LONGEST_NAME:
             return cls(ename, evalue, traceback)
-        return _kind(ename)(ename, evalue, traceback)
+        error = _kind(ename)(ename, evalue, traceback)
+        if isinstance(error, OSError) and (number := _NUMBER.match(evalue)):
+            error.errno = int(number[1])
+        return error
 
     def __str__(self) -> str:
         # Not that of `KeyError` and its like. Where the class is shown its name need not be said.

@@ -133,6 +133,8 @@ async def follow_async(running: CellRun, tell: Callable[[Event], None]) -> Outco
     heard = Heard()
     cancelled = False
     over = asyncio.wrap_future(running.future)
+    # What it raises is taken from the run below; asyncio would complain that nobody did.
+    over.add_done_callback(lambda future: future.cancelled() or future.exception())
     while True:
         done = over.done()
         for event in running.arrived():

@@ -402,6 +402,25 @@ def test_scripts_show_what_was_wrong(session_network: Any, tmp_path: Path) -> No
     assert shown.count("/nosana_jupyter/") == 1
 
 
+def test_async_functions_are_refused_quietly(session_network: Any, tmp_path: Path) -> None:
+    """An error of the path comes once, and asyncio does not complain of it too."""
+    out, err = script(
+        session_network,
+        tmp_path,
+        """
+        import asyncio
+        @nj.remote(max_cost="0.000001")
+        async def fail(): pass
+        try:
+            asyncio.run(fail())
+        except nj.NosanaError as error:
+            print(type(error).__name__, fail.receipt)
+        """,
+    ).communicate(timeout=60)
+
+    assert (out, err) == ("FundsError None\n", "")
+
+
 def test_a_forked_child_works_too(session_network: Any, tmp_path: Path) -> None:
     """A child has a portal of its own, and what its parent began is not waited for in it."""
     done = script(

@@ -139,6 +139,18 @@ def test_builtin_exceptions_are_caught_as_themselves(kind: type[Exception]) -> N
     assert "'x'" in repr(error)
 
 
+def test_errors_of_the_system_keep_their_number() -> None:
+    """
+    Code that asks for `errno` finds it, also after the error was carried elsewhere.
+    """
+    error = RemoteError.named("FileNotFoundError", "[Errno 2] No such file: 'x'", [])
+
+    for each in (error, pickle.loads(pickle.dumps(error))):
+        assert isinstance(each, OSError)
+        assert (each.errno, str(each)) == (2, "[Errno 2] No such file: 'x'")
+    assert RemoteError.named("OSError", "none", []).errno is None  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
     "name",
     ["StopIteration", "SyntaxError", "ExceptionGroup", "SystemExit", "KeyboardInterrupt", "print",
