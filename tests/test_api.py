@@ -408,13 +408,14 @@ def test_async_functions_are_refused_quietly(session_network: Any, tmp_path: Pat
         session_network,
         tmp_path,
         """
-        import asyncio
+        import asyncio, gc
         @nj.remote(max_cost="0.000001")
         async def fail(): pass
         try:
             asyncio.run(fail())
         except nj.NosanaError as error:
             print(type(error).__name__, fail.receipt)
+        gc.collect()
         """,
     ).communicate(timeout=60)
 
