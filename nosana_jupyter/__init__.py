@@ -34,7 +34,17 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    try:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        if name == "remote" and error.name == f"{__name__}.api":
+            return _here
+        raise
+
+
+def _here(function: Any = None, /, **_: Any) -> Any:
+    """Stand in for `@remote` on a host, where a function is there already."""
+    return function if function is not None else lambda function: function
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

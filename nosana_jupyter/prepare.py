@@ -19,7 +19,7 @@ from .cell.packages import Package, find_packages, parse_extra
 from .conversation import Load
 from .errors import UsageError
 from .events import Cell, Row
-from .settings import Settings
+from .settings import Settings, check_image
 from .wire import messages as say
 
 _UNCHANGING = (
@@ -88,9 +88,11 @@ def prepare(cell: Cell, settings: Settings) -> Prepared:
         returns=returns,
         explicit=cell.returns is not None,
         environment=dict(cell.environment),
+        image=cell.image or "",
     )
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     image = (cell.image or settings.image).replace("{python}", version)
+    check_image(image)
     first = next((line.strip() for line in cell.source.splitlines() if line.strip()), "")
     return Prepared(
         load=load,

@@ -90,10 +90,22 @@ def test_what_does_not_travel_does_not_come_back() -> None:
 @pytest.mark.parametrize(
     ("source", "message", "hint"),
     [
-        ("x = 1\ny = undefined + x", "line 2 would raise NameError: undefined is nowhere", "Bind it"),
-        ("\n%%time\nfrme.head()", "line 3 would raise NameError: frme is nowhere", "Did you mean frame?"),
+        (
+            "x = 1\ny = undefined + x",
+            "line 2 would raise NameError: undefined is nowhere",
+            "Bind it",
+        ),
+        (
+            "\n%%time\nfrme.head()",
+            "line 3 would raise NameError: frme is nowhere",
+            "Did you mean frame?",
+        ),
         ("math.pi", "line 1 would raise NameError: math is nowhere", "Import it: import math"),
-        ("np.ones(3)", "line 1 would raise NameError: np is nowhere", "Import it: import numpy as np"),
+        (
+            "np.ones(3)",
+            "line 1 would raise NameError: np is nowhere",
+            "Import it: import numpy as np",
+        ),
         ("del gone", "line 1 would raise NameError: gone is nowhere", ""),
         ("gone += 1", "line 1 would raise NameError: gone is nowhere", ""),
         ("if gone:\n    pass", "line 1 would raise NameError: gone is nowhere", ""),
@@ -179,6 +191,35 @@ def test_what_is_left_out_by_the_user_is_refused() -> None:
         prepared("lst + [x]", namespace, takes=("x",))
     assert prepared("lst + f()", namespace, takes=("f",))
     assert prepared("lst = x", namespace, takes=("x",))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x = 1\nimport nosana_jupyter as nj\nnj.run('1')",
+        "x = 1\nfrom nosana_jupyter import remote",
+        "x = 1\nfrom nosana_jupyter.api import run",
+        "x = 1\nimport nosana_jupyter.client",
+        "def f():\n    import nosana_jupyter\n    nosana_jupyter.run('1')",
+    ],
+)
+def test_what_is_left_of_us_here_is_refused(source: str) -> None:
+    """
+    A cell that uses what hosts do not have of this package is refused before anything is spent.
+    """
+    with pytest.raises(CellError, match=r"line 2 imports nosana_jupyter, .* Nothing was spent"):
+        prepared(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["import nosana_jupyter", "from nosana_jupyter import errors", "import nosana_jupyter.units"],
+)
+def test_what_hosts_have_of_us_is_not_refused(source: str) -> None:
+    """
+    What is there may be imported there.
+    """
+    assert prepared(source).load.code == source
 
 
 def test_what_is_no_name_is_refused() -> None:

@@ -7,6 +7,10 @@ from __future__ import annotations
 import ast
 import importlib.util
 
+from ..errors import CellError
+from .packages import OURS
+from .travel import is_left_here
+
 
 def find_imports(tree: ast.AST, *, package: str = "") -> tuple[str, ...]:
     """
@@ -36,6 +40,37 @@ def find_imports(tree: ast.AST, *, package: str = "") -> tuple[str, ...]:
                 if base := _absolute(name, package):
                     found[base] = None
     return tuple(found)
+
+
+def refuse_ours(tree: ast.AST) -> None:
+    """
+    Refuse a cell that imports and uses what of this package is not on hosts.
+
+    Raises:
+        CellError: It does; says in which line.
+    """
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                wrong = any(
+                    is_left_here(each.name)
+                    # To import it works; there is nothing in it.
+                    and ("." in each.name or (each.asname or each.name) in used)
+                    for each in names
+                )
+            case ast.ImportFrom(module=str(module), names=names, level=0):
+                wrong = is_left_here(module) and any(
+                    is_left_here(f"{module}.{each.name}") for each in names
+                )
+            case _:
+                continue
+        if wrong:
+            raise CellError(
+                f"line {node.lineno} imports {OURS}, of which a host has only the runner's part. "
+                "Nothing was spent",
+                hint="Leave it out: on the host the code runs where it is.",
+            )
 
 
 def imports_by_name(tree: ast.AST) -> bool:

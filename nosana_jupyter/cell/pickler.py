@@ -174,6 +174,10 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
 
     def reduce_function(self, value: types.FunctionType) -> Any:
         """Reduce a function with its closure's own cells, so that sharing lasts."""
+        if is_remote(value):
+            # On the host it is the function itself. `cast` is Python's way to say: as it is.
+            self._by_value[id(value)] = value
+            return typing.cast, (None, value.__wrapped__)  # type: ignore[attr-defined] # it is remote
         if is_importable(value):
             self._need(value.__module__)
             return NotImplemented
@@ -314,6 +318,12 @@ def travels(value: Any, namespace: Mapping[str, Any]) -> bool:
     except Exception:  # noqa: BLE001 - to pickle runs code of the user's, which may raise anything
         return False
     return True
+
+
+def is_remote(function: types.FunctionType) -> bool:
+    """Say whether a function is one that `@remote` made of another."""
+    made_in = function.__globals__.get("__name__")
+    return made_in == "nosana_jupyter.api" and hasattr(function, "__wrapped__")
 
 
 def is_importable(value: Any) -> bool:

@@ -21,6 +21,8 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from ..errors import CannotTravel
+from ..wire.launch import PACKED
+from .packages import OURS
 from .reach import read_names
 
 _LOCKS = (
@@ -112,6 +114,14 @@ _STAY_BY_NAME: dict[tuple[str, str], tuple[str, str]] = {
 }
 
 
+_ON_HOSTS = frozenset(name.removesuffix(".py") for name in PACKED)
+"""Modules of this package that are there."""
+
+_LEFT_HERE = (
+    "a host has only the runner's part of nosana_jupyter",
+    "Leave it out: on the host the code runs where it is.",
+)
+
 _PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes, bytearray})
 """Types of which every value travels."""
 
@@ -128,9 +138,17 @@ def why_it_stays(value: Any) -> tuple[str, str] | None:
         known = _STAY_BY_NAME.get((kind.__module__, kind.__qualname__))
         if known:
             return known
+    if is_left_here(_home(value)):
+        return _LEFT_HERE
     if _on_gpu(value):
         return "it lives in the memory of a GPU here", "Move it first: x = x.cpu()."
     return None
+
+
+def is_left_here(module: str) -> bool:
+    """Say whether a module is this package, or a part of it that hosts do not have."""
+    top, _, rest = module.partition(".")
+    return top == OURS and rest.partition(".")[0] not in _ON_HOSTS
 
 
 def explain(
@@ -228,6 +246,15 @@ def _function_parts(value: types.FunctionType, path: str) -> Iterator[tuple[str,
         if name in value.__globals__:
             yield f"{path} → {name}", value.__globals__[name]
     yield from ((f"{path}.{name}", part) for name, part in value.__dict__.items())
+
+
+def _home(value: Any) -> str:
+    """Return the module that a value is, or that it or its type is from."""
+    if isinstance(value, types.ModuleType):
+        return value.__name__
+    if not isinstance(value, types.FunctionType | type):
+        value = type(value)
+    return str(getattr(value, "__module__", ""))
 
 
 def _on_gpu(value: Any) -> bool:

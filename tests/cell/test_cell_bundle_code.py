@@ -4,9 +4,14 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 from cell_host import Host, notebook
+
+from nosana_jupyter.cell import bundle
+from nosana_jupyter.cell.names import find_names
+from nosana_jupyter.errors import CannotTravel
 
 # name of the case, earlier cells, the cell; it leaves `result`
 CASES = [
@@ -349,3 +354,77 @@ def test_code_travels(host: Host, before: str, cell: str) -> None:
     there = host.run(cell, namespace)
     exec(compile(cell, "<cell>", "exec", dont_inherit=True), namespace)
     assert there == namespace["result"]
+
+
+REMOTE = """
+import nosana_jupyter as nj
+@nj.remote
+def f(x): return 2 * x
+@nj.remote(vram=8)
+def count(n): return n and 1 + count(n - 1)
+class K:
+    @nj.remote
+    def m(self, x): return f(x) + 1
+k = K()
+def g(x): return f(x) + k.m(x)
+"""
+
+
+@pytest.mark.parametrize(
+    ("cell", "result"),
+    [
+        ("result = f(3)", 6),
+        ("result = list(map(f, [1, 2]))", [2, 4]),
+        ("result = count(3)", 3),
+        ("result = k.m(3)", 7),
+        ("result = K().m(3)", 7),
+        ("result = g(3)", 13),
+        ("result = {'f': f}['f'](f(1))", 4),
+    ],
+)
+def test_remote_functions_are_plain_on_the_host(host: Host, cell: str, result: object) -> None:
+    """
+    What `@remote` made of a function or a method runs there as the function itself.
+    """
+    assert host.run(cell, notebook(REMOTE)) == result
+
+
+def test_own_modules_with_remote_functions_are_imported(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    In the user's own modules, which are imported on the host as they are, `@remote` does nothing.
+    """
+    (tmp_path / "own_remote.py").write_text(
+        "import nosana_jupyter\nfrom nosana_jupyter import remote\n"
+        "@remote\ndef f(x): return 2 * x\n@nosana_jupyter.remote(vram=8)\ndef g(x): return f(x)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    namespace = notebook("from own_remote import g\nimport own_remote")
+    there = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+
+    assert host.run("result = g(3)", namespace) == 6
+    assert host.run(there + "import own_remote\nresult = own_remote.g(4)", {}) == 8
+    monkeypatch.delitem(sys.modules, "own_remote")
+
+
+@pytest.mark.parametrize(
+    ("code", "cell", "path"),
+    [
+        ("import nosana_jupyter as nj", "nj.run('1')", "nj (module)"),
+        ("from nosana_jupyter import run", "run('1')", "run (function)"),
+        ("import nosana_jupyter as nj\ndef f(): return nj.run('1')", "f()", "f → nj (module)"),
+        ("from nosana_jupyter.settings import Settings\ns = Settings()", "s.timeout", "s ("),
+    ],
+)
+def test_our_own_part_stays_here(code: str, cell: str, path: str) -> None:
+    """
+    What a host does not have of this package is refused before anything is spent.
+    """
+    namespace = notebook(code)
+    values = bundle.collect(find_names(cell), namespace)
+
+    with pytest.raises(CannotTravel) as caught:
+        bundle.pack(values, namespace)
+    assert str(caught.value).startswith(path)
+    assert "only the runner's part" in str(caught.value)
