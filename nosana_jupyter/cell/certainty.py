@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from .embedded import CODE_MAGICS, is_namespace
-from .reach import all_code, all_names
+from .reach import all_code, all_names, unwrapped
 
 _BIND_NOTHING = frozenset(
     (
@@ -98,10 +98,9 @@ def _codes(namespace: Mapping[str, Any]) -> Iterator[types.CodeType]:
         if isinstance(value, type) and vars(value).get("__module__") == namespace.get("__name__"):
             parts = [getattr(part, "__func__", part) for part in vars(value).values()]
         for part in parts:
-            while hasattr(part, "__wrapped__"):
-                part = part.__wrapped__
-            if isinstance(part, types.FunctionType):
-                yield part.__code__
+            function = unwrapped(part)
+            if isinstance(function, types.FunctionType):
+                yield function.__code__
 
 
 @cache

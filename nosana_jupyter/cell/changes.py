@@ -15,6 +15,7 @@ from ..errors import CellError
 from .effects import Body, Call, read_body, read_function
 from .embedded import parse
 from .modules import is_own
+from .reach import unwrapped
 
 _MOST_FUNCTIONS = 200
 """Most functions of the notebook that are looked into for one cell."""
@@ -96,8 +97,7 @@ class _Resolver:
 
     def _read(self, function: Any) -> Body | None:
         """Return what a function of the user's own does, as far as its source is known."""
-        while hasattr(function, "__wrapped__"):
-            function = function.__wrapped__
+        function = unwrapped(function)
         if not isinstance(function, types.FunctionType) or len(self._bodies) > _MOST_FUNCTIONS:
             return None
         here = function.__globals__ is self._namespace

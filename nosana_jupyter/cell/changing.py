@@ -25,6 +25,9 @@ _METHODS = frozenset(
         "write writelines truncate"
     ).split()
 )
+_HANDED_OUT = frozenset("append appendleft extend insert add discard update setdefault put".split())
+"""Methods that are passed on, as in `map(x.append, y)`. Others may be mere attributes."""
+
 _PREFIXES = ("add_", "remove_", "set_", "append_", "insert_", "update_", "register_")
 
 _RETURN_ANEW = frozenset(
@@ -75,6 +78,11 @@ def changes_object(name: str, call: ast.Call) -> bool:
     if name in _METHODS or _is_torch(name):
         return True
     return name.startswith(_PREFIXES) and name not in _RETURN_ANEW
+
+
+def hands_out_change(name: str) -> bool:
+    """Say whether an attribute, where it is not called at once, is likely to be called later."""
+    return name in _HANDED_OUT
 
 
 def changes_argument(name: str, call: ast.Call) -> bool:

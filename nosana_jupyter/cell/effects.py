@@ -17,6 +17,7 @@ from .changing import (
     gives_new_parts,
     gives_part,
     gives_window,
+    hands_out_change,
     picks_copies,
 )
 from .embedded import embedded_code, is_namespace, parse
@@ -178,7 +179,8 @@ class _Walker(ast.NodeVisitor):
         self.body.changed.update(dict.fromkeys(names))
 
     def _target(self, node: ast.Attribute | ast.Subscript) -> None:
-        if not isinstance(node.ctx, ast.Load) and not is_namespace(node.value):
+        handed_out = isinstance(node, ast.Attribute) and hands_out_change(node.attr)
+        if (handed_out or not isinstance(node.ctx, ast.Load)) and not is_namespace(node.value):
             self._change(self.roots(node.value))
         self.generic_visit(node)
 

@@ -5,6 +5,7 @@ What compiled code refers to: names of its globals, names in its strings, module
 from __future__ import annotations
 
 import dis
+import inspect
 import sys
 import types
 from collections.abc import Iterable, Iterator, Mapping
@@ -61,6 +62,16 @@ def imported(code: types.CodeType) -> Iterator[str]:
         for step in dis.get_instructions(part):
             if step.opname == "IMPORT_NAME" and step.argval:
                 yield step.argval
+
+
+def unwrapped(value: Any) -> Any:
+    """Return the function that decorators have wrapped, so far as they say so."""
+    for _ in range(100):  # Some objects answer with themselves for ever.
+        inner = inspect.getattr_static(value, "__wrapped__", None)
+        if inner is None:
+            break
+        value = inner
+    return value
 
 
 def submodules(modules: Iterable[Any], names: set[str]) -> list[str]:

@@ -106,6 +106,9 @@ CASES = [
     ("torch.nn.utils.clip_grad_norm_(model.parameters(), 1)", "model"),
     ("q.put(1)", "q"),
     ("obj.add_node(1)", "obj"),
+    ("put = lst.append\nput(1)", "lst"),
+    ("list(map(lst.append, q))", "lst"),
+    ("y = obj.train", ""),
     # text, functions, classes
     ("%time lst.append(1)", "lst"),
     ("%%time\nlst.append(1)", "lst"),
@@ -195,6 +198,19 @@ def test_functions_of_own_modules_are_looked_into(
     assert changes("add(df)", namespace) == {"df"}
     assert changes("own_changing.add(df)", namespace) == {"df"}
     monkeypatch.delitem(sys.modules, "own_changing")
+
+
+def test_decorated_functions_are_looked_into() -> None:
+    """
+    So are functions behind decorators; an object that wraps itself for ever holds nothing up.
+    """
+    namespace = notebook(
+        "import functools\nlst = []\n@functools.cache\ndef put(): lst.append(1)\n"
+        "class Endless:\n    pass\nendless = Endless()\nendless.__wrapped__ = endless"
+    )
+
+    assert changes("put()", namespace) == {"lst"}
+    assert changes("endless(lst)", namespace) == set()
 
 
 def test_functions_without_source_are_passed_over() -> None:
