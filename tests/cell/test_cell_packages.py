@@ -21,8 +21,10 @@ def install(folder: Path, name: str, version: str, file: str, origin: object = N
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
     (info / "RECORD").write_text(f"{file},,\n")
     # From Python 3.12 on, a file that is not there does not count.
-    (folder / file).parent.mkdir(parents=True, exist_ok=True)
-    (folder / file).touch()
+    for line in file.splitlines():
+        path = folder / line.partition(",")[0]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     if origin is not None:
         (info / "direct_url.json").write_text(json.dumps(origin))
 
