@@ -8,7 +8,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -41,7 +41,7 @@ log = logging.getLogger("nosana_jupyter.client")
 T = TypeVar("T")
 
 Emit = Callable[[Event], None]
-Confirm = Callable[[Quote, Network], bool]
+Confirm = Callable[[Quote, Network], Awaitable[bool]]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -60,6 +60,7 @@ class Client:
     jobs: Jobs
     _stack: AsyncExitStack
     _confirmed: bool = field(default=False)
+    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _reminded: bool = field(default=False)
 
     @classmethod
@@ -120,6 +121,8 @@ class Client:
             CancelledError: The user gave the cell up; the job is settled all the same.
         """
         control = control or Control()
+        if control.interrupted:
+            raise asyncio.CancelledError  # While the network was being opened.
         control.body = body = asyncio.ensure_future(self._run(cell, emit, control, confirm))
         try:
             return await body
@@ -189,7 +192,7 @@ class Client:
         service = definition.service_id(operation=0, port=launch.PORT, job=job.address)
         url = self.network.address(service).replace("http", "ws", 1) + "/"
         emit(Waiting("waiting for the runner to start"))
-        async with Link(url, key, token, job.address) as link:
+        async with Link(url, key, token, job.address, room=control.room) as link:
             hello = await conversation.greet(link)
             conversation.check_python(hello, prepared.load.has_code)
             await conversation.prepare(link, prepared.load, emit)
@@ -338,15 +341,18 @@ class Client:
         Raises:
             FundsError: The user says no, or nobody can be asked.
         """
-        if not self.network.real_money or self._confirmed or self.settings.confirm == "yes":
+        if not self.network.real_money or self.settings.confirm == "yes":
             return
-        if confirm is None or not await asyncio.to_thread(confirm, quote, self.network):
-            raise FundsError(
-                f"spending up to {nos(quote.most)} on {self.network.name} was not confirmed. "
-                "Nothing was spent",
-                hint="Say `--yes`, or for good: %nosana config confirm yes",
-            )
-        self._confirmed = True
+        async with self._asking:  # Two cells at once are one question.
+            if self._confirmed:
+                return
+            if confirm is None or not await confirm(quote, self.network):
+                raise FundsError(
+                    f"spending up to {nos(quote.most)} on {self.network.name} was not confirmed. "
+                    "Nothing was spent",
+                    hint="Say `--yes`, or for good: %nosana config confirm yes",
+                )
+            self._confirmed = True
 
 
 def warm() -> None:
@@ -362,7 +368,8 @@ async def _collect(host: Node) -> None:
     deadline = time.monotonic() + FINISH
     while time.monotonic() < deadline:
         try:
-            await asyncio.wait_for(host.results(), FINISH)
+            async with asyncio.timeout(FINISH):
+                await host.results()
         except NodeError as error:
             if error.status != 400:
                 return  # It is over already, or will be ended by us.

@@ -25,6 +25,10 @@ class Control:
         self.soft: Callable[[], Awaitable[None]] | None = None
         """Interrupts the running cell, while one runs."""
 
+        self.room = asyncio.Event()
+        """Cleared while nobody takes what the cell says; then its host has to wait."""
+
+        self.room.set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def interrupt(self) -> None:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+import weakref
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .cellrun import TICK, CellRun, Confirm
 from .errors import NosanaError
 
 if TYPE_CHECKING:
@@ -24,19 +25,20 @@ if TYPE_CHECKING:
     from types import FrameType, TracebackType
 
     from .client import Client
-    from .events import Cell, Event, Outcome, Plan, Status, Swept
+    from .events import Cell, Plan, Status, Swept
     from .journal import Entry, Receipt
     from .markets import Market, Quote, Requirements
-    from .network import Network
     from .units import Seconds
+
+__all__ = ["TICK", "CellRun", "Confirm", "Portal", "Presses", "shared"]
 
 T = TypeVar("T")
 
-TICK = 0.1
-"""Seconds between looks for a signal while waiting: how late a Ctrl-C may be noticed."""
-
 PATIENCE = 3.0
 """Seconds for settling a job that was given up; then one more Ctrl-C leaves it to `sweep`."""
+
+CLOSING = 20.0
+"""Seconds for what goes on when the portal is closed; jobs are settled in them."""
 
 _shared: Portal | None = None
 _lock = threading.Lock()
@@ -64,75 +66,6 @@ def _begin_anew() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begin_anew)
-
-
-class CellRun:
-    """
-    A cell on its way. Iterate over it to follow its events.
-
-    Raises (while iterating):
-        NosanaError: The path broke. What the cell itself raises is an event, not an error.
-    """
-
-    def __init__(self, portal: Portal, cell: Cell, confirm: Confirm | None) -> None:
-        from .control import Control
-
-        self._portal = portal
-        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-        self._control = Control()
-        self.future = portal.start(self._run(cell, confirm))
-        """Done when the cell is over and settled."""
-
-        self.future.add_done_callback(lambda _: self._events.put(None))
-        self._done = False
-
-    @property
-    def outcome(self) -> Outcome:
-        """What the cell left behind, once the iterator is exhausted."""
-        return self.future.result()
-
-    def interrupt(self) -> None:
-        """Interrupt the cell, as Ctrl-C does. A job that has not begun is taken back."""
-        self._portal.loop.call_soon_threadsafe(self._control.interrupt)
-
-    def abandon(self) -> None:
-        """End the job. The events go on until it is settled."""
-        self._portal.loop.call_soon_threadsafe(self._control.abandon)
-
-    def __iter__(self) -> Iterator[Event]:
-        return (event for event in self.ticks() if event is not None)
-
-    def ticks(self) -> Iterator[Event | None]:
-        """Follow the events; nothing comes in between, so that a clock can go on."""
-        while not self._done:
-            try:
-                # A wait without an end would keep signals out on some platforms.
-                event = self._events.get(timeout=TICK)
-            except queue.Empty:
-                self._portal.check()
-                yield None
-                continue
-            if event is None:
-                self._done = True
-                break
-            yield event
-        self.future.result()
-
-    def arrived(self) -> list[Event]:
-        """Return the events that nobody has taken yet, without waiting for more."""
-        found: list[Event] = []
-        with contextlib.suppress(queue.Empty):
-            while not self._done:
-                event = self._events.get_nowait()
-                if event is None:
-                    self._done = True
-                else:
-                    found.append(event)
-        return found
-
-    async def _run(self, cell: Cell, confirm: Confirm | None) -> Outcome:
-        client = await self._portal.client()
-        return await client.run(cell, self._events.put, control=self._control, confirm=confirm)
 
 
 class Presses:
@@ -188,10 +121,6 @@ class Presses:
         self.count += 1
 
 
-Confirm = Callable[["Quote", "Network"], bool]
-"""Asks whether to go on with a quote on a network; called on the loop's thread's executor."""
-
-
 class Portal:
     """The background loop, and the client in it. Both are made on first use."""
 
@@ -201,10 +130,18 @@ class Portal:
         self._thread.start()
         self._client: Client | None = None
         self._opening = asyncio.Lock()
+        self._process = os.getpid()
+        self._runs: weakref.WeakSet[CellRun] = weakref.WeakSet()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        """What somebody waits for."""
+
+        self._retired: set[asyncio.Task[None]] = set()
 
     def run(self, cell: Cell, *, confirm: Confirm | None = None) -> CellRun:
-        """Start a cell. `confirm` is asked on a worker thread before the first real spend."""
-        return CellRun(self, cell, confirm)
+        """Start a cell. `confirm` is asked by who follows it, before the first real spend."""
+        run = CellRun(self, cell, confirm)
+        self._runs.add(run)
+        return run
 
     def plan(self, cell: Cell) -> Plan:
         """Say what a cell needs and may cost. Spends nothing."""
@@ -241,12 +178,18 @@ class Portal:
         return self.call(lambda client: client.sweep())
 
     def reload(self) -> None:
-        """Open the client anew on next use: a setting has changed."""
-        self.wait(self.start(self._close()))
+        """Open the client anew on next use: a setting has changed. Cells keep the one they have."""
+        self.wait(self.start(self._retire()))
 
     def close(self) -> None:
-        """Close the client and end the loop."""
-        self.wait(self.start(self._close()))
+        """End the jobs of cells that still run, close the client and end the loop."""
+        global _shared
+        with _lock:
+            if _shared is self:
+                _shared = None
+        if not self._thread.is_alive():
+            return
+        self.wait(self.start(self._end()))
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(5)
         if not self._thread.is_alive():
@@ -265,17 +208,33 @@ class Portal:
         Be sure that somebody is at work behind this portal.
 
         Raises:
-            NosanaError: Its thread stayed in the process that this one was forked from, or ended.
+            NosanaError: It was closed, or its thread stayed in the process that this one was
+                forked from.
         """
-        if not self._thread.is_alive():
+        if self._thread.is_alive():
+            return
+        if self._process == os.getpid():
             raise NosanaError(
-                "what was begun in another process goes on there, and cannot be waited for here",
-                hint="Make the call again in this process.",
+                "the connection to the network was closed meanwhile", hint="Make the call again."
             )
+        raise NosanaError(
+            "what was begun in another process goes on there, and cannot be waited for here",
+            hint="Make the call again in this process.",
+        )
 
     def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Start a coroutine on the loop."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop)
+        """
+        Start a coroutine on the loop.
+
+        Raises:
+            NosanaError: Nobody is at work there any more.
+        """
+        try:
+            self.check()
+        except NosanaError:
+            work.close()
+            raise
+        return asyncio.run_coroutine_threadsafe(self._followed(work), self.loop)
 
     def wait(self, future: Future[T]) -> T:
         """Wait for a result so that a signal gets through; a Ctrl-C cancels the work."""
@@ -312,11 +271,49 @@ class Portal:
 
         client.warm()
 
-    async def _close(self) -> None:
+    async def _followed(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            return await work
+        finally:
+            self._tasks.discard(task)
+
+    def _others(self) -> set[asyncio.Task[Any]]:
+        return {task for task in self._tasks if task is not asyncio.current_task()}
+
+    async def _retire(self) -> None:
+        """Let the client go; it is closed when nobody uses it any more."""
         async with self._opening:
             client, self._client = self._client, None
-            if client is not None:
-                await client.close()
+        if client is None:
+            return
+        users = self._others()
+
+        async def close() -> None:
+            if users:
+                await asyncio.wait(users)
+            await client.close()
+
+        closing = asyncio.create_task(close())
+        self._retired.add(closing)
+        closing.add_done_callback(self._retired.discard)
+        if not users:
+            await closing
+
+    async def _end(self) -> None:
+        """Settle the jobs of cells, end the rest, and close the client."""
+        for run in list(self._runs):
+            run.abandon()
+        if others := self._others():
+            await asyncio.wait(others, timeout=CLOSING)
+        for task in (others := self._others()):
+            task.cancel()
+        if others:
+            await asyncio.wait(others, timeout=1)
+        await self._retire()
+        await asyncio.gather(*self._retired, return_exceptions=True)
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self.loop)

@@ -76,7 +76,11 @@ async def rent(
         raise failure from None
     finally:
         jobs.followed.discard(job.address)
-    receipt, cancelled = await _uncancelled(jobs.settle(job, patience=FINISH))
+    try:
+        receipt, cancelled = await _uncancelled(jobs.settle(job, patience=FINISH))
+    except NosanaError as error:
+        error.money = error.money or _unsettled(job)
+        raise
     emit(Settled(receipt))
     if cancelled:
         raise asyncio.CancelledError
@@ -88,12 +92,17 @@ async def _settle_failed(jobs: Jobs, job: Job, emit: Callable[[Event], None]) ->
         receipt, _ = await _uncancelled(jobs.settle(job))
     except NosanaError as error:
         log.warning("job %s is not settled: %s", job.address, error)
-        return (
-            f"up to {nos(job.intent.price * job.intent.timeout)} are in the market's vault; "
-            "%nosana sweep brings back what is not used"
-        )
+        return _unsettled(job)
     emit(Settled(receipt))
     return _in_words(receipt)
+
+
+def _unsettled(job: Job) -> str:
+    """Say where the deposit of a job is that could not be closed."""
+    return (
+        f"up to {nos(job.intent.price * job.intent.timeout)} are in the market's vault; "
+        "%nosana sweep brings back what is not used"
+    )
 
 
 def _in_words(receipt: Receipt) -> str:

@@ -19,7 +19,7 @@ ROW3 = ROW2 | {"cell", "chain", "ipfs", "journal", "node", "link"}
 ROW4 = ROW3 | {"markets"}
 ROW5 = ROW4 | {"jobs", "bill", "events"}
 PATH = {"control", "conversation", "prepare", "rental", "requirements", "waiting", "watch"}
-ROW6 = ROW5 | PATH | {"client", "portal"}
+ROW6 = ROW5 | PATH | {"client", "cellrun", "portal"}
 LAYERS = {
     "errors": set[str](),
     "units": {"errors"},
@@ -50,6 +50,7 @@ LAYERS = {
     "waiting": ROW1 | {"chain", "jobs"},
     "watch": ROW1 | {"chain", "jobs", "node"},
     "client": ROW5 | PATH,
+    "cellrun": ROW6,
     "portal": ROW6,
     "following": ROW6,
     "api": ROW6 | {"following"},

@@ -1,0 +1,183 @@
+"""
+A cell on its way, as the thread sees it that waits for it.
+
+The cell lives on the loop of the portal. What happens to it is put into a queue there and taken
+here, and so are the questions that only the user can answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .events import Cell, Event, Outcome
+    from .markets import Quote
+    from .network import Network
+    from .portal import Portal
+
+TICK = 0.1
+"""Seconds between looks for a signal while waiting: how late a Ctrl-C may be noticed."""
+
+PENDING = 64 << 20
+"""Bytes of outputs that may wait to be taken; then the host has to wait."""
+
+Confirm = Callable[["Quote", "Network"], bool]
+"""Asks whether to go on with a quote on a network, on the thread that follows the cell."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """Whether to spend. It waits among the events for the thread that follows the cell."""
+
+    quote: Quote
+    network: Network
+    answer: asyncio.Future[bool]
+
+    def settle(self, agreed: bool) -> None:
+        """Answer it, if anybody still waits. On the loop only."""
+        if not self.answer.done():
+            self.answer.set_result(agreed)
+
+
+class CellRun:
+    """
+    A cell on its way. Iterate over it to follow its events.
+
+    Raises (while iterating):
+        NosanaError: The path broke. What the cell itself raises is an event, not an error.
+    """
+
+    def __init__(self, portal: Portal, cell: Cell, confirm: Confirm | None) -> None:
+        from .control import Control
+
+        self._portal = portal
+        self._confirm = confirm
+        self._events: queue.SimpleQueue[Event | _Question | None] = queue.SimpleQueue()
+        self._control = Control()
+        self._put = 0
+        """Bytes of outputs that have come in. Counted on the loop."""
+
+        self._taken = 0
+        """Bytes of outputs that have been taken. Counted by who follows the cell."""
+
+        self.future = portal.start(self._run(cell))
+        """Done when the cell is over and settled."""
+
+        self.future.add_done_callback(lambda _: self._events.put(None))
+        self._done = False
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the cell left behind, once the iterator is exhausted."""
+        return self.future.result()
+
+    def interrupt(self) -> None:
+        """Interrupt the cell, as Ctrl-C does. A job that has not begun is taken back."""
+        self._portal.loop.call_soon_threadsafe(self._control.interrupt)
+
+    def abandon(self) -> None:
+        """End the job. The events go on until it is settled."""
+        self._portal.loop.call_soon_threadsafe(self._control.abandon)
+
+    def __iter__(self) -> Iterator[Event]:
+        return (event for event in self.ticks() if event is not None)
+
+    def ticks(self) -> Iterator[Event | None]:
+        """Follow the events; nothing comes in between, so that a clock can go on."""
+        while not self._done:
+            try:
+                # A wait without an end would keep signals out on some platforms.
+                event = self._next(self._events.get(timeout=TICK))
+            except queue.Empty:
+                self._portal.check()
+                yield None
+                continue
+            if event is not None:
+                yield event
+        self.future.result()
+
+    def arrived(self) -> list[Event]:
+        """Return the events that nobody has taken yet, without waiting for more."""
+        found: list[Event] = []
+        with contextlib.suppress(queue.Empty):
+            while not self._done:
+                event = self._next(self._events.get_nowait())
+                if event is not None:
+                    found.append(event)
+        return found
+
+    def _next(self, found: Event | _Question | None) -> Event | None:
+        """Return an event; answer a question, and note the end."""
+        if found is None:
+            self._done = True
+        elif isinstance(found, _Question):
+            self._ask(found)
+        else:
+            self._taken += _weight(found)
+            if not self._control.room.is_set() and self._put - self._taken < PENDING // 2:
+                self._portal.loop.call_soon_threadsafe(self._control.room.set)
+            return found
+        return None
+
+    def _ask(self, question: _Question) -> None:
+        """
+        Ask the user, on the thread that follows the cell.
+
+        On any other nobody could take the question back: it would go on to read what is typed.
+        """
+        agreed = False
+        try:
+            if self._confirm is not None:
+                with _raising():
+                    agreed = self._confirm(question.quote, question.network)
+        except KeyboardInterrupt:
+            self.interrupt()
+        finally:
+            self._portal.loop.call_soon_threadsafe(question.settle, agreed)
+
+    def _emit(self, event: Event) -> None:
+        self._put += _weight(event)
+        if self._put - self._taken > PENDING:
+            self._control.room.clear()
+        self._events.put(event)
+
+    async def _confirmed(self, quote: Quote, network: Network) -> bool:
+        question = _Question(quote, network, asyncio.get_running_loop().create_future())
+        self._events.put(question)
+        return await question.answer
+
+    async def _run(self, cell: Cell) -> Outcome:
+        client = await self._portal.client()
+        confirm = self._confirmed if self._confirm else None
+        return await client.run(cell, self._emit, control=self._control, confirm=confirm)
+
+
+def _weight(event: Event) -> int:
+    """Return about how many bytes of memory an event takes."""
+    message = getattr(event, "message", None)
+    data = getattr(message, "data", None)
+    if isinstance(data, dict):
+        return 1000 + sum(len(each) for each in data.values() if isinstance(each, str | bytes))
+    return 100 + len(getattr(message, "text", ""))
+
+
+@contextlib.contextmanager
+def _raising() -> Iterator[None]:
+    """Let Ctrl-C raise while the user is asked, whoever counts it otherwise."""
+    before = signal.getsignal(signal.SIGINT)
+    ours = before not in (None, signal.SIG_IGN)
+    if not ours or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
