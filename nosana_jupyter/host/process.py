@@ -18,7 +18,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterable
@@ -32,6 +31,7 @@ from ..loopback import is_loopback
 from ..network import Network
 from ..wire import launch
 from ..wire.definition import Defaults, Run
+from . import surroundings
 
 MOST_FILES = 4096
 MOST_BYTES = 64 << 30
@@ -53,6 +53,9 @@ PREFIX = "nosana-"
 
 CURRENT, HOME, TEMPORARY = "work", "home", "tmp"
 """An operation's folders. What unpacks itself into the last is not seen by who looks around."""
+
+PYTHON = "python"
+"""Folder of its Python, beside its output: what it installs may be too much for the others."""
 
 LOST = 137
 """Exit code of an operation that was killed together with the shell that watched it."""
@@ -340,11 +343,8 @@ def _environment(
     run: Run, defaults: Defaults | None, started: Started, *, job: str, cache: Path
 ) -> dict[str, str]:
     """Return the environment of an operation: nothing of the host's own."""
-    programs = Path(sys.executable).parent
-    if not (programs / "python").exists():
-        programs = _python_under_its_name(started)
     return {
-        "PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin",
+        **surroundings.make(Path(started.folder, PYTHON), cache),
         "LANG": "C.UTF-8",
         "HOME": str(Path(started.work, HOME)),
         "TMPDIR": str(Path(started.work, TEMPORARY)),
@@ -355,16 +355,6 @@ def _environment(
         launch.NOT_ISOLATED: "1",
         **{launch.port_variable(port): str(real) for port, real in started.ports.items()},
     }
-
-
-def _python_under_its_name(started: Started) -> Path:
-    """Make a folder where `python` is this Python: some systems know it as `python3` only."""
-    folder = Path(started.folder) / "bin"
-    folder.mkdir(exist_ok=True)
-    script = folder / "python"
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    script.chmod(0o700)
-    return folder
 
 
 def _free_ports(count: int) -> list[int]:

@@ -215,7 +215,9 @@ def _in_use(names: Sequence[str]) -> str:
 
 
 def _digest(requirements: Sequence[str], here: dict[str, str], *, first: bool) -> str:
-    base = [sys.implementation.name, platform.python_version(), platform.machine(), sys.prefix]
+    python = [sys.implementation.name, platform.python_version(), platform.machine()]
+    # Not its own prefix: a host without containers makes an environment for each job.
+    base = [*python, sys.base_prefix]
     # Images share a host's cache: what fits the packages of one need not fit those of another.
     lines = [*base, str(first), *map("==".join, sorted(here.items())), *sorted(requirements)]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:24]

@@ -14,6 +14,7 @@ import msgspec
 import psutil
 import pytest
 from host_world import CANARY, SECRETS, alive, awaited, until
+from wheels import wheel
 
 from nosana_jupyter.errors import UsageError
 from nosana_jupyter.host import process
@@ -126,7 +127,14 @@ async def test_nothing_of_the_users_environment_reaches_a_job(
     assert {name for name in seen if "NOSANA" in name} == {
         "NOSANA_ID", "NOSANA_CACHE", "NOSANA_NOT_ISOLATED", "NOSANA_PORT_8000",
     }  # fmt: skip
+    place = Path(bench.running[0].started.folder, "python")
+    assert seen["VIRTUAL_ENV"] == str(place)
     assert set(seen) - {
+        "VIRTUAL_ENV",
+        "UV_PYTHON",
+        "UV_CACHE_DIR",
+        "PIP_CACHE_DIR",
+        "PIP_REQUIRE_VIRTUALENV",
         "HOME",
         "TMPDIR",
         "PWD",
@@ -169,10 +177,85 @@ async def test_no_open_file_of_the_host_reaches_a_job(bench: Bench) -> None:
 
 @awaited
 async def test_python_is_the_hosts_own(bench: Bench) -> None:
-    """`python` of a job is the Python that the host runs."""
-    code, output = await bench.runs("python -c 'import sys; print(sys.prefix)'")
+    """`python` of a job is the Python that the host runs, and has all that is installed for it."""
+    probe = "import sys, msgspec; print(sys.version, sys.base_prefix, msgspec.__file__, sep='|')"
+    code, output = await bench.runs(f'python -c "{probe}"')
 
-    assert (code, output.strip()) == (0, sys.prefix)
+    assert code == 0
+    assert output.strip() == "|".join([sys.version, sys.base_prefix, msgspec.__file__])
+
+
+INSTALLERS = [
+    "pip install",
+    "pip3 install",
+    "pip3.{minor} install",
+    "python -m pip install",
+    "python3 -m pip install --upgrade",
+    "python -m pip install --force-reinstall",
+    "uv pip install",
+    "uv pip install --system",
+    "uv pip install --system --break-system-packages",
+    "python -m uv pip install",
+]
+
+
+@pytest.mark.parametrize("installer", INSTALLERS)
+@awaited
+async def test_what_a_job_installs_is_its_own(bench: Bench, installer: str) -> None:
+    """
+    However it is called, an installer changes nothing of this environment, and works.
+    """
+    before = installed()
+    wheel(bench.folder / "wheels", "nosana_test_new", "1.0")
+    wheel(bench.folder / "wheels", "six", "99.0")
+    command = installer.format(minor=sys.version_info.minor)
+    probe = "import six, nosana_test_new as new; print(six.VERSION, new.VERSION)"
+    code, output = await bench.runs(
+        f"{command} nosana-test-new six==99.0 >&2 && python -c '{probe}'",
+        env=only(bench.folder / "wheels"),
+    )
+
+    assert (code, output) == (0, "99.0 1.0\n"), errors(bench)
+    assert installed() == before
+    folder = Path(bench.running[0].started.folder)
+    assert list(folder.rglob("nosana_test_new.py"))
+    bench.running[0].clean()
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["pip uninstall -y six", "python -m pip uninstall -y six",
+     "uv pip uninstall six", "uv pip uninstall --system six", "conda install -y six",
+     "mamba remove six"],
+)  # fmt: skip
+@awaited
+async def test_a_job_removes_nothing_of_this_environment(bench: Bench, command: str) -> None:
+    """What is installed here is there to be used, and not to be changed."""
+    before = installed()
+    code, output = await bench.runs(f"{command} >&2; python -c 'import six; print(1)'")
+
+    assert (code, output) == (0, "1\n")
+    assert installed() == before
+    if not command.startswith(("pip", "python", "uv")):
+        assert "no containers" in errors(bench)
+
+
+def installed() -> dict[str, int]:
+    """Return what lies where this Python's packages are."""
+    folder = Path(msgspec.__file__).parents[1]
+    return {str(path): path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+def only(wheels: Path) -> dict[str, str]:
+    """Return an environment in which installers know a folder, and nothing else."""
+    found = {f"{tool}_FIND_LINKS": str(wheels) for tool in ("UV", "PIP")}
+    return found | {"UV_NO_INDEX": "1", "PIP_NO_INDEX": "1", "UV_OFFLINE": "1"}
+
+
+def errors(bench: Bench) -> str:
+    """Return what the first job wrote to its standard error."""
+    return (Path(bench.running[0].started.folder) / "stderr").read_text()
 
 
 @awaited
