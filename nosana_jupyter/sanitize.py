@@ -101,6 +101,15 @@ _BLOCK = re.compile(r"<style(?:\s[^<>]*)?>(.*?)</style\s*>", re.I | re.DOTALL)
 _RULE = re.compile(r"([^{}]*)\{([^{}]*)\}")
 _IDENT = re.compile(r"(?<=\s)id=\"([\w-]+)\"")
 
+# What a reader would miss of HTML: what moves, plays, or shows another page.
+_ACTIVE = re.compile(
+    r"<(?:script|iframe|embed|object|applet|video|audio|canvas)\b"
+    r"|<[a-z][^<>]*\son[a-z]+\s*=",
+    re.I,
+)
+_MARK = re.compile(r"<[^<>]*>")
+_PICTURES = re.compile(r"<(?:img|hr|progress|meter)\b", re.I)
+
 _TAG = re.compile(r"<(/?)([a-z][^\s/>]*)", re.I)
 # Elements that end without being closed, or have no end.
 _LIGHT = frozenset("br hr img col input link meta wbr li p td th tr dd dt".split())
@@ -149,19 +158,25 @@ def bundle(data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         data: MIME types and contents, as they came.
 
     Returns:
-        What may be shown, and the MIME types that were dropped.
+        What may be shown, and the MIME types that were dropped, or of which nothing is left to see.
     """
     clean: dict[str, Any] = {}
     dropped = []
     for mime, content in data.items():
         rule = _RULES.get(mime)
         made = rule(content) if rule is not None and _small(content) else None
-        if made is None:
+        if made is None or (made[0] == "text/html" and not _is_seen(made[1])):
             dropped.append(terminal(str(mime))[:80])
         else:
             shown, value = made
             clean.setdefault(shown, value)
     return clean, dropped
+
+
+def is_cut(data: dict[str, Any]) -> bool:
+    """Say whether something of an output's HTML runs or plays, and so will be missing."""
+    content = data.get("text/html")
+    return isinstance(content, str) and _small(content) and bool(_ACTIVE.search(content))
 
 
 Made = tuple[str, Any] | None
@@ -305,6 +320,11 @@ def _is_heavy(text: str) -> bool:
         if depth > DEEPEST:
             return True
     return False
+
+
+def _is_seen(text: str) -> bool:
+    """Say whether there is anything to see of clean HTML."""
+    return bool(_PICTURES.search(text) or _MARK.sub("", text).strip())
 
 
 def _small(content: Any) -> bool:

@@ -524,3 +524,20 @@ def test_any_bundle_is_judged(data: dict[str, object]) -> None:
     judged(clean.get("text/html", ""))
     assert sanitize.bundle(clean) == (clean, [])
     sanitize.metadata({str(mime): value for mime, value in data.items()})
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<p " + " ona" * 20_000, "<b>" + " " * 100_000, "<p title='" + ">a" * 50_000 + "'>x</p>",
+     "<" * 100_000, "<a" * 50_000, "<p on" + "a" * 100_000],
+    ids=["handlers", "spaces", "marks", "open", "tags", "letters"],
+)  # fmt: skip
+def test_saying_that_html_was_cut_takes_no_time(text: str) -> None:
+    """
+    A host cannot hold up a notebook with HTML made to be slow to look at.
+    """
+    began = time.monotonic()
+    sanitize.is_cut({"text/html": text})
+    sanitize._is_seen(text)
+
+    assert time.monotonic() - began < 2

@@ -49,6 +49,9 @@ MESSAGE = 1_000
 """Bytes that a display counts for at least: servers drop too many small messages as well."""
 
 
+CUT = "[Scripts, frames and players of this output are left out: a host may run nothing here]\n"
+"""Said once under the outputs of a cell of which something is missing."""
+
 RESET = "\x1b[0m"
 
 
@@ -115,6 +118,10 @@ class Screen:
         self._kept = 0
         self._coloured: set[str] = set()
         self._dropped: dict[str, int] = {}
+        self._cut = False
+        """Whether HTML was shown without what would run in it."""
+
+        self._cut_told = False
 
     def show(self, message: Output) -> None:
         """Show one output."""
@@ -125,6 +132,7 @@ class Screen:
         match message:
             case DisplayData() | UpdateDisplayData():
                 self._display(message)
+                self._tell_cut()
             case ClearOutput(wait=wait):
                 self._shell.display_pub.clear_output(wait=wait)
             case ExecuteResult(data=data, metadata=metadata):
@@ -159,10 +167,17 @@ class Screen:
             # Colours left on would reach what a terminal says next: hidden, if the host likes.
             for name in sorted(self._coloured):
                 self._write(name, RESET)
+        self._tell_cut()
         if self._dropped:
             kinds = ", ".join(f"{count} of {mime}" for mime, count in self._dropped.items())
             sys.stderr.write(f"[Not shown, as a host may run nothing here: {kinds}]\n")
             sys.stderr.flush()
+
+    def _tell_cut(self) -> None:
+        """Say once in a cell that something of an output is missing."""
+        if self._cut and not self._cut_told:
+            self._cut_told = True
+            self._write("stderr", CUT)
 
     def _write(self, name: str, text: str) -> None:
         stream = sys.stdout if name == "stdout" else sys.stderr
@@ -226,6 +241,7 @@ class Screen:
         for mime in dropped:
             if not set(clean) - {"text/plain"}:
                 self._dropped[mime] = self._dropped.get(mime, 0) + 1
+        self._cut = self._cut or ("text/html" in clean and sanitize.is_cut(data))
         return clean
 
 

@@ -325,3 +325,45 @@ def screen_of(text: str) -> list[str]:
             seen = part + seen[len(part) :]
         shown.append(seen)
     return shown
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<b>shown</b><script>alert(1)</script>",
+        "<p>shown</p><IFRAME src='https://x.example'></IFRAME>",
+        "<div onclick='play()'>shown</div>",
+        "shown<video src='data:video/mp4;base64,AA'></video>",
+    ],
+)
+def test_what_was_cut_from_html_is_told_once(shell: Any, html: str) -> None:
+    """
+    Controls that do nothing and players that are missing are explained, once in a cell.
+    """
+    found = told(shell, DisplayData({"text/html": html}), DisplayData({"text/html": html}))
+    assert [each for each in found if each[1] == display.CUT] == [("stderr", display.CUT)]
+
+    shell.told.clear()
+    assert told(shell, ExecuteResult({"text/html": html}))[-1] == ("stderr", display.CUT)
+    shell.told.clear()
+    plain = "<style>#a {color: red}</style><p>once = 1 &lt;script&gt; based on a = 2</p>"
+    assert ("stderr", display.CUT) not in told(shell, DisplayData({"text/html": plain}))
+
+
+def test_html_of_which_nothing_is_left_gives_way_to_text(shell: Any) -> None:
+    """
+    A frame, or a chart that is nothing but a script, is named and not shown as an empty place.
+    """
+    found = told(
+        shell,
+        DisplayData(
+            {
+                "text/html": "<style>a {}</style><div id='vis'></div><script>draw()</script>",
+                "text/plain": "alt.Chart(...)",
+            }
+        ),
+    )
+
+    assert "text/html" not in str(found[0])
+    assert "alt.Chart(...)" in str(found[0])
+    assert found[-1][1] == "[Not shown, as a host may run nothing here: 1 of text/html]\n"
