@@ -195,6 +195,7 @@ class Client:
         async with Link(url, key, token, job.address, room=control.room) as link:
             hello = await conversation.greet(link)
             conversation.check_python(hello, prepared.load.has_code)
+            conversation.tell_image(hello, prepared.load, emit)
             await conversation.prepare(link, prepared.load, emit)
             await conversation.upload(link, prepared.load, emit)
             emit(Waiting(""))

@@ -80,6 +80,8 @@ class Load:
     """Whether the user named what comes back: then large values come too."""
 
     environment: dict[str, str]
+    image: str = ""
+    """The image that the user asked for with the cell; empty for the usual one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,6 +138,16 @@ def check_python(hello: say.Hello, has_code: Sequence[str]) -> None:
         hint=f"Choose an image with Python {ours.major}.{ours.minor} (`--image`), or define them "
         "inside the cell.",
     )
+
+
+def tell_image(hello: say.Hello, load: Load, emit: Emit) -> None:
+    """Say so where a host has no containers, and so cannot use the image that was asked for."""
+    if load.image and not hello.isolated:
+        text = (
+            f"The image {load.image} is not used: this host has no containers, and runs cells "
+            f"with its own Python {_word(hello.python)}.\n"
+        )
+        emit(Said(say.Stream("stderr", text)))
 
 
 async def prepare(link: Link, load: Load, emit: Emit) -> None:

@@ -12,8 +12,8 @@ import pytest
 from local_networks import LocalNetwork
 
 from nosana_jupyter.client import Client
-from nosana_jupyter.errors import JobError, NosanaError
-from nosana_jupyter.events import Cell, Event, Outcome, Said, Settled
+from nosana_jupyter.errors import JobError, NosanaError, UsageError
+from nosana_jupyter.events import Cell, Event, Outcome, Posted, Said, Settled
 from nosana_jupyter.journal import Receipt
 from nosana_jupyter.wire.messages import Error, Stream
 
@@ -159,3 +159,23 @@ def test_a_file_that_is_here_and_not_there(
 
     assert ("files do not travel" in plain(ran.raised.traceback)) == hinted
     assert ran.raised.ename == "FileNotFoundError"
+
+
+def test_an_image_that_no_host_can_use(network: LocalNetwork) -> None:
+    """A host without containers says that it uses its own Python; the cell runs all the same."""
+    ran = run("x = 1", image="pytorch/pytorch:2.4.0")
+
+    assert "The image pytorch/pytorch:2.4.0 is not used: this host has no containers" in ran.text
+    assert ran.text.count("\n") == 1
+    assert "image" not in run("x = 1").text
+
+
+@pytest.mark.parametrize(
+    "image", ["not an image!!", "library/UPPER", "python:", "a:b:c", "x" * 600]
+)
+def test_an_image_that_cannot_be(network: LocalNetwork, image: str) -> None:
+    """It is refused before anything is spent."""
+    ran = run("x = 1", image=image)
+
+    assert type(ran.error) is UsageError
+    assert not any(isinstance(event, Posted) for event in ran.events)
