@@ -1,0 +1,71 @@
+"""What a cell installs on a host without containers."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import msgspec
+import pytest
+from wheels import wheel
+
+import nosana_jupyter
+
+pytestmark = [pytest.mark.network, pytest.mark.usefixtures("network")]
+
+SPELLINGS = {
+    "%pip": "%pip install nosana-test-new",
+    "!pip": "!pip install nosana-test-new",
+    "!python": "!python -m pip install nosana-test-new",
+    "!executable": "!{sys.executable} -m pip install nosana-test-new",
+    "uv": "!uv pip install nosana-test-new",
+    "%uv": "%uv pip install nosana-test-new",
+    "subprocess": (
+        "subprocess.run([sys.executable, '-m', 'pip', 'install', 'nosana-test-new'], check=True)"
+    ),
+    "%%bash": "get_ipython().run_cell_magic('bash', '', 'pip install nosana-test-new')",
+}
+
+
+@pytest.fixture
+def wheels(tmp_path: Path) -> dict[str, str]:
+    """An environment in which installers know a folder with one wheel, and nothing else."""
+    wheel(tmp_path / "wheels", "nosana_test_new", "1.0")
+    found = {f"{tool}_FIND_LINKS": str(tmp_path / "wheels") for tool in ("UV", "PIP")}
+    return found | {"UV_NO_INDEX": "1", "PIP_NO_INDEX": "1", "UV_OFFLINE": "1"}
+
+
+def installed() -> dict[str, int]:
+    """Return what lies where this Python's packages are."""
+    folder = Path(msgspec.__file__).parents[1]
+    return {str(path): path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("line", SPELLINGS.values(), ids=SPELLINGS.keys())
+def test_what_a_cell_installs_is_the_jobs(wheels: dict[str, str], line: str) -> None:
+    """The cell imports it at once, and so do its children; this environment stays as it is."""
+    before = installed()
+    source = f"""
+        import subprocess, sys
+        {line}
+        import nosana_test_new
+        version, place = nosana_test_new.VERSION, nosana_test_new.__file__
+        child = "import nosana_test_new; print(nosana_test_new.VERSION)"
+        told = subprocess.check_output([sys.executable, "-c", child], text=True)
+    """
+    outcome = nosana_jupyter.run(textwrap.dedent(source), env=wheels)
+
+    assert (outcome.values["version"], outcome.values["told"]) == ("1.0", "1.0\n")
+    assert installed() == before
+    assert not Path(outcome.values["place"]).exists()
+
+
+def test_what_the_path_installs_is_kept_for_the_next_job(tmp_path: Path) -> None:
+    """What `--pip` names is in the host's cache from the first job on."""
+    wheel(tmp_path, "nosana_test_kept", "1.0")
+    wanted = f"nosana-test-kept @ {(tmp_path / 'nosana_test_kept-1.0-py3-none-any.whl').as_uri()}"
+    source = "import nosana_test_kept\nplace = nosana_test_kept.__file__"
+    first, second = (nosana_jupyter.run(source, pip=[wanted]) for _ in range(2))
+
+    assert first.values["place"] == second.values["place"]
+    assert Path(first.values["place"]).exists()
