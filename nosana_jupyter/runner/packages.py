@@ -32,6 +32,10 @@ LOG = 20_000
 """Most characters of an installer's log that are kept."""
 
 
+CONFLICT = ("No solution found", "ResolutionImpossible", "No matching distribution found")
+"""How uv and pip say that something does not fit, as against an index that does not answer."""
+
+
 def check(names: Sequence[str]) -> Checked:
     """Return the versions of distributions that are here, and what those require."""
     importlib.invalidate_caches()
@@ -160,6 +164,7 @@ class Installer:
                     if instead:
                         precedence.prune(part, here, keep=requirements)
                     part.rename(place)
+                if done or not any(words in said for words in CONFLICT):
                     break
             return log[-LOG:]
         finally:
