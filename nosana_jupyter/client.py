@@ -15,7 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 
-from . import conversation, ipfs, markets, network, settings
+from . import conversation, ipfs, markets, network, pythons, settings
 from .chain.rpc import Rpc
 from .chain.wallet import Wallet
 from .control import Control
@@ -138,6 +138,7 @@ class Client:
             asyncio.to_thread(prepare, cell, self.settings),
             self._quote_cell(cell),
         )
+        self._check_python(prepared)
         for note in prepared.notes:
             emit(Said(Stream("stderr", f"{note}\n")))
         emit(Quoted(quote))
@@ -195,6 +196,7 @@ class Client:
         async with Link(url, key, token, job.address, room=control.room) as link:
             hello = await conversation.greet(link)
             conversation.check_python(hello, prepared.load.has_code)
+            conversation.tell_python(hello, emit)
             conversation.tell_image(hello, prepared.load, emit)
             await conversation.prepare(link, prepared.load, emit)
             await conversation.upload(link, prepared.load, emit)
@@ -215,6 +217,7 @@ class Client:
         prepared, quote = await asyncio.gather(
             asyncio.to_thread(prepare, cell, self.settings), self._quote_cell(cell)
         )
+        self._check_python(prepared)
         return Plan(
             rows=await asyncio.to_thread(rows, cell),
             packages=prepared.packages,
@@ -330,6 +333,11 @@ class Client:
             )  # fmt: skip
             text = f"{what} still open, and may cost money: %nosana sweep settles all of them.\n"
             emit(Said(Stream("stderr", text)))
+
+    def _check_python(self, prepared: Prepared) -> None:
+        """Compare Pythons before anything is spent, where the network says what its hosts run."""
+        if self.network.python:
+            pythons.refuse(self.network.python, prepared.load.has_code, by_image=False)
 
     async def _quote_cell(self, cell: Cell) -> Quote:
         wanted = Requirements(vram=cell.vram, gpu=cell.gpu, market=cell.market)

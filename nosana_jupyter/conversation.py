@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +13,11 @@ from typing import Any
 
 import msgspec
 
-from . import requirements
-from .errors import CellError, HostFailed, RemoteProtocolError, VersionMismatch
+from . import pythons, requirements
+from .errors import CellError, HostFailed, RemoteProtocolError
 from .events import Event, Said, Waiting
 from .link import Link
+from .pythons import short, table
 from .units import size
 from .wire import messages as say
 from .wire import values
@@ -37,9 +37,6 @@ CHECKING = 120.0
 
 MOST_MEASURED = 1e9
 """Number of seconds, or of GiB, that no cell reaches."""
-
-SHOWN = 40
-"""Most characters of a version that a host names."""
 
 MOST_SEARCHED = 4096
 """Most characters of an exception's message that are searched for the name of a file."""
@@ -122,22 +119,18 @@ def check_python(hello: say.Hello, has_code: Sequence[str]) -> None:
     Raises:
         VersionMismatch: Functions or classes travel, and their bytecode needs our minor version.
     """
-    ours = sys.version_info
-    theirs = hello.python.split(".")[:2]
-    same = theirs == [str(ours.major), str(ours.minor)]
-    if not has_code or (same and hello.implementation == sys.implementation.name):
-        return
-    rows = [
-        ("", "here", "on the host"),
-        ("Python", f"{ours.major}.{ours.minor}.{ours.micro}", _word(hello.python)),
-        ("implementation", sys.implementation.name, _word(hello.implementation)),
-    ]
-    raise VersionMismatch(
-        f"functions and classes travel only between equal Pythons\n\n{table(rows)}\n\n"
-        f"They are: {', '.join(has_code)}",
-        hint=f"Choose an image with Python {ours.major}.{ours.minor} (`--image`), or define them "
-        "inside the cell.",
+    pythons.refuse(
+        hello.python,
+        has_code,
+        implementation=hello.implementation,
+        by_image=hello.isolated,
     )
+
+
+def tell_python(hello: say.Hello, emit: Emit) -> None:
+    """Say so where the cell runs on another Python: what is in its library may differ."""
+    if text := pythons.note(hello.python, by_image=hello.isolated):
+        emit(Said(say.Stream("stderr", text)))
 
 
 def tell_image(hello: say.Hello, load: Load, emit: Emit) -> None:
@@ -145,7 +138,7 @@ def tell_image(hello: say.Hello, load: Load, emit: Emit) -> None:
     if load.image and not hello.isolated:
         text = (
             f"The image {load.image} is not used: this host has no containers, and runs cells "
-            f"with its own Python {_word(hello.python)}.\n"
+            f"with its own Python {short(hello.python)}.\n"
         )
         emit(Said(say.Stream("stderr", text)))
 
@@ -178,7 +171,7 @@ async def prepare(link: Link, load: Load, emit: Emit) -> None:
         if there is None:
             missing.append(f"{name}=={version}" if version else name)
         elif version and there != version:
-            different.append((name, version, _word(there)))
+            different.append((name, version, short(there)))
     lacking = await requirements.unmet(load.extras, found, ask)
     missing += [each.text for each in lacking]
     if different:
@@ -198,7 +191,7 @@ async def prepare(link: Link, load: Load, emit: Emit) -> None:
     if instead:
         # An older version must not run under the name of the one that was asked for.
         still = await requirements.unmet([each.text for each in lacking], requirements.Found(), ask)
-        if told := [f"{each.name} {_word(each.there or '?')}" for each in still if not each.url]:
+        if told := [f"{each.name} {short(each.there or '?')}" for each in still if not each.url]:
             raise CellError(
                 f"{', '.join(missing)} is installed on the host, and yet a cell gets "
                 f"{', '.join(told)}",
@@ -268,14 +261,6 @@ async def execute(link: Link, load: Load, emit: Emit) -> Ended:
     raise HostFailed("the conversation ended before the cell did")
 
 
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as text in columns; the first row is the head."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-             for row in rows]  # fmt: skip
-    return "\n".join(lines)
-
-
 def _ended(reply: say.Reply, incoming: Assembly, returns: Sequence[str]) -> Ended:
     buffers = incoming.take(reply.buffers)
     unasked = (reply.values.keys() | reply.handles.keys()) - set(returns)
@@ -305,7 +290,7 @@ def _with_hint(error: say.Error, load: Load) -> say.Error:
     if not path or not _is_here(path, load.modules):
         return error
     text = (
-        f"hint: {_word(Path(path).name)} is on this machine, not on the host: files do not travel. "
+        f"hint: {short(Path(path).name)} is on this machine, not on the host: files do not travel. "
         "Read it here, and use what was read in the cell."
     )
     return msgspec.structs.replace(error, traceback=[*error.traceback, "", text])
@@ -333,11 +318,6 @@ async def _expect(link: Link, kind: Any, emit: Emit) -> Any:
             await asyncio.sleep(0)
             continue
         raise RemoteProtocolError(f"{type(message).__name__} where {kind.__name__} was due")
-
-
-def _word(text: str) -> str:
-    """Return what a host says as a short word of our own tables."""
-    return " ".join(text.split())[:SHOWN]
 
 
 def _measured(value: float) -> float:

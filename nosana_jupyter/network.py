@@ -66,6 +66,9 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     stand_in: str = ""
     """What hosts really are where they only stand in for a card. Empty: what they promise."""
 
+    python: str = ""
+    """Python that hosts run cells with, as in `3.12.4`. Empty: that of the image."""
+
     wallet: str = ""
     """Key file of the wallet made with the network. Empty: the user's own."""
 

@@ -18,7 +18,16 @@ ROW2 = ROW1 | {"network", "settings", "wire", "loopback", "locks", "sanitize"}
 ROW3 = ROW2 | {"cell", "chain", "ipfs", "journal", "node", "link"}
 ROW4 = ROW3 | {"markets"}
 ROW5 = ROW4 | {"jobs", "bill", "events"}
-PATH = {"control", "conversation", "prepare", "rental", "requirements", "waiting", "watch"}
+PATH = {
+    "control",
+    "conversation",
+    "prepare",
+    "rental",
+    "pythons",
+    "requirements",
+    "waiting",
+    "watch",
+}
 ROW6 = ROW5 | PATH | {"client", "cellrun", "portal"}
 LAYERS = {
     "errors": set[str](),
@@ -43,7 +52,8 @@ LAYERS = {
     "jobs": ROW1 | {"network", "chain", "ipfs", "journal", "markets", "bill"},
     "events": ROW1 | {"wire", "journal", "markets", "network"},
     "prepare": ROW2 | {"cell", "events", "conversation"},
-    "conversation": ROW1 | {"wire", "link", "events", "requirements"},
+    "conversation": ROW1 | {"wire", "link", "events", "pythons", "requirements"},
+    "pythons": ROW1,
     "requirements": ROW1 | {"wire"},
     "control": ROW1,
     "rental": ROW5 | {"control"},

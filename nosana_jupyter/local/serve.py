@@ -9,6 +9,7 @@ import contextlib
 import json
 import logging
 import os
+import platform
 import secrets
 import signal
 import socket
@@ -103,6 +104,8 @@ def describe(state: State, wallet: Path) -> Network:
         real_money=False,
         faucet=f"{services}/faucet",
         stand_in=STAND_IN,
+        # Its host is without containers, and runs beside it.
+        python=platform.python_version(),
         wallet=str(wallet),
     )
 
@@ -163,7 +166,8 @@ def _close(servers: list[tornado.httpserver.HTTPServer], tunnel: asyncio.Server)
 
 def _recall(memory: Path, network: Network, held: Path) -> None:
     """
-    End a host that outlived the network it was started for, if that was not where this one is.
+    End a host that outlived the network it was started for, if that was not where this one is, or
+    was of another Python.
 
     One that was goes on with its jobs. This one would ask at the old addresses for minutes.
     """
@@ -174,7 +178,7 @@ def _recall(memory: Path, network: Network, held: Path) -> None:
     _write(memory, network)
     pid = holder(held)
     if pid is not None and before != network:
-        log.warning("ports have changed: the host of before ends, process %s", pid)
+        log.warning("it is another network now: the host of before ends, process %s", pid)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
 
