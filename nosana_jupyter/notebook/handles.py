@@ -66,7 +66,7 @@ def kind(handle: Handle) -> str:
 
 def is_whole(handle: Handle) -> bool:
     """Say whether the value itself is no plain data, and not something within it."""
-    return handle.reason == f"is a {_long(handle)}, not plain data"
+    return handle.reason.removeprefix("is a ") == f"{handle.type}, not plain data"
 
 
 def reason(name: str, handle: Handle) -> str:
@@ -91,8 +91,3 @@ def hint(name: str, handle: Handle) -> str:
 
 _FETCH = ": name it with --out to fetch it"
 """What the runner says of a value that comes back if it is asked for."""
-
-
-def _long(handle: Handle) -> str:
-    """Return the type as it stands in a reason, where builtins have their module."""
-    return handle.type if "." in handle.type else f"builtins.{handle.type}"

@@ -142,13 +142,12 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
         screen.close()
         card.close()
         outcome = run.outcome
-        self.shell.push(returned.place(self.shell.user_ns, outcome))
+        for note in returned.leave(self.shell, cell, outcome):
+            print(note)  # noqa: T201
         if outcome.status == "interrupted" or (presses.count and outcome.status == "ok"):
             raise Interrupted(screen.error, card.cost)
         if screen.error is not None and outcome.status == "error":
             raise remote_error(screen.error) from None
-        for note in returned.notes(outcome, asked=cell.returns or ()):
-            print(note)  # noqa: T201
         return screen.result
 
     def _draw(self, event: Any, card: Card, screen: Screen) -> None:

@@ -11,30 +11,88 @@ from . import handles
 from .handles import RemoteHandle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, MutableMapping
+    from collections.abc import Mapping
+    from types import CodeType
 
-    from ..events import Outcome
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from ..events import Cell, Outcome
+    from ..wire.messages import Handle
 
 _MAPPINGS = (dict, defaultdict, OrderedDict, Counter)
 _SEQUENCES = (list, bytearray, deque)
 
 
-def place(namespace: MutableMapping[str, Any], outcome: Outcome) -> dict[str, Any]:
+def leave(shell: InteractiveShell, cell: Cell, outcome: Outcome) -> list[str]:
     """
-    Renew in place what was changed in place; return the names that are to be bound.
+    Put what a cell left behind in its place.
 
-    A name that was changed on the host and cannot come back keeps what it holds here. So does a
-    module, which is no value of its own.
+    What was changed in place is renewed in place. What the cell defined is made here from its own
+    source. A handle stands for the rest, but never takes the place of something that is here: work
+    may be in that.
+
+    Returns:
+        Which names did not come back, and why: one line each.
     """
-    names = {
-        name: value
-        for name, value in outcome.values.items()
-        if not (name in outcome.changed and renew(namespace.get(name), value))
-    }
+    namespace = shell.user_ns
+    shell.push(
+        {
+            name: value
+            for name, value in outcome.values.items()
+            if not (name in outcome.changed and renew(namespace.get(name), value))
+        }
+    )
+    defined = define(shell, cell, outcome)
+    lost: dict[str, Handle] = {}
+    kept: dict[str, Handle] = {}
+    changed: dict[str, Handle] = {}
     for name, handle in outcome.handles.items():
-        if handle.type != "module" and name not in outcome.changed:
-            names[name] = RemoteHandle(name, handle, outcome.receipt.job)
-    return names
+        # A module is no value of its own.
+        if handle.type != "module" and name not in defined:
+            is_here = name in namespace and not isinstance(namespace[name], RemoteHandle)
+            group = changed if name in outcome.changed else kept if is_here else lost
+            group[name] = handle
+    job = outcome.receipt.job
+    shell.push({name: RemoteHandle(name, handle, job) for name, handle in lost.items()})
+    lines = _told("Not brought back", lost)
+    lines += _told("Not brought back, and still here as before the cell", kept)
+    lines += _told("Changed on the host only", changed)
+    found = outcome.values.keys() | outcome.handles.keys()
+    missing = [name for name in cell.returns or () if name not in found]
+    if missing and outcome.status == "ok":
+        lines.append(f"[The cell left no {', '.join(missing)}, which --out asks for]")
+    return lines
+
+
+def define(shell: InteractiveShell, cell: Cell, outcome: Outcome) -> set[str]:
+    """
+    Make here what the cell defines, from the user's own source; return the names.
+
+    What has come back must be bound by then: definitions may read it.
+    """
+    from ..cell.keeps import own_definitions
+
+    if outcome.status != "ok":
+        return set()
+    found = {
+        name: each
+        for name, each in own_definitions(cell.source).items()
+        if name in outcome.handles or (each.is_import and cell.returns is None)
+    }
+    if not found:
+        return set()
+    # Under a name of its own: the text of this cell itself, with its magic, is another.
+    filename = shell.compile.cache(cell.source, cell.count)
+    return {name for name, each in found.items() if _made(each.compiled(filename), shell.user_ns)}
+
+
+def _made(code: CodeType, namespace: dict[str, Any]) -> bool:
+    """Make one definition; say whether that worked."""
+    try:
+        exec(code, namespace)  # noqa: S102 - the user's own source, and nothing of a host's
+    except Exception:  # noqa: BLE001 - decorators and base classes of the user's may raise anything
+        return False
+    return True
 
 
 def renew(old: Any, new: Any) -> bool:
@@ -68,30 +126,15 @@ def renew(old: Any, new: Any) -> bool:
     return True
 
 
-def notes(outcome: Outcome, *, asked: Iterable[str] = ()) -> list[str]:
-    """
-    Say which names did not come back, and why.
-
-    Args:
-        outcome: What the cell left behind.
-        asked: Names that the user asked for.
-    """
-    told = {name: each for name, each in outcome.handles.items() if each.type != "module"}
+def _told(head: str, found: Mapping[str, Handle]) -> list[str]:
+    """Say why some names did not come back: together where the reason is the same."""
+    whole = {name: each for name, each in found.items() if handles.is_whole(each)}
     lines = []
-    for head, of_changed in (("Not brought back", False), ("Changed on the host only", True)):
-        chosen = {n: each for n, each in told.items() if (n in outcome.changed) is of_changed}
-        whole = [
-            f"{name} ({handles.kind(each)})"
-            for name, each in chosen.items()
-            if handles.is_whole(each)
-        ]
-        if whole:
-            lines.append(f"[{head}, not being plain data: {', '.join(whole)}]")
-        for name, each in chosen.items():
-            if not handles.is_whole(each):
-                why = f"{handles.reason(name, each)}. {handles.hint(name, each)}"
-                lines.append(f"[{head}: {name} ({handles.kind(each)}): {why}]")
-    missing = [name for name in asked if name not in outcome.values and name not in told]
-    if missing:
-        lines.append(f"[The cell left no {', '.join(missing)}, which --out asks for]")
+    if whole:
+        names = ", ".join(f"{name} ({handles.kind(each)})" for name, each in whole.items())
+        lines.append(f"[{head}, not being plain data: {names}]")
+    for name, each in found.items():
+        if name not in whole:
+            why = f"{handles.reason(name, each)}. {handles.hint(name, each)}"
+            lines.append(f"[{head}: {name} ({handles.kind(each)}): {why}]")
     return lines

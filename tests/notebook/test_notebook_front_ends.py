@@ -217,6 +217,36 @@ def test_what_is_changed_in_place_is_changed_here(any_front: Front) -> None:
     assert "(6, [1, 2], True)" in after.result["text/plain"]
 
 
+def test_what_a_cell_defines_can_be_used_here_and_there(any_front: Front) -> None:
+    """
+    A function, a class and an import of one cell are there for local cells, and for the next
+    remote one; a function that only a failing cell defines leaves the local one as it was.
+    """
+    any_front.run("def kept(): return 'ours'")
+    ok(any_front.run("%%nosana\nimport math as m\ndef area(r):\n    return m.floor(m.pi * r * r)"))
+
+    assert "(12, 3.0)" in any_front.run("area(2), m.floor(3.5) * 1.0").result["text/plain"]
+    assert "28" in ok(any_front.run("%%nosana\narea(3)")).result["text/plain"]
+    failed = any_front.run("%%nosana\ndef kept():\n    return 'theirs'\nraise ValueError(3)")
+    assert "ValueError: 3" in failed.traceback
+    assert "'ours'" in any_front.run("kept()").result["text/plain"]
+
+
+def test_what_is_here_is_never_lost(any_front: Front) -> None:
+    """
+    A value that a cell replaces by one that cannot come back stays, and a line says so.
+    """
+    any_front.run("work = [1, 2, 3]")
+
+    shown = ok(any_front.run("%%nosana\nwork = (each for each in work)"))
+
+    assert (
+        "[Not brought back, and still here as before the cell, not being plain data: "
+        "work (generator)]"
+    ) in shown.text
+    assert "6" in any_front.run("sum(work)").result["text/plain"]
+
+
 def test_names_asked_for_in_vain_are_told(any_front: Front) -> None:
     """
     `--out` of a name the cell does not bind is told under the cell.

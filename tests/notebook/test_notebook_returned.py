@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from IPython.core.compilerop import CachingCompiler
 from test_notebook_card import JOB, RECEIPT
 
-from nosana_jupyter.events import Outcome
+from nosana_jupyter.events import Cell, Outcome
 from nosana_jupyter.notebook import returned
 from nosana_jupyter.notebook.handles import RemoteHandle
+from nosana_jupyter.units import Seconds
 from nosana_jupyter.wire.messages import Handle
 
 MODEL = Handle(type="sklearn.SGD", text="SGD()", reason="is a sklearn.SGD, not plain data")
@@ -23,6 +27,25 @@ BIG = Handle(
 )  # fmt: skip
 HUGE = Handle(type="bytes", text="…", reason="is 3.0 GB or more, over the limit of 2.1 GB")
 WITHIN = Handle(type="dict", text="…", reason="['model'] is a sklearn.SGD, not plain data")
+
+
+class Shell:
+    """As much of a shell as is asked for: names, and a compiler that keeps sources."""
+
+    def __init__(self, **names: Any) -> None:
+        self.user_ns: dict[str, Any] = {"__name__": "__main__", **names}
+        self.bound: dict[str, Any] = {}
+        self.compile = CachingCompiler()
+
+    def push(self, names: dict[str, Any]) -> None:
+        self.user_ns.update(names)
+        self.bound.update(names)
+
+
+def leave(shell: Shell, found: Outcome, source: str = "", *, out: Any = None) -> list[str]:
+    """Put what a cell left in its place; return what is told."""
+    cell = Cell(source=source, namespace=shell.user_ns, count=7, timeout=Seconds(60), returns=out)
+    return returned.leave(shell, cell, found)
 
 
 def outcome(values: Mapping[str, Any], changed: tuple[str, ...] = (), **handles: Handle) -> Outcome:
@@ -49,12 +72,12 @@ def test_what_was_changed_in_place_is_renewed_in_place(old: Any, new: Any) -> No
     """
     Other names of the same value see the change too.
     """
-    namespace = {"value": old}
+    shell = Shell(value=old)
 
-    bound = returned.place(namespace, outcome({"value": new}, changed=("value",)))
+    assert leave(shell, outcome({"value": new}, changed=("value",))) == []
 
-    assert bound == {}
-    assert namespace["value"] is old
+    assert shell.bound == {}
+    assert shell.user_ns["value"] is old
     assert np.array_equal(old, new)
     assert isinstance(old, np.ndarray) or list(old) == list(new)
 
@@ -74,29 +97,98 @@ def test_what_cannot_be_renewed_is_bound_anew() -> None:
         (type("Mine", (list,), {})([1]), [1, 2]),
     ]
     for old, new in pairs:
-        bound = returned.place({"value": old}, outcome({"value": new}, changed=("value",)))
-        assert bound["value"] is new
+        shell = Shell(value=old)
+        leave(shell, outcome({"value": new}, changed=("value",)))
+        assert shell.user_ns["value"] is new
     # What the cell bound is bound, whatever was here.
     old_list, new_list = [1], [2]
-    bound = returned.place({"value": old_list}, outcome({"value": new_list}))
-    assert bound["value"] is new_list
+    shell = Shell(value=old_list)
+    leave(shell, outcome({"value": new_list}))
+    assert shell.user_ns["value"] is new_list
     assert old_list == [1]
 
 
-def test_a_handle_replaces_what_the_cell_bound_and_not_what_it_changed() -> None:
+def test_a_handle_never_replaces_what_is_here() -> None:
     """
-    A model that was fitted on the host is as it was here, and a line says so.
+    A value that the cell bound or changed, and that cannot come back, stays here as it was, also
+    when the cell failed; a line says so. A handle of an earlier cell gives way.
     """
-    found = outcome({}, changed=("model",), model=MODEL, scaler=MODEL)
+    earlier = RemoteHandle("scaler", MODEL, JOB)
+    shell = Shell(model="here", fitted="here", scaler=earlier)
+    for status in ("ok", "error"):
+        found = dataclasses.replace(
+            outcome({}, changed=("fitted",), model=MODEL, fitted=MODEL, scaler=MODEL), status=status
+        )
 
-    bound = returned.place({"model": "here", "scaler": "here"}, found)
+        assert leave(shell, found) == [
+            "[Not brought back, not being plain data: scaler (SGD)]",
+            (
+                "[Not brought back, and still here as before the cell, not being plain data: "
+                "model (SGD)]"
+            ),
+            "[Changed on the host only, not being plain data: fitted (SGD)]",
+        ]
+        assert list(shell.bound) == ["scaler"]
+        assert isinstance(shell.user_ns["scaler"], RemoteHandle)
+        assert shell.user_ns["scaler"] is not earlier
 
-    assert list(bound) == ["scaler"]
-    assert isinstance(bound["scaler"], RemoteHandle)
-    assert returned.notes(found) == [
-        "[Not brought back, not being plain data: scaler (SGD)]",
-        "[Changed on the host only, not being plain data: model (SGD)]",
-    ]
+
+FUNCTION = Handle(type="function", text="…", reason="is a function, not plain data")
+
+SOURCE = """
+import math
+import json as text
+factor = compute()
+
+def scaled(value, by=factor):
+    return math.floor(value * by)
+
+class Pair:
+    def total(self):
+        return scaled(2)
+
+@broken
+def decorated():
+    return 1
+"""
+
+
+def test_what_the_cell_defines_is_made_here() -> None:
+    """
+    Functions, classes and imports of the cell's own source can be used here, after values that they
+    need; nothing else of the cell runs. Their source is known under the number of the cell.
+    """
+    shell = Shell()
+    found = outcome({"factor": 1.5}, scaled=FUNCTION, Pair=FUNCTION, decorated=FUNCTION)
+
+    told = leave(shell, found, SOURCE)
+
+    names = shell.user_ns
+    assert names["scaled"](3) == 4
+    assert names["Pair"]().total() == 3
+    assert names["text"].dumps([1]) == "[1]"
+    assert names["scaled"].__module__ == "__main__"
+    assert inspect.getsource(names["scaled"]).startswith("def scaled(value, by=factor):")
+    assert names["scaled"].__code__.co_firstlineno == 6
+    assert told == ["[Not brought back, not being plain data: decorated (function)]"]
+    assert isinstance(names["decorated"], RemoteHandle)
+
+
+def test_a_definition_replaces_a_local_one_only_when_the_cell_ended_well() -> None:
+    """
+    A function that the cell defines anew is the new one here too; after an error ours stays.
+    """
+    source = "def good():\n    return 2"
+    shell = Shell(good=lambda: 1)
+    found = outcome({}, good=FUNCTION)
+
+    leave(shell, dataclasses.replace(found, status="error"), source)
+    assert shell.user_ns["good"]() == 1
+    assert leave(shell, found, source) == []
+    assert shell.user_ns["good"]() == 2
+    # Where the user says what comes back, nothing else does.
+    leave(shell, outcome({}), "import math", out=())
+    assert "math" not in shell.user_ns
 
 
 def test_the_line_gives_the_true_reason() -> None:
@@ -108,7 +200,8 @@ def test_the_line_gives_the_true_reason() -> None:
         {}, big=BIG, huge=HUGE, results=WITHIN, np=Handle(type="module", text="", reason="is")
     )
 
-    assert returned.notes(found) == [
+    shell = Shell()
+    assert leave(shell, found) == [
         (
             "[Not brought back: big (ndarray): it is 500.0 MB or more, over the limit of 268.4 MB. "
             "Run the cell again with --out big.]"
@@ -123,7 +216,7 @@ def test_the_line_gives_the_true_reason() -> None:
             "and use it in one %%nosana cell.]"
         ),
     ]
-    assert list(returned.place({}, found)) == ["big", "huge", "results"]
+    assert list(shell.bound) == ["big", "huge", "results"]
 
 
 def test_names_asked_for_in_vain_are_told() -> None:
@@ -132,7 +225,7 @@ def test_names_asked_for_in_vain_are_told() -> None:
     """
     found = outcome({"there": 1}, model=MODEL)
 
-    assert returned.notes(found, asked=("there", "model", "nothing_here"))[1:] == [
+    assert leave(Shell(), found, out=("there", "model", "nothing_here"))[1:] == [
         "[The cell left no nothing_here, which --out asks for]"
     ]
     assert JOB in found.receipt.job
