@@ -48,7 +48,7 @@ def test_the_first_cell_shows_what_it_promises(
     assert any("accuracy" in data(each).get("text/html", "") for each in told)
     assert any("paid" in data(each).get("text/plain", "") for each in told)
     assert "40 losses" in cells["cell-09"].outputs[0].text
-    assert "stayed with the host" in data(cells["cell-10"].outputs[0])["text/plain"]
+    assert "did not come back" in data(cells["cell-10"].outputs[0])["text/plain"]
     assert "stand-in" in data(cells["cell-12"].outputs[0])["text/plain"]
     assert f"The executed notebook: {out}" in done.stdout
     assert not any(each.output_type == "error" for cell in cells.values()
