@@ -256,8 +256,7 @@ class Portal:
         async with self._opening:
             if self._client is not None and not await self._client.is_current():
                 # A local network that stopped has come back, at other ports.
-                await self._client.close()
-                self._client = None
+                self._let_go()
             if self._client is None:
                 self._client = await Client.open()
             return self._client
@@ -284,9 +283,12 @@ class Portal:
         return {task for task in self._tasks if task is not asyncio.current_task()}
 
     async def _retire(self) -> None:
-        """Let the client go; it is closed when nobody uses it any more."""
         async with self._opening:
-            client, self._client = self._client, None
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Use this client no more; it is closed when what uses it is over."""
+        client, self._client = self._client, None
         if client is None:
             return
         users = self._others()
@@ -299,8 +301,6 @@ class Portal:
         closing = asyncio.create_task(close())
         self._retired.add(closing)
         closing.add_done_callback(self._retired.discard)
-        if not users:
-            await closing
 
     async def _end(self) -> None:
         """Settle the jobs of cells, end the rest, and close the client."""
