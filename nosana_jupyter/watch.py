@@ -38,6 +38,12 @@ ENDED = ("success", "failed", "stopped")
 LINES = 20
 """Lines of a runner's log that are shown when it fails."""
 
+LINE = 500
+"""Characters of one of them, or of an error, that are shown."""
+
+ERRORS = 5
+"""Errors of a runner that are shown."""
+
 NOISE = (
     "nosana_jupyter/", "/IPython/core/", "/asyncio/", "/threading.py", "<frozen runpy>",
     "Extension modules:",
@@ -136,9 +142,9 @@ async def _account(host: Node, state: dict[str, object]) -> str:
     elif isinstance(code := state.get("exitCode"), int):
         text += f" with exit code {code}"
     errors = state.get("errors")
-    for each in errors if isinstance(errors, list) else ():
+    for each in errors[:ERRORS] if isinstance(errors, list) else ():
         if isinstance(each, dict) and isinstance(message := each.get("message"), str):
-            text += f": {message[:500]}"
+            text += f": {message[:LINE]}"
     try:
         result = await host.results()
     except NetworkError:
@@ -175,4 +181,4 @@ def _log(result: dict[str, object]) -> list[str]:
     said = "".join(str(each.get("log", "")) for each in entries if isinstance(each, dict))
     # Frames of the runner and of IPython are below every cell, and say nothing about it.
     lines = [line for line in said.splitlines() if not any(each in line for each in NOISE)]
-    return lines[-LINES:]
+    return [line[:LINE] for line in lines[-LINES:]]

@@ -1,0 +1,90 @@
+"""Waiting for a host: what is said of it, and that it can be left at any moment."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from local_networks import LocalNetwork
+from solders.pubkey import Pubkey
+
+from nosana_jupyter import ipfs, waiting
+from nosana_jupyter.client import Client
+from nosana_jupyter.errors import JobError
+from nosana_jupyter.jobs import Job
+from nosana_jupyter.markets import Requirements
+from nosana_jupyter.waiting import wait_for_host
+from nosana_jupyter.wire import definition
+
+ADDRESSES = [str(Pubkey([n] * 32)) for n in range(1, 6)]
+
+
+@pytest.mark.parametrize(
+    ("ahead", "said"),
+    [(0, "next in line"), (1, "1 job ahead"), (2, "2 jobs ahead"), (4, "4 jobs ahead")],
+)
+def test_the_place_in_the_queue(ahead: int, said: str) -> None:
+    """A user hears how many are before them, in words."""
+    job: Any = SimpleNamespace(address=ADDRESSES[ahead], intent=SimpleNamespace(slug="nvidia-4090"))
+    market: Any = SimpleNamespace(queue=[Pubkey.from_string(each) for each in ADDRESSES])
+    assert waiting._in_words(job, market) == (
+        f"waiting for a host of nvidia-4090: none is free, {said}"
+    )
+
+
+def test_what_is_not_in_the_queue() -> None:
+    """A job that has left the queue is being taken; a market that nobody sees is waited for."""
+    job: Any = SimpleNamespace(address=ADDRESSES[0], intent=SimpleNamespace(slug="m"))
+    assert waiting._in_words(job, SimpleNamespace(queue=[])) == "a host of m is taking the job"  # type: ignore[arg-type]
+    assert waiting._in_words(job, None) == "waiting for a host of m"
+
+
+@pytest.fixture
+def empty(home: Path) -> Iterator[None]:
+    """A network without any host."""
+    network = LocalNetwork(home)
+    network.command("start", "--no-host")
+    yield
+    network.stop()
+
+
+@pytest.mark.network
+@pytest.mark.usefixtures("empty")
+def test_leaving_while_nobody_comes() -> None:
+    """A wait is left at once, whatever happens in the market; a job that is gone is told."""
+
+    async def wait(client: Client, job: Job) -> str:
+        return await wait_for_host(client.jobs, job, at_most=60, tell=lambda _: None)
+
+    async def story() -> None:
+        client = await Client.open()
+        before = (await client.status()).nos
+        quote = await client.quote(Requirements(gpu="3070"), 60)
+        cid = await ipfs.pin(client.network, definition.STUB)
+        job = await client.jobs.post(quote, cid)
+
+        waits = [asyncio.ensure_future(wait(client, job)) for _ in range(10)]
+        other = await client.jobs.post(quote, cid)  # The market changes as they are cancelled.
+        for each in waits:
+            each.cancel()
+        began = time.monotonic()
+        done = await asyncio.gather(*waits, return_exceptions=True)
+        assert {type(each) for each in done} == {asyncio.CancelledError}
+        assert time.monotonic() - began < 3
+
+        gone = asyncio.ensure_future(wait(client, job))
+        await asyncio.sleep(0.1)
+        for each in (job, other):
+            await client.stop(each.address)
+        with pytest.raises(JobError, match="ended before a host began it"):
+            await asyncio.wait_for(gone, 10)
+        receipts = await client.receipts(2)
+        assert (await client.status()).nos == before - sum(each.cost for each in receipts)
+        await client.close()
+
+    asyncio.run(story())
