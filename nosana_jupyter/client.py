@@ -15,7 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 
-from . import conversation, ipfs, markets, network, pythons, settings
+from . import conversation, ipfs, markets, network, pythons, settings, sweep
 from .chain.rpc import Rpc
 from .chain.wallet import Wallet
 from .control import Control
@@ -312,12 +312,12 @@ class Client:
 
     async def sweep(self) -> Swept:
         """Settle everything this wallet left behind, and fetch the rent of what is long over."""
-        receipts = await self.jobs.sweep()
+        receipts = await sweep.sweep(self.jobs)
         left = self.journal.open_jobs(self.network.name, self.wallet.address)
         return Swept(
             receipts=tuple(receipts),
             followed=tuple(each for each in left if self.jobs.follows(each)),
-            rent=await self.jobs.clean(),
+            rent=await sweep.clean(self.jobs),
         )
 
     def _remind(self, emit: Emit) -> None:

@@ -1,5 +1,5 @@
 """
-Jobs on chain: post, stop, settle, sweep. The only module that spends.
+Jobs on chain: post, stop, settle. The only module that spends.
 
 Nothing is sent before its intent is in the journal, and a job is closed by looking at the chain and
 doing what its state asks for, again until it is closed: so a crash, a lost answer and a host that
@@ -36,20 +36,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("nosana_jupyter.jobs")
 
-UNSENT_AFTER = 90
-"""Seconds after which a transaction that is not on chain can no longer land."""
-
 SOL_NEEDED = Lamports(5_000_000)
 """What a wallet should hold to post: rent of job and run accounts, and fees."""
-
-RENT_OF_JOB = Lamports(2_561_280)
-"""What the account of a job holds while it exists, and returns to its payer."""
-
-CLEANED_AT_ONCE = 10
-"""Job accounts closed in one transaction."""
-
-CLOCKS = 60
-"""Seconds by which the chain's clock may be behind ours."""
 
 ATTEMPTS = 8
 """How often a settlement looks again when a host acts at the same moment."""
@@ -155,7 +143,7 @@ class Jobs:
         for attempt in range(ATTEMPTS):
             account = await self.rpc.job(job.address)
             if account is None or account.state == JobState.DONE:
-                return await self._keep(job, account)
+                return await self.keep(job, account)
             run = await self.rpc.run_of(job.address)
             if run is not None and time.monotonic() < deadline:
                 await self._wait_for_end(job, deadline)
@@ -172,72 +160,9 @@ class Jobs:
             money=f"up to {nos(job.intent.price * job.intent.timeout)} are in the market's vault",
         )
 
-    async def sweep(self, *, unsent_after: float = UNSENT_AFTER) -> list[Receipt]:
-        """
-        Find and settle everything this wallet left behind, in the journal and on chain.
-
-        What a living process follows, here or in another kernel, is left alone.
-
-        Args:
-            unsent_after: Seconds after which an intent that is not on chain counts as never sent.
-
-        Returns:
-            Receipts of what was closed. Intents too young to be judged are left for later.
-        """
-        entries = {
-            entry.intent.job: entry
-            for entry in self.journal.open_jobs(self.network.name, self.wallet.address)
-        }
-        on_chain = await self.rpc.jobs_of(self.wallet.address)
-        receipts = []
-        for address, account in on_chain.items():
-            known = entries.pop(address, None)
-            if known is None and account.state == JobState.DONE:
-                continue  # Settled before; only its rent is still there.
-            if known and self.follows(known):
-                continue
-            intent = known.intent if known else self._adopt(address, account)
-            receipts.append(
-                await self.settle(self._recalled(intent, known.created if known else None))
-            )
-        for entry in entries.values():
-            job = self._recalled(entry.intent, entry.created)
-            if self.follows(entry):
-                continue
-            if await self.rpc.signatures_of(job.address):
-                receipts.append(await self._keep(job, None))
-            elif time.time() - entry.created > unsent_after:
-                self.journal.mark(job.address, "unsent")
-        return receipts
-
     def follows(self, entry: Entry) -> bool:
         """Say whether a cell that runs, in this process or another, still follows a job."""
         return entry.intent.job in self.followed or entry.followed
-
-    async def clean(self) -> Lamports:
-        """
-        Close the accounts of jobs that ended long enough ago; return the rent that came back.
-
-        A market says how long its jobs are kept, mostly a day.
-        """
-        paid_here = {
-            address: account
-            for address, account in (await self.rpc.jobs_of(self.wallet.address)).items()
-            if account.state == JobState.DONE and account.payer == self.wallet.pubkey
-        }
-        markets = await self.rpc.markets(list({str(each.market) for each in paid_here.values()}))
-        now = time.time() - CLOCKS
-        expired = [
-            instructions.clean(
-                self.network.programs, job=address, market=each.market, payer=each.payer
-            )
-            for address, each in paid_here.items()
-            if (market := markets.get(str(each.market)))
-            and market.job_expiration < now - each.time_end
-        ]
-        for start in range(0, len(expired), CLEANED_AT_ONCE):
-            await self.rpc.send(expired[start : start + CLEANED_AT_ONCE], self.wallet)
-        return Lamports(len(expired) * RENT_OF_JOB)
 
     async def stop(self, job: str) -> Receipt:
         """
@@ -254,8 +179,8 @@ class Jobs:
             account = (await self.rpc.jobs_of(self.wallet.address)).get(address)
             if account is None:
                 raise JobError(f"this wallet has no job {job!r}", hint="See %nosana jobs.")
-            return await self.settle(self._recalled(self._adopt(address, account), None))
-        stopped = self._recalled(entry.intent, entry.created)
+            return await self.settle(self.recall(self.adopt(address, account), None))
+        stopped = self.recall(entry.intent, entry.created)
         stopped.status = "stopped"
         return await self.settle(stopped)
 
@@ -355,7 +280,7 @@ class Jobs:
             return f"{gpu}, stand-in: {self.network.stand_in}"
         return gpu
 
-    async def _keep(self, job: Job, account: JobAccount | None) -> Receipt:
+    async def keep(self, job: Job, account: JobAccount | None) -> Receipt:
         """Read what a closed job cost, and write it into the journal."""
         entry = self.journal.find(job.address)
         if entry and entry.receipt and entry.receipt.status == "stopped":
@@ -373,7 +298,7 @@ class Jobs:
         self.journal.settle(job.receipt)
         return job.receipt
 
-    def _adopt(self, address: str, account: JobAccount) -> Intent:
+    def adopt(self, address: str, account: JobAccount) -> Intent:
         """Take a job into the journal that is on chain and not in it: another machine posted it."""
         intent = Intent(
             job=address,
@@ -390,7 +315,8 @@ class Jobs:
         self.journal.intend(intent)
         return intent
 
-    def _recalled(self, intent: Intent, created: float | None) -> Job:
+    def recall(self, intent: Intent, created: float | None) -> Job:
+        """Return a job that somebody posted earlier."""
         return Job(
             intent=msgspec.structs.replace(intent), started=created or time.time(), status="stopped"
         )

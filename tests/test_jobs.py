@@ -26,6 +26,7 @@ from nosana_jupyter.events import Cell, Event, Said
 from nosana_jupyter.jobs import Jobs
 from nosana_jupyter.journal import owner_of
 from nosana_jupyter.markets import Quote, Requirements
+from nosana_jupyter.sweep import clean, sweep
 from nosana_jupyter.waiting import wait_for_host
 from nosana_jupyter.wire import definition
 from nosana_jupyter.wire.messages import Stream
@@ -114,12 +115,12 @@ def test_sweep_finds_what_a_kernel_left() -> None:
     async def scene(client: Client) -> None:
         before = (await client.status()).nos
         posted = [await client.jobs.post(await quote(client), await stub(client)) for _ in range(3)]
-        receipts = await client.jobs.sweep()
+        receipts = await sweep(client.jobs)
 
         assert {each.job for each in receipts} == {each.address for each in posted}
         assert (await client.status()).nos == before - sum(each.cost for each in receipts)
         assert (await client.status()).running == ()
-        assert await client.jobs.sweep() == []
+        assert await sweep(client.jobs) == []
 
     on_network(scene)
 
@@ -158,7 +159,7 @@ def test_sweep_finds_what_another_machine_left() -> None:
         job = await client.jobs.post(await quote(client), await stub(client))
         client.journal._db.execute("delete from jobs where job = ?", (job.address,))
         client.journal._db.commit()
-        receipts = await client.jobs.sweep()
+        receipts = await sweep(client.jobs)
 
         assert [each.job for each in receipts] == [job.address]
         assert client.journal.find(job.address) is not None
@@ -176,9 +177,9 @@ def test_sweep_knows_what_was_never_sent() -> None:
         never = msgspec.structs.replace(job.intent, job=str(Keypair().pubkey()))
         client.journal.intend(never)
 
-        assert await client.jobs.sweep() == []
+        assert await sweep(client.jobs) == []
         assert [each.intent.job for each in (await client.status()).running] == [never.job]
-        assert await client.jobs.sweep(unsent_after=0) == []
+        assert await sweep(client.jobs, unsent_after=0) == []
         found = client.journal.find(never.job)
         assert found is not None
         assert found.state == "unsent"
@@ -287,9 +288,9 @@ def test_rent_comes_back() -> None:
         assert (await client.rpc.jobs_of(client.wallet.address))[str(job.pubkey())].state == 2
         before = (await client.status()).sol
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("nosana_jupyter.jobs.CLOCKS", 1)
+            patch.setattr("nosana_jupyter.sweep.CLOCKS", 1)
             deadline = time.monotonic() + 20
-            while not (rent := await client.jobs.clean()):
+            while not (rent := await clean(client.jobs)):
                 assert time.monotonic() < deadline, "the market keeps the job"
                 await asyncio.sleep(0.1)
 

@@ -17,7 +17,7 @@ ROW1 = {"units", "errors"}
 ROW2 = ROW1 | {"network", "settings", "wire", "loopback", "locks", "sanitize"}
 ROW3 = ROW2 | {"cell", "chain", "ipfs", "journal", "node", "link"}
 ROW4 = ROW3 | {"markets"}
-ROW5 = ROW4 | {"jobs", "bill", "events"}
+ROW5 = ROW4 | {"jobs", "bill", "events", "sweep"}
 PATH = {
     "control",
     "conversation",
@@ -50,6 +50,7 @@ LAYERS = {
     "local": ROW2 | {"chain", "ipfs"},
     "bill": ROW1 | {"chain", "ipfs", "journal", "network"},
     "jobs": ROW1 | {"network", "chain", "ipfs", "journal", "markets", "bill"},
+    "sweep": ROW1 | {"chain", "jobs", "journal"},
     "events": ROW1 | {"wire", "journal", "markets", "network"},
     "prepare": ROW2 | {"cell", "events", "conversation"},
     "conversation": ROW1 | {"wire", "link", "events", "pythons", "requirements"},

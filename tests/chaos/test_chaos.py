@@ -21,6 +21,7 @@ from nosana_jupyter.chain import addresses
 from nosana_jupyter.chain.accounts import JobState
 from nosana_jupyter.client import Client
 from nosana_jupyter.errors import NosanaError
+from nosana_jupyter.sweep import sweep
 
 pytestmark = pytest.mark.network
 
@@ -71,7 +72,7 @@ async def settle_all(client: Client) -> None:
     deadline = time.monotonic() + 30
     while True:
         with contextlib.suppress(NosanaError):
-            await client.jobs.sweep(unsent_after=0)
+            await sweep(client.jobs, unsent_after=0)
         on_chain = await client.rpc.jobs_of(client.wallet.address)
         open_there = [job for job, each in on_chain.items() if each.state != JobState.DONE]
         open_here = client.journal.open_jobs(client.network.name, client.wallet.address)
