@@ -62,6 +62,7 @@ class Cells:
         """Run a cell, and say how it ended and what it left."""
         shell = self._shell
         shell.raised = shell.cancelled = False
+        shell.result = None
         before: dict[str, int] = {}
         began = time.monotonic()
         status = "error"

@@ -32,8 +32,10 @@ from ..wire.messages import (
     Error,
     ExecuteResult,
     Source,
+    Stream,
     UpdateDisplayData,
 )
+from . import unattended
 from .streams import clean
 
 Emit = Callable[[AnyMessage], None]
@@ -86,7 +88,13 @@ class Shell(InteractiveShell):  # type: ignore[misc] # IPython is not typed here
 
     emit = AnyTrait()
     raised = AnyTrait()
-    """Whether the running cell has shown an error."""
+    """Whether the running cell has shown the error that ends it."""
+
+    result = AnyTrait()
+    """IPython's record of the running cell, once its code runs."""
+
+    ends = AnyTrait(default_value=True)
+    """Whether what is shown now ends the cell, and is not merely told by it."""
 
     cancelled = AnyTrait()
     """Whether the running cell was interrupted while it awaited."""
@@ -102,6 +110,22 @@ class Shell(InteractiveShell):  # type: ignore[misc] # IPython is not typed here
     ) -> None:
         """Show an exception without our own frames."""
         kind, error, frames = self._get_exc_info(exc_tuple)
+        # IPython also shows what a `__repr__` raises, or a script of `%run`, and the cell goes on.
+        self.ends = self.result is None or self.result.error_in_exec is error
+        try:
+            self._show(kind, error, frames, filename, tb_offset, **options)
+        finally:
+            self.ends = True
+
+    def _show(
+        self,
+        kind: type[BaseException],
+        error: BaseException,
+        frames: TracebackType | None,
+        filename: Any,
+        tb_offset: Any,
+        **options: Any,
+    ) -> None:
         frames = without_ours(frames)
         if self.cancelled and isinstance(error, asyncio.CancelledError):
             kind, error = KeyboardInterrupt, KeyboardInterrupt()
@@ -111,10 +135,34 @@ class Shell(InteractiveShell):  # type: ignore[misc] # IPython is not typed here
         super().showtraceback((kind, error, frames), filename, tb_offset, **options)
 
     def _showtraceback(self, etype: type, evalue: BaseException, stb: Iterable[str]) -> None:
-        self.raised = True
         name = str(getattr(etype, "__name__", etype))
         lines = [clean(self.rename(str(line))) for line in stb]
+        if not self.ends:
+            self.emit(Stream("stderr", "\n".join([*lines, ""])))
+            return
+        self.raised = True
         self.emit(Error(name, clean(text_of(evalue)), lines))
+
+    async def run_code(self, code_obj: Any, result: Any = None, *, async_: bool = False) -> bool:
+        """Run a part of a cell, or of another that the cell runs in itself."""
+        self.result = self.result or result
+        failed: bool = await super().run_code(code_obj, result, async_=async_)
+        return failed
+
+    def debugger(self, force: bool = False) -> None:  # noqa: FBT001, FBT002, RUF100 - as IPython
+        """Refuse `%debug`."""
+        if force:
+            unattended.refuse_debugger()
+
+    @property
+    def call_pdb(self) -> bool:
+        """Whether each error starts the debugger: `%pdb on` is refused."""
+        return False
+
+    @call_pdb.setter
+    def call_pdb(self, value: object) -> None:
+        if value:
+            unattended.refuse_debugger()
 
     def show_usage_error(self, exc: BaseException) -> None:
         """Show what IPython prints for the wrong use of a magic."""
@@ -181,6 +229,7 @@ def start(emit: Emit, rename: Callable[[str], str], folder: Path) -> Shell:
     config.InteractiveShell.cache_size = 0
     shell: Shell = Shell.instance(config=config, emit=emit, rename=rename)
     shell.loop_runner = shell.run_coroutine
+    unattended.install()
     return shell
 
 

@@ -123,6 +123,9 @@ class Pipes:
         self._lock = threading.RLock()
         self._owner = os.getpid()
         self._ends: dict[int, tuple[Name, codecs.IncrementalDecoder]] = {}
+        self._written: dict[int, int] = {}
+        """The pipes' other ends, kept under numbers of their own: who closes 1 closes no pipe."""
+
         self._poll: select.poll | None = None
         self.stderr = os.dup(2)
         """The real standard error: the host's log of this job."""
@@ -133,7 +136,7 @@ class Pipes:
         for fd, name in enumerate(names, 1):
             reading, writing = os.pipe()
             os.dup2(writing, fd)
-            os.close(writing)
+            self._written[fd] = writing
             self._ends[reading] = name, codecs.getincrementaldecoder("utf-8")("replace")
             self._poll.register(reading, select.POLLIN)
         threading.Thread(target=self._watch, name="pipes", daemon=True).start()
@@ -154,7 +157,16 @@ class Pipes:
 
         if os.name == "posix":
             ctypes.CDLL(None).fflush(None)
+        self._mend()
         self.drain()
+
+    def _mend(self) -> None:
+        """Put back what the cell has closed, before a file or a socket gets its number."""
+        for fd, writing in self._written.items():
+            try:
+                os.fstat(fd)
+            except OSError:
+                os.dup2(writing, fd)
 
     def _watch(self) -> None:
         poll = select.poll()
@@ -179,7 +191,7 @@ def refuse_input() -> None:
     import getpass
 
     def refuse(*_: object, **__: object) -> NoReturn:
-        raise EOFError("input() is not available in a remote cell yet: nobody can answer it")
+        raise EOFError("input() is not available in a remote cell: a host has no keyboard")
 
     builtins.input = refuse
     getpass.getpass = refuse

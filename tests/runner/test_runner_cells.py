@@ -179,13 +179,109 @@ class TestOutputs:
 
         assert len(ran.of(ExecuteResult)[0].data["text/html"]) == 5_000_000
 
+    @pytest.mark.parametrize("closing", ["os.close(1); os.close(2)", "os.close(2)", "os.close(1)"])
+    def test_closed_streams(self, start: Any, closing: str) -> None:
+        """A cell that closes its own output ends, is heard, and leaves the next one its streams."""
+        client = start().connected()
+        began = time.process_time()
+        ran = client.run(f"import os\nprint('a')\n{closing}\nprint('b')\nx = 1", returns=["x"])
+
+        assert (ran.status, ran.text(), ran.values) == ("ok", "a\nb\n", {"x": 1})
+        assert client.run("!echo c; echo d >&2").text() == "c\n"
+        assert client.run("import os\nos.write(2, b'e')").text("stderr") == "e"
+        assert client.run("import time\nt = time.process_time()", returns=["t"]).values["t"] < 10
+        assert time.process_time() - began < 10
+
+    @pytest.mark.parametrize(
+        "code",
+        ["breakpoint()", "import pdb; pdb.set_trace()", "%debug", "%pdb on",
+         "try:\n    1/0\nexcept ZeroDivisionError:\n    import pdb; pdb.post_mortem()",
+         "from IPython.core.debugger import set_trace; set_trace()\nx = 1"],
+    )  # fmt: skip
+    def test_debuggers_are_refused(self, client: Client, code: str) -> None:
+        """They need a keyboard, and say so; the next cell is as ever."""
+        client.run("try:\n    1 / 0\nexcept ZeroDivisionError:\n    get_ipython().showtraceback()")
+        ran = client.run(code)
+
+        assert ran.status == "error"
+        assert "a host has no keyboard" in ran.of(Error)[0].evalue
+        assert len(ran.of(Error)) == 1
+        assert client.run("1 / 0").of(Error)[0].ename == "ZeroDivisionError"
+
+    @pytest.mark.parametrize("name", ["tqdm", "trange", "tqdm_notebook", "tnrange"])
+    def test_bars_of_widgets_are_bars_of_text(self, client: Client, name: str) -> None:
+        """`tqdm.notebook` has no widgets on a host, and shows what moves in a terminal."""
+        what = "3" if "range" in name else "range(3)"
+        ran = client.run(
+            f"from tqdm.notebook import {name}\nimport tqdm.notebook as module\n"
+            f"for _ in {name}({what}, desc='bar', display=True, colour='red'): pass\n"
+            "kind = module.tqdm.__name__",
+            returns=["kind"],
+        )
+
+        assert "bar: 100%" in ran.text("stderr")
+        assert "3/3" in ran.text("stderr")
+        assert (ran.status, ran.values, ran.of(DisplayData)) == (
+            "ok",
+            {"kind": "tqdm_notebook"},
+            [],
+        )
+
+    def test_bars_are_imported_when_they_are_wanted(self, start: Any) -> None:
+        """A cell without bars does not wait for them."""
+        ran = (
+            start().connected().run("import sys\nfound = 'tqdm' in sys.modules", returns=["found"])
+        )
+
+        assert ran.values == {"found": False}
+
     @pytest.mark.parametrize("code", ["input('name? ')", "import getpass\ngetpass.getpass()"])
     def test_input_is_refused(self, client: Client, code: str) -> None:
         """A question that nobody can answer is an error, not a cell that hangs."""
-        assert "input() is not available in a remote cell" in client.run(code).traceback
+        said = "input() is not available in a remote cell: a host has no keyboard"
+        assert said in client.run(code).traceback
 
 
 class TestErrors:
+    @pytest.mark.parametrize(
+        "code",
+        ["x = 1\nclass E:\n    def __repr__(self): raise ValueError('odd')\nE()",
+         "x = 1\nclass E:\n    def _repr_html_(self): raise ValueError('odd')\ndisplay(E())",
+         "x = 1\nopen('odd.py', 'w').write(\"raise ValueError('odd')\")\n%run odd.py",
+         "x = 1\ntry: raise ValueError('odd')\nexcept ValueError: get_ipython().showtraceback()",
+         "x = 1\nget_ipython().run_cell(\"raise ValueError('odd')\");"],
+        ids=["repr", "html", "run", "shown", "nested"],
+    )  # fmt: skip
+    def test_what_is_shown_and_does_not_end_the_cell(self, client: Client, code: str) -> None:
+        """A `__repr__` that raises and its like are told, and what the cell binds comes back."""
+        ran = client.run(code, returns=["x"])
+
+        assert (ran.status, ran.values, ran.of(Error)) == ("ok", {"x": 1}, [])
+        assert "ValueError" in ran.text("stderr")
+        assert "odd" in ran.text("stderr")
+        assert "Traceback (most recent call last)" in ran.text("stderr")
+
+    def test_what_is_shown_before_an_error(self, client: Client) -> None:
+        """Only what ends the cell is its error."""
+        ran = client.run(
+            "class E:\n    def __repr__(self): raise ValueError('odd')\ndisplay(E())\n1 / 0"
+        )
+
+        assert ran.status == "error"
+        assert [each.ename for each in ran.of(Error)] == ["ZeroDivisionError"]
+        assert "ValueError" in ran.text("stderr")
+
+    @pytest.mark.parametrize(
+        "code", ["x = (", "import sys\nsys.exit(3)", "await 1", "%nothing_at_all"]
+    )
+    def test_what_ends_the_cell_otherwise(self, client: Client, code: str) -> None:
+        """What is no Python, and what leaves the cell, is its error as ever."""
+        ran = client.run(code)
+
+        assert ran.status == "error"
+        assert len(ran.of(Error)) == 1
+        assert "Traceback" not in ran.text("stderr")
+
     def test_frames_are_those_of_the_cell(self, client: Client) -> None:
         """A traceback names the local cell and shows its line, and nothing of ours."""
         ran = client.run("def f(x):\n    return 1 / x\n\nf(0)", count=7)
