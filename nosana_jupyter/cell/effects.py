@@ -11,7 +11,8 @@ import ast
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .changing import (
+from .embedded import embedded_code, is_namespace, parse
+from .mutators import (
     changes_argument,
     changes_object,
     gives_new_parts,
@@ -20,7 +21,6 @@ from .changing import (
     hands_out_change,
     picks_copies,
 )
-from .embedded import embedded_code, is_namespace, parse
 from .scopes import all_arguments, assigned, walk_scope
 
 Names = set[str]
