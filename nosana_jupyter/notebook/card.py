@@ -57,6 +57,11 @@ class Card:
         self._receipt: Receipt | None = None
 
     @property
+    def untold(self) -> str:
+        """Where the money is, unless a terminal has just been told."""
+        return self.cost if self._rich or self._receipt is None else ""
+
+    @property
     def cost(self) -> str:
         """Where the money is, as one line."""
         if self._receipt is not None:
@@ -117,7 +122,8 @@ class Card:
         if self._rich:
             self._draw()
         elif self._receipt is not None:
-            sys.stdout.write(self._plain() + "\n")
+            job = self._receipt.job
+            sys.stdout.write(f"{summary(self._receipt)}\n  all of it: %nosana receipts {job}\n")
 
     def _say(self, text: str) -> None:
         # What is waited for is put together from what strangers sent.

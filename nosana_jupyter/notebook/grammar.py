@@ -20,7 +20,7 @@ from ..units import parse_cap, parse_gib, parse_seconds
 COMMANDS = {
     "": "where you are: network, wallet, balance, running jobs",
     "jobs": "the newest jobs: jobs [NUMBER]",
-    "receipts": "what they cost: receipts [NUMBER]",
+    "receipts": "what they cost: receipts [NUMBER], or all of one: receipts JOB",
     "stop": "end a job: stop JOB",
     "sweep": "settle everything this wallet left behind",
     "wallet": "address and balance of the wallet",

@@ -33,6 +33,13 @@ if TYPE_CHECKING:
     from .display import Screen
 
 
+ADDRESS = 6
+"""Least characters by which a job is named."""
+
+MOST = 100_000
+"""Receipts that are looked through for one job's."""
+
+
 @magics_class
 class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
     """The magics of one shell."""
@@ -132,7 +139,7 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
         except CancelledError:
             screen.close()
             card.close("interrupted")
-            raise Interrupted(screen.error, card.cost) from None
+            raise Interrupted(screen.error, card.untold) from None
         except KeyboardInterrupt:
             run.abandon()
             raise Interrupted(screen.error, card.cost) from None
@@ -145,7 +152,7 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
         for note in returned.leave(self.shell, cell, outcome):
             print(note)  # noqa: T201
         if outcome.status == "interrupted" or (presses.count and outcome.status == "ok"):
-            raise Interrupted(screen.error, card.cost)
+            raise Interrupted(screen.error, card.untold)
         if screen.error is not None and outcome.status == "error":
             raise remote_error(screen.error) from None
         return screen.result
@@ -203,9 +210,14 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
         return tables.jobs(self.portal.jobs(_number(rest)))
 
     def do_receipts(self, rest: str) -> Any:
-        """Show the newest receipts."""
+        """Show the newest receipts, or all of one."""
         from . import tables
 
+        if len(rest) >= ADDRESS and rest.isalnum():
+            found = [each for each in self.portal.receipts(MOST) if each.job.startswith(rest)]
+            if not found:
+                raise UsageError(f"there is no receipt of job {rest}", hint="See %nosana jobs.")
+            return tables.receipt(found[0])
         return tables.receipts(self.portal.receipts(_number(rest)))
 
     def do_stop(self, rest: str) -> Any:

@@ -114,6 +114,11 @@ def receipts(found: Sequence[Receipt], *, title: str = "") -> Table:
     return Table(head=head, rows=rows, title=title, note=note)
 
 
+def receipt(found: Receipt) -> Table:
+    """Show all of one receipt."""
+    return Table(head=("", ""), rows=found.lines())
+
+
 def swept(found: Swept, *, young: int) -> Table:
     """
     Show what was settled.

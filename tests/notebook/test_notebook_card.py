@@ -228,7 +228,9 @@ def test_a_terminal_is_told_in_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines[0] == "nosana: place 3 in the queue"
     assert lines[1] == f"nosana: running on {STAND_IN}, job {JOB}"
     assert lines[2].startswith("nosana: done · 7 s on")
-    assert lines[3] == f"  job          {JOB}"
+    assert lines[3:] == [f"  all of it: %nosana receipts {JOB}"]
+    assert (drawn.untold, drawn.cost) == ("", lines[2])
+    assert repr(tables.receipt(RECEIPT)).splitlines()[0] == f"job          {JOB}"
 
 
 # Tables.

@@ -24,13 +24,14 @@ def ok(shown: Shown) -> Shown:
 
 
 def receipt_of(shown: Shown) -> str:
-    """Return the receipt as text, as it is found under the cell."""
-    if shown.outputs:
-        assert len(shown.cards) == 1
-        text: str = shown.cards[0]["text/plain"]
-    else:
-        text = shown.screen[shown.screen.index("nosana: ", shown.screen.find("running on")) :]
-        text = text[text.index("nosana: ", 1) :] if "job " in text.splitlines()[0] else text
+    """Return the receipt as text, as it is found under the cell: in a terminal, its first line."""
+    if not shown.outputs:
+        last = shown.screen.rindex("nosana: ")
+        assert re.search(r"\n  all of it: %nosana receipts \w{32,44}\n", shown.screen[last:])
+        assert "stand-in: runs on this machine's CPU" in shown.screen[last:]
+        return shown.screen[last:]
+    assert len(shown.cards) == 1
+    text: str = shown.cards[0]["text/plain"]
     for label in ("job", "market", "node", "paid", "refunded", "network fee", "SOL", "tx list"):
         assert f"\n  {label} " in text
     assert "stand-in: runs on this machine's CPU" in text
@@ -332,6 +333,9 @@ def test_line_magics_answer(any_front: Front) -> None:
         "%nosana help quote": r"(?s)what a cell may cost.*--max-cost AMOUNT +cap on deposit",
         "%nosana markets --gpu H100 --vram 500": r"nvidia-8x-h100 +8 × H100 80GB HBM3 ",
     }
+    job = re.findall(r"\n(\w{32,44}) ", any_front.run("%nosana jobs 1").result["text/plain"])[0]
+    expected[f"%nosana receipts {job}"] = rf"job +{job}\nmarket +(.*\n)*paid +.*\n(.*\n)*tx list +"
+    expected[f"%nosana receipts {job[:8]}"] = rf"job +{job}\n"
     for line, pattern in expected.items():
         shown = any_front.run(line)
         assert shown.error is None, (line, shown.text)
@@ -402,6 +406,7 @@ def test_a_dry_run_tells_and_spends_nothing(any_front: Front) -> None:
         ("%nosana jbs", "%nosana has no command 'jbs'\n\nhint: Did you mean %nosana jobs?"),
         ("%nosana jobs many", "UsageError: 'many' is not a number of rows"),
         ("%nosana receipts 0", "UsageError: '0' is not a number of rows"),
+        ("%nosana receipts 5zzzzzzzzz", "UsageError: there is no receipt of job 5zzzzzzzzz"),
         ("%nosana stop", "UsageError: which job?"),
         ("%nosana stop nothing", "hint: "),
         ("%nosana network mainet", "hint: Did you mean mainnet?"),

@@ -115,7 +115,7 @@ def test_early_ones_take_the_job_back(kernel: Kernel, times: int) -> None:
 
 def test_a_terminal_is_interrupted_too(terminal: Terminal) -> None:
     """
-    Ctrl-C in a terminal does the same, once and twice.
+    Ctrl-C in a terminal does the same, once and twice; what it cost is said once.
     """
     terminal.begin(SLEEPER)
     terminal.follow(until="begun\r\n")
@@ -123,7 +123,7 @@ def test_a_terminal_is_interrupted_too(terminal: Terminal) -> None:
     shown = terminal.follow()
     assert "cleaned up" in shown.screen
     assert "----> 5     time.sleep(50)" in shown.screen
-    assert len(re.findall(COST, shown.screen)) == 2
+    assert len(re.findall(COST, shown.screen)) == 1
     assert not OURS.search(shown.screen)
     assert "5" in terminal.run("kept").screen
 
@@ -133,7 +133,7 @@ def test_a_terminal_is_interrupted_too(terminal: Terminal) -> None:
     terminal.follow(until="not yet\r\n")
     terminal.interrupt()
     shown = terminal.follow()
-    assert len(re.findall(COST, shown.screen)) == 2
+    assert len(re.findall(COST, shown.screen)) == 1
     assert not OURS.search(shown.screen)
     settled(terminal)
 
@@ -155,7 +155,7 @@ def test_a_job_is_stopped_from_elsewhere(kernel: Kernel, terminal: Terminal) -> 
     assert shown.error is not None
     assert shown.error["ename"] in ("HostFailed", "JobError")
     assert not OURS.search(shown.traceback)
-    assert re.search(r"money: [\d.]+ NOS went to the host, [\d.]+ NOS are back", shown.traceback)
+    assert re.search(r"money: .*[\d.]+ NOS are back", shown.traceback)
     settled(kernel)
 
 
