@@ -228,3 +228,37 @@ def test_what_is_no_name_is_refused() -> None:
     """
     with pytest.raises(UsageError, match="'a b' is not a name"):
         prepared("a = 1", returns=("a b",))
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("x = 1\n%nosana jobs", 2),
+        ("%%nosana\nx = 1", 1),
+        ("%%time\n%%nosana --vram 8\nx = 1", 2),
+        ("if True:\n    y = %nosana", 2),
+        ("def f():\n    get_ipython().run_line_magic('nosana', '')", 2),
+    ],
+)
+def test_our_own_magic_is_refused(source: str, line: int) -> None:
+    """
+    A host knows nothing of `%nosana`: a cell that has it is refused before anything is spent.
+    """
+    with pytest.raises(CellError, match=rf"line {line} has %nosana") as caught:
+        prepared(source)
+
+    assert "Nothing was spent" in str(caught.value)
+
+
+@pytest.mark.parametrize("source", ["frame?", "frame??", "?frame", "%pinfo frame", "frame.x.head?",
+                                    "%pdoc frame.x", "x = 1\nframe.head?"])  # fmt: skip
+def test_what_is_asked_about_travels(source: str) -> None:
+    """
+    `?` tells about an object, for which the host must have it; it need not be anywhere.
+    """
+    alone = prepared("frame?", {"other": 1})
+    found = prepared(source, {"frame": {"x": 1}, "other": 2})
+
+    assert b"frame" in found.load.header
+    assert b"other" not in found.load.header
+    assert b"frame" not in alone.load.header

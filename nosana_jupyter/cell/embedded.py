@@ -19,6 +19,9 @@ from .syntax import refusal
 CODE_MAGICS = frozenset({"time", "timeit", "prun", "memit", "lprun", "mprun"})
 """Magics whose line or body is Python."""
 
+_HELP_MAGICS = frozenset({"pinfo", "pinfo2", "pdoc", "pdef", "pfile", "psource"})
+"""Magics that tell about an object, as `?` does."""
+
 _TAKES_VALUE = {"timeit": "nrtp", "prun": "lsTD", "memit": "rti", "lprun": "fmTDsu", "mprun": "fT"}
 """Options of these magics that are followed by a value."""
 
@@ -109,7 +112,7 @@ def embedded_code(call: ast.Call) -> list[tuple[str, bool]]:
     if isinstance(call.func, ast.Name) and call.func.id in ("eval", "exec"):
         found = [(_text(call, 0), len(call.args) + len(call.keywords) > 1)]
     else:
-        name, line, body = _magic(call)
+        name, line, body = magic_of(call)
         if name not in CODE_MAGICS:
             return []
         found = [(code, name == "timeit") for code in (_without_options(name, line), body)]
@@ -169,7 +172,7 @@ def sql_names_of_call(call: ast.Call) -> list[str]:
     """Return the tables in `duckdb.sql("… from frame")`, `%sql …` and their like."""
     function = call.func
     attribute = function.attr if isinstance(function, ast.Attribute) else ""
-    name, line, body = _magic(call)
+    name, line, body = magic_of(call)
     if name.endswith("sql"):
         return [found for text in (line, body) for found in sql_names(text, surely=True)]
     if attribute in _SQL_CALLS or getattr(function, "id", "") in _SQL_CALLS:
@@ -186,9 +189,11 @@ def shell_names(call: ast.Call) -> list[str]:
     if function.attr in ("system", "getoutput", "getoutput_cell"):
         text = _text(call, 0)
     else:
-        name, text, _ = _magic(call)
+        name, text, _ = magic_of(call)
         if name in CODE_MAGICS:
             return []
+        if name in _HELP_MAGICS:
+            return expression_names(text)
         # As in `%%R -i frame,limit`; `%run` has another `-i`.
         for group in (
             [] if name == "run" else re.findall(rf"(?:^|\s)-i\s+({_NAME}(?:,{_NAME})*)", text)
@@ -230,7 +235,7 @@ def swallows(manager: ast.expr) -> bool:
     return bool(_SWALLOWS.search(name))
 
 
-def _magic(call: ast.Call) -> tuple[str, str, str]:
+def magic_of(call: ast.Call) -> tuple[str, str, str]:
     """Return name, line and body of a magic's call; empty texts if it is none."""
     function = call.func
     if not (isinstance(function, ast.Attribute) and _is_shell(function.value)):

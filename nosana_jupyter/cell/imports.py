@@ -8,8 +8,11 @@ import ast
 import importlib.util
 
 from ..errors import CellError
+from .embedded import magic_of
 from .packages import OURS
 from .travel import is_left_here
+
+MAGIC = "nosana"
 
 
 def find_imports(tree: ast.AST, *, package: str = "") -> tuple[str, ...]:
@@ -44,7 +47,7 @@ def find_imports(tree: ast.AST, *, package: str = "") -> tuple[str, ...]:
 
 def refuse_ours(tree: ast.AST) -> None:
     """
-    Refuse a cell that imports and uses what of this package is not on hosts.
+    Refuse a cell that uses what of this package is not on hosts: its magic, and most modules.
 
     Raises:
         CellError: It does; says in which line.
@@ -62,6 +65,12 @@ def refuse_ours(tree: ast.AST) -> None:
             case ast.ImportFrom(module=str(module), names=names, level=0):
                 wrong = is_left_here(module) and any(
                     is_left_here(f"{module}.{each.name}") for each in names
+                )
+            case ast.Call() if magic_of(node)[0].lstrip("%") == MAGIC:
+                raise CellError(
+                    f"line {node.lineno} has %{MAGIC}, which works in the notebook and not on a "
+                    "host. Nothing was spent",
+                    hint="Put it into a cell of its own.",
                 )
             case _:
                 continue
