@@ -173,6 +173,15 @@ def bundle(data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     return clean, dropped
 
 
+def too_large(data: dict[str, Any]) -> set[str]:
+    """Return those MIME types of an output, as `bundle` drops them, of which there is too much."""
+    return {
+        terminal(str(mime))[:80]
+        for mime, content in data.items()
+        if not _small(content) or (mime == "text/markdown" and len(str(content)) > LARGEST_MARKDOWN)
+    }
+
+
 def is_cut(data: dict[str, Any]) -> bool:
     """Say whether something of an output's HTML runs or plays, and so will be missing."""
     content = data.get("text/html")

@@ -52,6 +52,9 @@ MESSAGE = 1_000
 CUT = "[Scripts, frames and players of this output are left out: a host may run nothing here]\n"
 """Said once under the outputs of a cell of which something is missing."""
 
+NO_SCRIPTS = "as a host may run nothing here"
+TOO_LARGE = "being too large"
+
 RESET = "\x1b[0m"
 
 
@@ -117,7 +120,9 @@ class Screen:
         self._file: Path | None = None
         self._kept = 0
         self._coloured: set[str] = set()
-        self._dropped: dict[str, int] = {}
+        self._dropped: dict[tuple[str, str], int] = {}
+        """How many outputs of a MIME type are not shown, by why."""
+
         self._cut = False
         """Whether HTML was shown without what would run in it."""
 
@@ -168,10 +173,9 @@ class Screen:
             for name in sorted(self._coloured):
                 self._write(name, RESET)
         self._tell_cut()
-        if self._dropped:
-            kinds = ", ".join(f"{count} of {mime}" for mime, count in self._dropped.items())
-            sys.stderr.write(f"[Not shown, as a host may run nothing here: {kinds}]\n")
-            sys.stderr.flush()
+        for why, group in itertools.groupby(sorted(self._dropped), key=lambda each: each[0]):
+            kinds = ", ".join(f"{self._dropped[each]} of {each[1]}" for each in group)
+            self._write("stderr", f"[Not shown, {why}: {kinds}]\n")
 
     def _tell_cut(self) -> None:
         """Say once in a cell that something of an output is missing."""
@@ -238,9 +242,11 @@ class Screen:
     def _clean(self, data: dict[str, Any]) -> dict[str, Any]:
         clean, dropped = sanitize.bundle(data)
         # A drop is told only where nothing else of the output says the same.
+        large = sanitize.too_large(data)
         for mime in dropped:
             if not set(clean) - {"text/plain"}:
-                self._dropped[mime] = self._dropped.get(mime, 0) + 1
+                why = TOO_LARGE if mime in large else NO_SCRIPTS
+                self._dropped[why, mime] = self._dropped.get((why, mime), 0) + 1
         self._cut = self._cut or ("text/html" in clean and sanitize.is_cut(data))
         return clean
 

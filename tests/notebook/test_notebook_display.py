@@ -16,6 +16,7 @@ from IPython.core.displaypub import DisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+from nosana_jupyter import sanitize
 from nosana_jupyter.notebook import display
 from nosana_jupyter.notebook.display import Screen, collapse
 from nosana_jupyter.wire.messages import (
@@ -367,3 +368,22 @@ def test_html_of_which_nothing_is_left_gives_way_to_text(shell: Any) -> None:
     assert "text/html" not in str(found[0])
     assert "alt.Chart(...)" in str(found[0])
     assert found[-1][1] == "[Not shown, as a host may run nothing here: 1 of text/html]\n"
+
+
+def test_what_is_merely_too_large_is_told_as_that(shell: Any) -> None:
+    """
+    It is not called a script; what is one is told beside it.
+    """
+    much = "x" * (sanitize.LARGEST + 1)
+    found = told(
+        shell,
+        DisplayData({"text/html": f"<b>{much}</b>", "text/plain": "a table"}),
+        ExecuteResult({"text/plain": much}),
+        DisplayData({"text/markdown": "x" * (sanitize.LARGEST_MARKDOWN + 1)}),
+        DisplayData({"application/javascript": "alert(1)"}),
+    )
+
+    assert [each[1] for each in found[-2:]] == [
+        "[Not shown, as a host may run nothing here: 1 of application/javascript]\n",
+        "[Not shown, being too large: 1 of text/html, 1 of text/markdown, 1 of text/plain]\n",
+    ]
