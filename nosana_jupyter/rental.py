@@ -66,7 +66,7 @@ async def rent(
         failure = _unwrapped(error)
         if control.interrupted:
             job.status = "interrupted"
-        elif job.status != "timeout":
+        elif job.status not in ("timeout", "stopped"):
             job.status = "failed"
         money = await _settle_failed(jobs, job, emit)
         if isinstance(failure, NosanaError):

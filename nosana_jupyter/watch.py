@@ -56,8 +56,8 @@ async def watch_chain(jobs: Jobs, job: Job) -> None:
     Look at the chain until the job is closed there.
 
     Raises:
-        JobError: The job's time is over, and the cell has not ended.
-        HostFailed: The job is closed although the cell has not ended.
+        JobError: The job is closed although the cell has not ended: its time is over, or somebody
+            stopped it.
         NetworkError: The chain cannot be reached any more.
     """
     while True:
@@ -66,10 +66,7 @@ async def watch_chain(jobs: Jobs, job: Job) -> None:
             continue
         if await _is_late(jobs, job):
             raise _out_of_time(job)
-        raise HostFailed(
-            f"job {job.address} was ended before its cell was",
-            hint="Run the cell again: another host may take it.",
-        )
+        raise _stopped(job)
 
 
 async def watch_host(host: Node, jobs: Jobs, job: Job) -> None:
@@ -77,7 +74,7 @@ async def watch_host(host: Node, jobs: Jobs, job: Job) -> None:
     Follow the host's own account of the job until the runner has ended.
 
     Raises:
-        JobError: The job's time is over, and the cell has not ended.
+        JobError: The job's time is over, or somebody stopped it.
         HostFailed: The runner has ended, though nobody has said goodbye to it.
     """
     while True:
@@ -85,8 +82,10 @@ async def watch_host(host: Node, jobs: Jobs, job: Job) -> None:
             async for told in host.info():
                 if (state := _ended(told)) is not None:
                     await asyncio.sleep(GRACE)
-                    if _is_expired(state) or await _is_late(jobs, job):
+                    if _was(state, "jobExpired") or await _is_late(jobs, job):
                         raise _out_of_time(job)
+                    if _was(state, "jobStopped"):
+                        raise _stopped(job)
                     raise HostFailed(await _account(host, state), hint=_hint(_signal(state)))
         except NodeError as error:
             # It may be starting again, with the runner alive beside it: the chain decides.
@@ -103,11 +102,19 @@ def _out_of_time(job: Job) -> JobError:
     )
 
 
-def _is_expired(state: dict[str, object]) -> bool:
-    """Say whether the host says that it ended the runner because its time was over."""
+def _stopped(job: Job) -> JobError:
+    job.status = "stopped"
+    return JobError(
+        f"job {job.address} was stopped before its cell had ended",
+        hint="Somebody with this wallet stopped or swept it, or its host left. Run the cell again.",
+    )
+
+
+def _was(state: dict[str, object], why: str) -> bool:
+    """Say whether the host gives a certain reason for ending the runner."""
     diagnostics = state.get("diagnostics")
     reason = diagnostics.get("reason") if isinstance(diagnostics, dict) else None
-    return isinstance(reason, dict) and reason.get("jobExpired") is True
+    return isinstance(reason, dict) and reason.get(why) is True
 
 
 async def _is_late(jobs: Jobs, job: Job) -> bool:

@@ -321,3 +321,30 @@ def test_a_cell_reminds_of_what_was_left() -> None:
         assert said[0].startswith("A job of an earlier kernel is still open")
 
     on_network(scene)
+
+
+def test_a_cell_is_told_that_its_job_was_stopped() -> None:
+    """Who follows a cell that somebody stops elsewhere reads that, and not that a host failed."""
+
+    async def scene(client: Client) -> None:
+        other = await Client.open()
+        begun = asyncio.Event()
+
+        def listen(event: Event) -> None:
+            if isinstance(event, Said):
+                begun.set()
+
+        source = "import time\nprint('begun')\ntime.sleep(60)"
+        cell = Cell(source=source, namespace={}, timeout=90)
+        running = asyncio.create_task(client.run(cell, listen))
+        await begun.wait()
+        (entry,) = (await other.status()).running
+        receipt = await other.stop(entry.intent.job)
+        await other.close()
+        with pytest.raises(JobError, match=r"^job \w+ was stopped before its cell had ended"):
+            await running
+
+        assert receipt.status == "stopped"
+        assert (await client.receipts(1)) == [receipt]
+
+    on_network(scene)

@@ -10,7 +10,7 @@ import pytest
 from nosana_jupyter import ipfs
 from nosana_jupyter.client import Client
 from nosana_jupyter.control import Control
-from nosana_jupyter.errors import HostFailed, NetworkError
+from nosana_jupyter.errors import HostFailed, JobError, NetworkError
 from nosana_jupyter.events import Event, Posted, Settled
 from nosana_jupyter.jobs import Job
 from nosana_jupyter.journal import Receipt
@@ -212,7 +212,7 @@ def test_a_job_that_is_ended_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
             await block.client.stop(job.address)
             await asyncio.wait_for(watch, 10)
 
-        with pytest.raises(HostFailed, match="was ended before its cell was") as caught:
+        with pytest.raises(JobError, match="was stopped before its cell had ended") as caught:
             await block.run(stopped)
         assert "wallet" in caught.value.money
 

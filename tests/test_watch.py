@@ -41,7 +41,7 @@ def test_whatever_a_host_says_can_be_read(told: dict[str, object]) -> None:
     assert state is None or state["status"] in watch.ENDED
     if state is not None:
         watch._signal(state)
-        watch._is_expired(state)
+        watch._was(state, "jobExpired")
     assert all(isinstance(line, str) for line in watch._log(told))
 
 
