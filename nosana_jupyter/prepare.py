@@ -36,7 +36,7 @@ class Prepared:
     load: Load
     image: str
     title: str
-    """First line of the cell, for lists."""
+    """The line that tells the cell from others, for lists."""
 
     packages: tuple[str, ...]
     """As in `pandas==3.1.1`."""
@@ -93,11 +93,10 @@ def prepare(cell: Cell, settings: Settings) -> Prepared:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     image = (cell.image or settings.image).replace("{python}", version)
     check_image(image)
-    first = next((line.strip() for line in cell.source.splitlines() if line.strip()), "")
     return Prepared(
         load=load,
         image=image,
-        title=first[:80],
+        title=title(cell.source),
         packages=(*(f"{each.distribution}=={each.version}" for each in installable), *extras),
         modules=tuple(each.path for each in modules),
         changes=tuple(
@@ -157,6 +156,13 @@ def find_code(cell: Cell, reached: Iterable[str]) -> tuple[list[Module], list[Pa
         if not more:
             return modules, packages
         forced |= more
+
+
+def title(source: str) -> str:
+    """Return the line that tells a cell from others: the first that is no import or comment."""
+    lines = [line.strip() for line in source.splitlines() if line.strip()]
+    telling = (line for line in lines if not line.startswith(("import ", "from ", "#", "%")))
+    return next(telling, lines[0] if lines else "")[:80]
 
 
 def rows(cell: Cell) -> tuple[Row, ...]:

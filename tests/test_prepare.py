@@ -9,7 +9,7 @@ import pytest
 
 from nosana_jupyter.errors import CellError, UsageError
 from nosana_jupyter.events import Cell
-from nosana_jupyter.prepare import Prepared, prepare
+from nosana_jupyter.prepare import Prepared, prepare, title
 from nosana_jupyter.settings import Settings
 
 
@@ -262,3 +262,18 @@ def test_what_is_asked_about_travels(source: str) -> None:
     assert b"frame" in found.load.header
     assert b"other" not in found.load.header
     assert b"frame" not in alone.load.header
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("import time\n# wait\n\nx = 1\ny = 2", "x = 1"),
+        ("%matplotlib inline\nfrom a import b\n  plot(b)", "plot(b)"),
+        ("import time", "import time"),
+        ("", ""),
+        ("x" * 200, "x" * 80),
+    ],
+)
+def test_lists_name_a_cell_by_what_it_does(source: str, line: str) -> None:
+    """Imports and comments are the same in every cell."""
+    assert title(source) == line
