@@ -4,6 +4,7 @@ A cell made ready to travel. Spends nothing, and touches no network.
 
 from __future__ import annotations
 
+import re
 import sys
 import types
 from collections.abc import Collection, Iterable
@@ -161,7 +162,9 @@ def find_code(cell: Cell, reached: Iterable[str]) -> tuple[list[Module], list[Pa
 def title(source: str) -> str:
     """Return the line that tells a cell from others: the first that is no import or comment."""
     lines = [line.strip() for line in source.splitlines() if line.strip()]
-    telling = (line for line in lines if not line.startswith(("import ", "from ", "#", "%")))
+    # The one comment that tells is what `@remote` writes above its call.
+    dull = re.compile(r"import |from |%|#(?! @remote )")
+    telling = (line for line in lines if not dull.match(line))
     return next(telling, lines[0] if lines else "")[:80]
 
 

@@ -272,6 +272,7 @@ def test_what_is_asked_about_travels(source: str) -> None:
         ("import time", "import time"),
         ("", ""),
         ("x" * 200, "x" * 80),
+        ("# @remote train\n_result = 1", "# @remote train"),
     ],
 )
 def test_lists_name_a_cell_by_what_it_does(source: str, line: str) -> None:
