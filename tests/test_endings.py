@@ -89,10 +89,11 @@ def test_a_cell_that_runs_out_of_its_time(network: LocalNetwork) -> None:
 
 
 def test_a_cell_that_ends_itself_is_none_that_ran_out_of_time(network: LocalNetwork) -> None:
-    """A runner that dies within its time is the cell's doing."""
-    ran = run("import os\nos._exit(5)")
+    """A runner that dies within its time is the cell's doing; what was said arrives."""
+    ran = run("import os\nprint('before')\nos.system('echo child')\nos._exit(5)")
 
     assert ran.error is not None
+    assert ran.text == "before\nchild\n"
     assert "exit code 5" in str(ran.error)
     assert ran.receipt.status == "failed"
 

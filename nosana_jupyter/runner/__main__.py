@@ -31,7 +31,9 @@ from .outbox import Outbox
 from .server import Server, Task
 
 LAST_WORDS = 1.0
-"""Seconds in which what a cell has said may still reach the client when the host ends the job."""
+"""Seconds in which what a cell has said may still reach the client when the process ends."""
+
+_exit = os._exit
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -86,6 +88,8 @@ class Runner:
         self._loop = asyncio.new_event_loop()
         self._server: Server | None = None
         self._listening = threading.Event()
+        self._line = threading.Thread(target=self._listen, name="line", daemon=True)
+        self._owner = os.getpid()
         self._pipes: streams.Pipes | None = None
 
     def serve(self) -> NoReturn:
@@ -94,12 +98,13 @@ class Runner:
         if os.name == "posix":
             # As the first process of a container, nothing else would end this one.
             signal.signal(signal.SIGTERM, self._terminate)
-        threading.Thread(target=self._listen, name="line", daemon=True).start()
+        self._line.start()
         threading.Thread(target=self._greet, name="hello", daemon=True).start()
         self._listening.wait()
         self._pipes = pipes = streams.install(self._outbox.write, shield=self._interrupts)
         log_to(pipes.stderr)
         streams.refuse_input()
+        os._exit = self._leave
 
         # IPython takes a quarter of a second to load. The client is being greeted meanwhile.
         from .execute import Cells
@@ -120,7 +125,7 @@ class Runner:
         logging.getLogger("nosana_jupyter.runner").warning("the runner ends: %s", reason)
         shutil.rmtree(self._folder, ignore_errors=True)
         # Threads and children of cells would keep an ordinary exit waiting.
-        os._exit(0)
+        _exit(0)
 
     def _terminate(self, *_: object) -> None:
         # Not in the handler: what it interrupts may hold what the last words have to pass.
@@ -128,12 +133,22 @@ class Runner:
 
     def _end_politely(self) -> None:
         """Let the client have what was said so far, then end."""
+        self._pass_on()
+        self.end("the host ends the job")
+
+    def _leave(self, status: int) -> NoReturn:
+        """Be what a cell calls as `os._exit`: it may end this process, and not what it has said."""
+        if os.getpid() == self._owner and threading.current_thread() is not self._line:
+            self._pass_on()
+        _exit(status)
+
+    def _pass_on(self) -> None:
+        """Let the client have what was said so far, within a moment."""
         deadline = time.monotonic() + LAST_WORDS
         if self._pipes is not None:
             self._pipes.settle()
         while time.monotonic() < deadline and self._server and not self._server.quiet:
             time.sleep(0.01)
-        self.end("the host ends the job")
 
     def _listen(self) -> None:
         asyncio.set_event_loop(self._loop)
