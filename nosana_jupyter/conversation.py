@@ -73,6 +73,9 @@ class Load:
     modules: Sequence[say.Module]
     sources: Sequence[say.Source]
     returns: Sequence[str]
+    changes: Sequence[str] = ()
+    """Those of `returns` that the cell changes in place."""
+
     explicit: bool
     """Whether the user named what comes back: then large values come too."""
 
@@ -239,6 +242,7 @@ async def execute(link: Link, load: Load, emit: Emit) -> Ended:
             header=load.header,
             buffers=len(load.buffers),
             returns=list(load.returns),
+            changes=list(load.changes),
             modules=list(load.modules),
             sources=list(load.sources),
             environment=load.environment,

@@ -75,6 +75,8 @@ def prepare(cell: Cell, settings: Settings) -> Prepared:
     notes += [package.note for package in packages if package.note]
     extras = tuple(parse_extra(text) for text in cell.pip)
     returns = find_returns(cell, names, {*values, *packed.brought})
+    here = cell.namespace
+    changes = tuple(name for name in returns if name not in names.binds and name in here)
     installable = [each for each in packages if each.installable]
     load = Load(
         code=cell.source,
@@ -87,6 +89,7 @@ def prepare(cell: Cell, settings: Settings) -> Prepared:
         modules=[say.Module(each.path, each.source, each.shown) for each in modules],
         sources=[say.Source(each.filename, each.text, each.count) for each in packed.sources],
         returns=returns,
+        changes=changes,
         explicit=cell.returns is not None,
         environment=dict(cell.environment),
         image=cell.image or "",
@@ -100,9 +103,7 @@ def prepare(cell: Cell, settings: Settings) -> Prepared:
         title=title(cell.source),
         packages=(*(f"{each.distribution}=={each.version}" for each in installable), *extras),
         modules=tuple(each.path for each in modules),
-        changes=tuple(
-            name for name in returns if name not in names.binds and name in cell.namespace
-        ),
+        changes=changes,
         notes=tuple(notes),
     )
 

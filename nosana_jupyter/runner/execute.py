@@ -72,6 +72,7 @@ class Cells:
                     # Identities, not the objects: what the cell replaces must be freed, or it
                     # would not fit beside its successor on the card.
                     before = {name: id(shell.user_ns.get(name)) for name in cell.returns}
+                    before |= dict.fromkeys(cell.changes, 0)
                     began = time.monotonic()
                     status = self._run(cell)
         except KeyboardInterrupt as interrupt:
@@ -131,7 +132,8 @@ class Cells:
         left = TOTAL_EXPLICIT if explicit else TOTAL
         # A cell that did not begin has bound nothing.
         for name in before:
-            # After an error, what the cell did not get to is as the client knows it.
+            # After an error, what the cell did not get to is as the client knows it, unless it
+            # was to be changed where it is: nobody knows whether that has been.
             if name not in namespace or (status != "ok" and id(namespace[name]) == before[name]):
                 continue
             value = namespace[name]

@@ -95,6 +95,9 @@ class Execute(Message, frozen=True):
     returns: list[str]
     """Names whose values come back once the cell has ended."""
 
+    changes: list[str] = []
+    """Those of `returns` that the cell changes in place: they come back even if it fails."""
+
     modules: list[Module] = []
     sources: list[Source] = []
     environment: dict[str, str] = {}

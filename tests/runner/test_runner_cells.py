@@ -468,6 +468,14 @@ class TestValues:
         assert ran.status == "error"
         assert ran.values == {"a": 2}
 
+    def test_what_was_changed_before_an_error_comes_back(self, client: Client) -> None:
+        """What the cell changes where it is comes back after an error too, as at home."""
+        code = "seen.append(1)\n1 / 0\nseen.append(2)"
+        ran = client.run(code, {"seen": []}, returns=["seen"], changes=["seen"])
+
+        assert ran.status == "error"
+        assert ran.values == {"seen": [1]}
+
     def test_names_stay_for_the_next_cell(self, client: Client) -> None:
         """Cells of one session share a namespace."""
         client.run("kept = object()")
