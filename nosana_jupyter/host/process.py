@@ -29,6 +29,7 @@ import psutil
 from ..errors import UsageError
 from ..loopback import is_loopback
 from ..network import Network
+from ..settings import environment_value
 from ..wire import launch
 from ..wire.definition import Defaults, Run
 from . import surroundings
@@ -42,6 +43,11 @@ MEMORY_SHARE = 0.9
 
 SPARE = 86_400
 """CPU seconds that each core has on top of a job's timeout, which its poster may still extend."""
+
+CERTIFICATES = (
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT",
+)  # fmt: skip
+"""Where certificates lie: behind a proxy of a company nothing can be installed without."""
 
 NICENESS = 5
 
@@ -342,8 +348,9 @@ def _current(run: Run, defaults: Defaults | None, started: Started) -> Path:
 def _environment(
     run: Run, defaults: Defaults | None, started: Started, *, job: str, cache: Path
 ) -> dict[str, str]:
-    """Return the environment of an operation: nothing of the host's own."""
+    """Return the environment of an operation: of the host's own only whom it trusts."""
     return {
+        **{name: path for name in CERTIFICATES if (path := environment_value(name))},
         **surroundings.make(Path(started.folder, PYTHON), cache),
         "LANG": "C.UTF-8",
         "HOME": str(Path(started.work, HOME)),

@@ -110,9 +110,16 @@ def test_cards_need_containers_unless_the_network_stands_in_for_them() -> None:
 async def test_nothing_of_the_users_environment_reaches_a_job(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of the host's environment a job sees nothing: no keys, no NOSANA_ variable, no home."""
+    """
+    Of the host's environment a job sees only where certificates lie.
+
+    No keys, no NOSANA_ variable, no home.
+    """
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
+    for name in process.CERTIFICATES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", "/certificates.pem")
     monkeypatch.setenv("NOSANA_JUPYTER_HOME", f"/{CANARY}")
     _, output = await bench.runs("env", env={"MINE": "1"}, expose=8000)
     seen = dict(line.split("=", 1) for line in output.splitlines())
@@ -129,7 +136,9 @@ async def test_nothing_of_the_users_environment_reaches_a_job(
     }  # fmt: skip
     place = Path(bench.running[0].started.folder, "python")
     assert seen["VIRTUAL_ENV"] == str(place)
+    assert seen["SSL_CERT_FILE"] == "/certificates.pem"
     assert set(seen) - {
+        "SSL_CERT_FILE",
         "VIRTUAL_ENV",
         "UV_PYTHON",
         "UV_CACHE_DIR",
