@@ -10,6 +10,9 @@ import types
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from .cell import bundle
 from .cell.embedded import parse
 from .cell.imports import find_imports, refuse_ours
@@ -72,8 +75,13 @@ def prepare(cell: Cell, settings: Settings) -> Prepared:
         f"{name} is nowhere: the cell may raise NameError"
         for name in missing(names, cell.namespace)
     ]
-    notes += [package.note for package in packages if package.note]
     extras = tuple(parse_extra(text) for text in cell.pip)
+    named = {canonicalize_name(Requirement(extra).name) for extra in extras}
+    notes += [
+        package.note
+        for package in packages
+        if package.note and canonicalize_name(package.distribution) not in named
+    ]
     returns = find_returns(cell, names, {*values, *packed.brought})
     here = cell.namespace
     changes = tuple(name for name in returns if name not in names.binds and name in here)

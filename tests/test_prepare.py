@@ -278,3 +278,12 @@ def test_what_is_asked_about_travels(source: str) -> None:
 def test_lists_name_a_cell_by_what_it_does(source: str, line: str) -> None:
     """Imports and comments are the same in every cell."""
     assert title(source) == line
+
+
+def test_a_package_that_is_named_needs_no_note() -> None:
+    """Who imports what is not installed here is told of `--pip`, unless it was used."""
+    source = "import surely_not_installed"
+    for pip, told in [((), True), (("surely-not_Installed>=1",), False)]:
+        cell = Cell(source=source, namespace={}, timeout=60, pip=pip)
+        notes = prepare(cell, Settings()).notes
+        assert any("--pip" in note for note in notes) is told
