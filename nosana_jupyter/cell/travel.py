@@ -260,6 +260,7 @@ def _home(value: Any) -> str:
 def _on_gpu(value: Any) -> bool:
     """Say whether a tensor of torch, or an array of CuPy, lies on a GPU."""
     module = type(value).__module__
-    if module.startswith("torch"):
+    # Its old storages warn when they are asked; the tensor around them has been asked.
+    if module.startswith("torch") and not type(value).__name__.endswith("Storage"):
         return bool(getattr(value, "is_cuda", False))
     return module.startswith("cupy")

@@ -21,6 +21,7 @@ import pytest
 from cell_host import notebook
 
 from nosana_jupyter.cell import bundle
+from nosana_jupyter.cell.travel import why_it_stays
 from nosana_jupyter.errors import CannotTravel
 
 
@@ -231,3 +232,19 @@ def test_an_interrupt_is_no_reason() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         bundle.pack({"x": namespace["x"]}, namespace)
+
+
+class TypedStorage:
+    """What is under a tensor, and warns when it is asked anything."""
+
+    @property
+    def is_cuda(self) -> bool:
+        raise AssertionError("TypedStorage is deprecated")
+
+
+TypedStorage.__module__ = "torch.storage"
+
+
+def test_storages_of_tensors_are_not_asked() -> None:
+    """The tensor around a storage says where it lies; the storage would only warn."""
+    assert why_it_stays(TypedStorage()) is None
