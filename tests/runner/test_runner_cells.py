@@ -31,13 +31,18 @@ Client = Any
 
 class TestOutputs:
     def test_streams_come_in_order(self, client: Client) -> None:
-        """Python, children, C and file descriptors are heard in the order in which they spoke."""
+        """
+        Python, children, C and file descriptors are heard in the order in which they spoke.
+
+        Two pipes have no common clock: what children say on both needs a word of Python between.
+        """
         ran = client.run(
             "import os, subprocess, sys\n"
             "print('a')\n"
             "os.system('echo b')\n"
             "print('c', file=sys.stderr)\n"
             "subprocess.run(['sh', '-c', 'echo d >&2'])\n"
+            "print('-')\n"
             "!echo e\n"
             "os.write(1, b'f\\n')\n"
             "sys.stdout.buffer.write('ü\\n'.encode())\n"
@@ -46,8 +51,8 @@ class TestOutputs:
 
         heard = [(m.name, line) for m in ran.of(Stream) for line in m.text.split()]
         assert heard == [
-            ("stdout", "a"), ("stdout", "b"), ("stderr", "c"), ("stderr", "d"), ("stdout", "e"),
-            ("stdout", "f"), ("stdout", "ü"), ("stdout", "g"),
+            ("stdout", "a"), ("stdout", "b"), ("stderr", "c"), ("stderr", "d"), ("stdout", "-"),
+            ("stdout", "e"), ("stdout", "f"), ("stdout", "ü"), ("stdout", "g"),
         ]  # fmt: skip
 
     def test_what_c_buffers_comes_before_the_reply(self, client: Client) -> None:
