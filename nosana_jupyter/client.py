@@ -28,6 +28,7 @@ from .markets import Cap, Quote, Requirements
 from .network import Network
 from .node import Node
 from .prepare import Prepared, prepare, rows
+from .purse import Purse
 from .rental import FINISH, rent
 from .settings import Settings
 from .units import MicroNos, Seconds, is_dollars, nos, parse_cap, parse_gib, parse_seconds
@@ -85,7 +86,7 @@ class Client:
             wallet=wallet,
             journal=journal,
             rpc=rpc,
-            jobs=Jobs(chain, rpc, wallet, journal),
+            jobs=Jobs(chain, rpc, Purse(rpc, wallet), journal),
             _stack=stack,
         )
 

@@ -1,5 +1,5 @@
 """
-Jobs on chain: post, stop, settle. The only module that spends.
+Jobs on chain: post, stop, settle. What spends is called from here alone.
 
 Nothing is sent before its intent is in the journal, and a job is closed by looking at the chain and
 doing what its state asks for, again until it is closed: so a crash, a lost answer and a host that
@@ -18,26 +18,19 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from . import bill
-from .chain import instructions
 from .chain.accounts import Job as JobAccount
 from .chain.accounts import JobState
-from .errors import FundsError, JobError, NetworkError, ProgramError
-from .ipfs import cid_to_hash
+from .errors import JobError, NetworkError, ProgramError
 from .journal import Entry, Intent, Journal, Receipt, owner_of
-from .units import Lamports, MicroNos, nos, sol
+from .units import MicroNos, nos
 
 if TYPE_CHECKING:
-    from solders.keypair import Keypair
-
-    from .chain.rpc import Rpc
-    from .chain.wallet import Wallet
+    from .chain.rpc import FoundRun, Rpc
     from .markets import Quote
     from .network import Network
+    from .payer import Listed, Payer, Ticket
 
 log = logging.getLogger("nosana_jupyter.jobs")
-
-SOL_NEEDED = Lamports(5_000_000)
-"""What a wallet should hold to post: rent of job and run accounts, and fees."""
 
 ATTEMPTS = 8
 """How often a settlement looks again when a host acts at the same moment."""
@@ -68,19 +61,19 @@ class Job:
 
 class Jobs:
     """
-    Everything that moves this wallet's money.
+    Everything that moves one account's money.
 
     Args:
         network: Where.
         rpc: The chain.
-        wallet: Who pays; also the project of its jobs.
+        payer: Who pays.
         journal: Where intents and receipts are kept.
     """
 
-    def __init__(self, network: Network, rpc: Rpc, wallet: Wallet, journal: Journal) -> None:
+    def __init__(self, network: Network, rpc: Rpc, payer: Payer, journal: Journal) -> None:
         self.network = network
         self.rpc = rpc
-        self.wallet = wallet
+        self.payer = payer
         self.journal = journal
         self.followed: set[str] = set()
         """Jobs whose cells run in this process."""
@@ -99,30 +92,39 @@ class Jobs:
             ProgramError: The chain refused. Nothing was spent but a fee in SOL.
             NetworkError: Nobody knows yet whether it landed; `sweep` will find out.
         """
-        from solders.keypair import Keypair
-
-        await self._check_funds(quote)
-        job_key, run_key = Keypair(), Keypair()
+        await self.payer.check(quote)
+        ticket = self.payer.ticket()
         intent = Intent(
-            job=str(job_key.pubkey()),
+            job=ticket.job,
             network=self.network.name,
-            wallet=self.wallet.address,
+            wallet=self.payer.account,
             market=quote.market.address,
             slug=quote.market.slug,
             gpu=quote.market.gpu,
             price=quote.price,
             timeout=quote.timeout,
             fee=quote.fee,
-            run=str(run_key.pubkey()),
+            run=ticket.run,
             cell=cell,
             owner=owner_of(os.getpid()),
         )
         self.journal.intend(intent)
         job = Job(intent=intent, quote=quote)
-        job.signatures["list"] = await self._list(job, cid, job_key, run_key)
+        job.signatures["list"] = (await self._post(ticket, intent, cid)).signature
         self.journal.mark(job.address, "posted")
         log.info("posted job %s in market %s", job.address, intent.slug)
         return job
+
+    async def sign(self, message: str) -> str:
+        """
+        Return the authorization string of a message: signed by the jobs' project, with the time.
+
+        Hosts ask for it. It is a secret while it holds, and is never logged.
+
+        Raises:
+            NetworkError: Who signs does not answer.
+        """
+        return await self.payer.sign(message)
 
     async def is_open(self, job: Job) -> bool:
         """Say whether a host still works on the job."""
@@ -149,7 +151,7 @@ class Jobs:
                 await self._wait_for_end(job, deadline)
                 continue
             try:
-                await self._close(job, account, running=run is not None)
+                await self._close(job, account, run)
             except ProgramError as error:
                 # A host took, finished or quit it at the same moment: look again.
                 log.info("job %s changed while it was closed: %s", job.address, error.name)
@@ -176,7 +178,7 @@ class Jobs:
             return entry.receipt
         address = entry.intent.job if entry else job
         if entry is None:
-            account = (await self.rpc.jobs_of(self.wallet.address)).get(address)
+            account = (await self.payer.jobs()).get(address)
             if account is None:
                 raise JobError(f"this wallet has no job {job!r}", hint="See %nosana jobs.")
             return await self.settle(self.recall(self.adopt(address, account), None))
@@ -184,58 +186,31 @@ class Jobs:
         stopped.status = "stopped"
         return await self.settle(stopped)
 
-    async def _check_funds(self, quote: Quote) -> None:
-        held, lamports = await asyncio.gather(
-            self.rpc.token_balance(self.wallet.address), self.rpc.get_balance(self.wallet.address)
-        )
-        if held < quote.most:
-            raise FundsError(
-                f"posting takes {nos(quote.most)}, the wallet {self.wallet.address} holds "
-                f"{nos(held)}: {nos(quote.most - held)} are missing. Nothing was spent",
-                hint="Lower the timeout with `--timeout`, or fund the wallet.",
-            )
-        if lamports < SOL_NEEDED:
-            raise FundsError(
-                f"posting takes up to {sol(SOL_NEEDED)} for rent and fees, the wallet "
-                f"{self.wallet.address} holds {sol(lamports)}. Nothing was spent",
-                hint=f"Send {sol(SOL_NEEDED - lamports)} to the wallet.",
-            )
-
-    async def _list(self, job: Job, cid: str, job_key: Keypair, run_key: Keypair) -> str:
-        instruction = instructions.list_job(
-            self.network.programs,
-            job=job_key.pubkey(),
-            run=run_key.pubkey(),
-            market=job.intent.market,
-            payer=self.wallet.pubkey,
-            authority=self.wallet.pubkey,
-            ipfs_job=cid_to_hash(cid),
-            timeout=job.intent.timeout,
-        )
+    async def _post(self, ticket: Ticket, intent: Intent, cid: str) -> Listed:
         try:
-            return await self.rpc.send([instruction], self.wallet, [job_key, run_key])
+            return await self.payer.post(ticket, intent, cid)
         except ProgramError:
-            self.journal.mark(job.address, "unsent")
+            self.journal.mark(intent.job, "unsent")
             raise
         except NetworkError as error:
             # It may have landed all the same. Look; never send twice.
-            if await self._landed(job.address):
-                return (await self.rpc.signatures_of(job.address))[-1]
+            if found := await self._find(intent):
+                return found
             error.money = (
-                f"{nos(job.intent.price * job.intent.timeout + job.intent.fee)} are in the wallet, "
+                f"{nos(intent.price * intent.timeout + intent.fee)} are in the wallet, "
                 "or in the vault if the transaction still lands: %nosana sweep finds out"
             )
             raise
 
-    async def _landed(self, address: str) -> bool:
+    async def _find(self, intent: Intent) -> Listed | None:
         for pause in (0.2, 0.5, 1.0):
             try:
-                if await self.rpc.job(address) is not None:
-                    return True
+                if found := await self.payer.find(intent):
+                    return found
             except NetworkError:
-                log.info("cannot look for job %s yet", address)
+                log.info("cannot look for job %s yet", intent.job)
             await asyncio.sleep(pause)
-        return False
+        return None
 
     async def _wait_for_end(self, job: Job, deadline: float) -> None:
         async for _ in self.rpc.changes(job.address, every=0.25):
@@ -243,36 +218,16 @@ class Jobs:
             if account is None or account.state != JobState.QUEUED or time.monotonic() > deadline:
                 return
 
-    async def _close(self, job: Job, account: JobAccount, *, running: bool) -> None:
-        """Send the one instruction that a job in this state asks for."""
-        programs = self.network.programs
-        job_key = job.address
-        if account.state == JobState.STOPPED:
-            name = "recover"
-            wanted = instructions.recover(
-                programs, job=job_key, market=account.market, payer=account.payer,
-                authority=self.wallet.pubkey,
-            )  # fmt: skip
-        elif running:
-            found = await self.rpc.run_of(job_key)
-            if found is None:
-                return
-            name = "end"
-            wanted = instructions.end(
-                programs, job=job_key, market=account.market, run=found.address, node=found.node,
-                job_payer=account.payer, run_payer=found.payer, authority=self.wallet.pubkey,
-            )  # fmt: skip
-            job.node = str(found.node)
-            if job.status == "done":
-                job.status = "stopped"
-        else:
-            name = "delist"
-            wanted = instructions.delist(
-                programs, job=job_key, market=account.market, payer=account.payer,
-                authority=self.wallet.pubkey,
-            )  # fmt: skip
-        job.signatures[name] = await self.rpc.send([wanted], self.wallet, [])
-        log.info("%s job %s", name, job.address)
+    async def _close(self, job: Job, account: JobAccount, run: FoundRun | None) -> None:
+        """Do what a job in this state asks for."""
+        closing = await self.payer.close(job.address, account, run)
+        if run is not None:
+            job.node = str(run.node)
+        if closing.name == "end" and job.status == "done":
+            job.status = "stopped"
+        if closing.name:
+            job.signatures[closing.name] = closing.signature
+        log.info("%s job %s", closing.name, job.address)
 
     def who(self, gpu: str) -> str:
         """Say in words what runs jobs of a market that promises this card."""
@@ -303,7 +258,7 @@ class Jobs:
         intent = Intent(
             job=address,
             network=self.network.name,
-            wallet=self.wallet.address,
+            wallet=self.payer.account,
             market=str(account.market),
             slug=str(account.market),
             gpu="?",

@@ -55,6 +55,9 @@ class Settings:
     image: str = "docker.io/library/python:{python}-slim"
     """Container image; `{python}` stands for this kernel's version, as in 3.11."""
 
+    pay: str = "nos"
+    """What pays: `nos` from the wallet, or `credits` of the account that `api_key` opens."""
+
     confirm: str = "ask"
     """Spending real money for the first time in a kernel: `ask`, or `yes` to go on at once."""
 
@@ -67,8 +70,11 @@ class Settings:
     pin_token: str = field(default="", repr=False)
     """Bearer token of the pin service, for devnet and mainnet."""
 
+    api_key: str = field(default="", repr=False)
+    """API key of a Nosana account, `nos_…`, whose credits pay."""
 
-SECRET = frozenset({"pin_token", "rpc"})
+
+SECRET = frozenset({"pin_token", "rpc", "api_key"})
 """Settings that may hold a secret: shown as set or unset, never as text."""
 
 
@@ -117,6 +123,12 @@ def _check_word(text: str) -> None:
         raise UsageError("this holds more than letters, digits and signs", hint="Give one word.")
 
 
+def _check_key(text: str) -> None:
+    # A slip of the pen may hold the key: it is not repeated.
+    if not re.fullmatch(r"nos_[!-~]{8,512}", text):
+        raise UsageError("this is no API key", hint="One begins with nos_.")
+
+
 def _one_of(*allowed: str) -> Callable[[str], None]:
     def check(text: str) -> None:
         if text not in allowed:
@@ -135,10 +147,12 @@ _CHECKS: dict[str, Callable[[str], object]] = {
     "vram": parse_gib,
     "market": _check_word,
     "image": check_image,
+    "pay": _one_of("nos", "credits"),
     "confirm": _one_of("ask", "yes"),
     "wait": parse_seconds,
     "rpc": _check_address,
     "pin_token": _check_word,
+    "api_key": _check_key,
 }
 
 

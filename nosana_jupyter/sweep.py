@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 
-from .chain import instructions
 from .chain.accounts import JobState
 from .jobs import Jobs
 from .journal import Receipt
@@ -17,15 +16,6 @@ from .units import Lamports
 
 UNSENT_AFTER = 90
 """Seconds after which a transaction that is not on chain can no longer land."""
-
-RENT_OF_JOB = Lamports(2_561_280)
-"""What the account of a job holds while it exists, and returns to its payer."""
-
-CLEANED_AT_ONCE = 10
-"""Job accounts closed in one transaction."""
-
-CLOCKS = 60
-"""Seconds by which the chain's clock may be behind ours."""
 
 
 async def sweep(jobs: Jobs, *, unsent_after: float = UNSENT_AFTER) -> list[Receipt]:
@@ -43,9 +33,9 @@ async def sweep(jobs: Jobs, *, unsent_after: float = UNSENT_AFTER) -> list[Recei
     """
     entries = {
         entry.intent.job: entry
-        for entry in jobs.journal.open_jobs(jobs.network.name, jobs.wallet.address)
+        for entry in jobs.journal.open_jobs(jobs.network.name, jobs.payer.account)
     }
-    on_chain = await jobs.rpc.jobs_of(jobs.wallet.address)
+    on_chain = await jobs.payer.jobs()
     receipts = []
     for address, account in on_chain.items():
         known = entries.pop(address, None)
@@ -72,18 +62,4 @@ async def clean(jobs: Jobs) -> Lamports:
 
     A market says how long its jobs are kept, mostly a day.
     """
-    paid_here = {
-        address: account
-        for address, account in (await jobs.rpc.jobs_of(jobs.wallet.address)).items()
-        if account.state == JobState.DONE and account.payer == jobs.wallet.pubkey
-    }
-    markets = await jobs.rpc.markets(list({str(each.market) for each in paid_here.values()}))
-    now = time.time() - CLOCKS
-    expired = [
-        instructions.clean(jobs.network.programs, job=address, market=each.market, payer=each.payer)
-        for address, each in paid_here.items()
-        if (market := markets.get(str(each.market))) and market.job_expiration < now - each.time_end
-    ]
-    for start in range(0, len(expired), CLEANED_AT_ONCE):
-        await jobs.rpc.send(expired[start : start + CLEANED_AT_ONCE], jobs.wallet)
-    return Lamports(len(expired) * RENT_OF_JOB)
+    return await jobs.payer.clean()

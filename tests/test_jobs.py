@@ -17,7 +17,7 @@ from local_networks import LocalNetwork
 from solders.keypair import Keypair
 
 from nosana_jupyter import ipfs
-from nosana_jupyter.chain import instructions
+from nosana_jupyter.chain import authorization, instructions
 from nosana_jupyter.chain.accounts import JobState
 from nosana_jupyter.chain.wallet import Wallet
 from nosana_jupyter.client import Client
@@ -26,6 +26,7 @@ from nosana_jupyter.events import Cell, Event, Said
 from nosana_jupyter.jobs import Jobs
 from nosana_jupyter.journal import owner_of
 from nosana_jupyter.markets import Quote, Requirements
+from nosana_jupyter.purse import Purse
 from nosana_jupyter.sweep import clean, sweep
 from nosana_jupyter.waiting import wait_for_host
 from nosana_jupyter.wire import definition
@@ -58,13 +59,12 @@ async def stub(client: Client) -> str:
 
 
 @asynccontextmanager
-async def stranger(client: Client) -> AsyncIterator[Jobs]:
+async def stranger(client: Client, wallet: Wallet) -> AsyncIterator[Jobs]:
     """A second wallet with money, whose jobs the host does not take."""
-    wallet = Wallet(Keypair())
     async with httpx.AsyncClient() as http:
         gift = {"address": wallet.address, "sol": 10**9, "nos": 10**6}
         (await http.post(client.network.faucet, json=gift)).raise_for_status()
-    yield Jobs(client.network, client.rpc, wallet, client.journal)
+    yield Jobs(client.network, client.rpc, Purse(client.rpc, wallet), client.journal)
 
 
 def test_a_job_that_runs_is_ended() -> None:
@@ -94,6 +94,19 @@ def test_stopping_twice_is_stopping() -> None:
 
         assert await client.stop(job.address) == first
         assert await client.stop(job.address[:12]) == first
+
+    on_network(scene)
+
+
+def test_hosts_are_asked_in_the_name_of_the_wallet() -> None:
+    """A message for a host carries the signature of the jobs' project, and the time."""
+
+    async def scene(client: Client) -> None:
+        before = time.time()
+        text = await client.jobs.sign("a job")
+
+        assert authorization.check(text, client.wallet.address, expected="a job")
+        assert int(text.split(":")[2]) >= int(before * 1000)
 
     on_network(scene)
 
@@ -192,11 +205,13 @@ def test_a_wallet_without_money_posts_nothing() -> None:
     """What is missing is said exactly, before anything is sent or written down."""
 
     async def scene(client: Client) -> None:
-        poor = Jobs(client.network, client.rpc, Wallet(Keypair()), client.journal)
+        poor = Jobs(
+            client.network, client.rpc, Purse(client.rpc, Wallet(Keypair())), client.journal
+        )
         wanted = await quote(client)
         with pytest.raises(FundsError, match=r"0\.004080 NOS are missing\. Nothing was spent"):
             await poor.post(wanted, await stub(client))
-        assert client.journal.open_jobs(client.network.name, poor.wallet.address) == []
+        assert client.journal.open_jobs(client.network.name, poor.payer.account) == []
 
     on_network(scene)
 
@@ -209,8 +224,8 @@ def test_a_host_refuses_strangers_and_they_lose_nothing() -> None:
     """
 
     async def scene(client: Client) -> None:
-        async with stranger(client) as jobs:
-            before = await client.rpc.token_balance(jobs.wallet.address)
+        async with stranger(client, Wallet(Keypair())) as jobs:
+            before = await client.rpc.token_balance(jobs.payer.account)
             job = await jobs.post(await quote(client), await stub(client))
             deadline = time.monotonic() + 20
             while (account := await client.rpc.job(job.address)) is not None:
@@ -221,7 +236,7 @@ def test_a_host_refuses_strangers_and_they_lose_nothing() -> None:
             receipt = await jobs.settle(job)
 
             assert (receipt.paid, receipt.status) == (0, "recovered")
-            assert await client.rpc.token_balance(jobs.wallet.address) == before
+            assert await client.rpc.token_balance(jobs.payer.account) == before
 
     on_network(scene)
 
@@ -258,8 +273,8 @@ def test_rent_comes_back() -> None:
 
     async def scene(client: Client) -> None:
         programs, send = client.network.programs, client.rpc.send
-        async with stranger(client) as owner:
-            market, run, node = Keypair(), Keypair(), owner.wallet
+        market, run, node = Keypair(), Keypair(), Wallet(Keypair())
+        async with stranger(client, node):
             opening = instructions.open_market(
                 programs, market=market.pubkey(), authority=node.pubkey, job_price=0,
                 job_expiration=0,
@@ -288,7 +303,7 @@ def test_rent_comes_back() -> None:
         assert (await client.rpc.jobs_of(client.wallet.address))[str(job.pubkey())].state == 2
         before = (await client.status()).sol
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("nosana_jupyter.sweep.CLOCKS", 1)
+            patch.setattr("nosana_jupyter.purse.CLOCKS", 1)
             deadline = time.monotonic() + 20
             while not (rent := await clean(client.jobs)):
                 assert time.monotonic() < deadline, "the market keeps the job"

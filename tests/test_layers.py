@@ -17,7 +17,8 @@ ROW1 = {"units", "errors"}
 ROW2 = ROW1 | {"network", "settings", "wire", "loopback", "locks", "sanitize"}
 ROW3 = ROW2 | {"cell", "chain", "ipfs", "journal", "node", "link"}
 ROW4 = ROW3 | {"markets"}
-ROW5 = ROW4 | {"jobs", "bill", "events", "sweep"}
+PAYERS = {"payer", "purse"}
+ROW5 = ROW4 | PAYERS | {"jobs", "bill", "events", "sweep"}
 PATH = {
     "control",
     "conversation",
@@ -49,7 +50,9 @@ LAYERS = {
     "host": ROW2 | {"chain", "ipfs", "node"},
     "local": ROW2 | {"chain", "ipfs"},
     "bill": ROW1 | {"chain", "ipfs", "journal", "network"},
-    "jobs": ROW1 | {"network", "chain", "ipfs", "journal", "markets", "bill"},
+    "payer": ROW1 | {"chain", "journal", "markets"},
+    "purse": ROW1 | {"chain", "ipfs", "journal", "markets", "payer"},
+    "jobs": ROW1 | {"network", "chain", "journal", "markets", "bill", "payer"},
     "sweep": ROW1 | {"chain", "jobs", "journal"},
     "events": ROW1 | {"wire", "journal", "markets", "network"},
     "prepare": ROW2 | {"cell", "events", "conversation"},

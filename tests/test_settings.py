@@ -58,6 +58,7 @@ def test_a_typo_names_the_nearest(home: Path) -> None:
         ("max_cost", "free"), ("max_cost", "0"), ("vram", "much"), ("vram", "-8"),
         ("image", "a b"), ("image", "not an image!!"), ("image", "Python"), ("market", "a b"),
         ("confirm", "maybe"), ("wait", "long"), ("rpc", "rpc.example"), ("pin_token", "a b"),
+        ("pay", "dollars"), ("api_key", "sk-123456789"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_refused_and_not_saved(home: Path, name: str, value: str) -> None:
