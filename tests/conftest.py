@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import docker
+import docker.errors
 import pytest
+from base_image import NoBase, base_image
 from local_networks import LocalNetwork
 
 from nosana_jupyter import portal
+
+# What the networks of tests run jobs in, where a test does not say: the same on all machines.
+os.environ.setdefault("NOSANA_EXECUTOR", "process")
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[docker.DockerClient]:
+    """A container engine; the test is skipped where none answers. Mark it `engine`."""
+    try:
+        client = docker.from_env(timeout=60)
+        client.ping()
+    except docker.errors.DockerException as error:
+        pytest.skip(f"no container engine answers: {error}")
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def base(engine: docker.DockerClient) -> str:
+    """Name of an image with this machine's Python and a shell."""
+    try:
+        return base_image(engine)
+    except NoBase as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

@@ -11,10 +11,17 @@ from pathlib import Path
 
 
 class LocalNetwork:
-    """A local network in a data folder of its own, driven through its command line."""
+    """
+    A local network in a data folder of its own, driven through its command line.
 
-    def __init__(self, home: Path) -> None:
+    Args:
+        home: The data folder.
+        executor: What its host runs jobs with: `process` or `docker`.
+    """
+
+    def __init__(self, home: Path, *, executor: str = "process") -> None:
         self.home = home
+        self.executor = executor
         self.environment = {**os.environ, "NOSANA_JUPYTER_HOME": str(home)}
 
     def command(self, *arguments: str) -> str:
@@ -27,7 +34,7 @@ class LocalNetwork:
         return done.stdout
 
     def start(self) -> None:
-        self.command("start")
+        self.command("start", "--executor", self.executor)
 
     def stop(self) -> None:
         self.command("stop")

@@ -14,7 +14,7 @@ PACKAGE = Path(nosana_jupyter.__file__).parent
 
 # A module may import from its own folder, and from the modules that its row names.
 ROW1 = {"units", "errors"}
-ROW2 = ROW1 | {"network", "settings", "wire", "loopback", "locks", "sanitize"}
+ROW2 = ROW1 | {"network", "settings", "wire", "loopback", "locks", "sanitize", "engines"}
 ROW3 = ROW2 | {"cell", "chain", "ipfs", "journal", "node", "link"}
 ROW4 = ROW3 | {"markets"}
 PAYERS = {"payer", "purse"}
@@ -37,6 +37,7 @@ LAYERS = {
     "loopback": ROW1,
     "locks": ROW1,
     "sanitize": ROW1,
+    "engines": ROW1 | {"settings", "loopback"},
     "network": ROW1 | {"settings"},
     "wire": ROW1,
     "runner": ROW1 | {"wire"},

@@ -21,6 +21,7 @@ from pathlib import Path
 import msgspec
 import tornado.httpserver
 
+from .. import engines
 from .. import network as networks
 from ..chain.rpc import Rpc
 from ..chain.wallet import Wallet
@@ -82,6 +83,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--capacity", type=int, default=max(2, os.cpu_count() or 2), help="most jobs at once"
     )
+    parser.add_argument(
+        "--executor", choices=engines.EXECUTORS,
+        help="what jobs run with; by default containers where an engine answers",
+    )  # fmt: skip
     parser.add_argument("--port", type=int, default=0, help="of the node API; by default any")
     return parser
 

@@ -22,8 +22,9 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from .. import settings
+from .. import engines, settings
 from ..chain.wallet import Wallet
+from ..errors import NosanaError
 from ..locks import Held, holder, lock
 from ..network import Network, local_folder
 from .catalogue import CATALOGUE
@@ -74,13 +75,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--home", type=Path, help="data folder in place of the user's own")
     parser.add_argument("--no-host", action="store_true", help="run no host beside the network")
+    parser.add_argument(
+        "--executor", choices=engines.EXECUTORS,
+        help="what its host runs jobs with; by default containers where an engine answers",
+    )  # fmt: skip
     parser.add_argument("--yes", action="store_true", help="reset without asking")
     return parser
 
 
 def _start(folder: Path, options: argparse.Namespace) -> int:
-    with _alone(folder):
-        network = _bring_up(folder, options)
+    try:
+        with _alone(folder):
+            network = _bring_up(folder, options)
+    except NosanaError as error:
+        print(f"{error}\n{error.hint}".strip(), file=sys.stderr)
+        return 1
     if network is None:
         print(f"it did not start within {PATIENCE:g} s; see {folder / 'log.txt'}", file=sys.stderr)
         return 1
@@ -126,6 +135,7 @@ def _spawn(folder: Path, options: argparse.Namespace) -> subprocess.Popen[bytes]
         command += ["--fee", str(options.fee)]
     if options.no_host:
         command.append("--no-host")
+    command += ["--executor", engines.chosen(options.executor or engines.PROCESS)]
     with (folder / "log.txt").open("ab") as output:
         return subprocess.Popen(
             command,
@@ -146,9 +156,17 @@ def _serve(folder: Path, options: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     try:
         with lock(folder / "lock"):
-            asyncio.run(serve(folder, fee=options.fee, with_host=not options.no_host))
+            asyncio.run(
+                serve(
+                    folder, fee=options.fee, with_host=not options.no_host,
+                    executor=engines.chosen(options.executor or engines.PROCESS),
+                )
+            )  # fmt: skip
     except Held:
         print("the local network runs already", file=sys.stderr)
+        return 1
+    except NosanaError as error:
+        print(f"{error}\n{error.hint}".strip(), file=sys.stderr)
         return 1
     return 0
 

@@ -22,7 +22,7 @@ import tornado.httpserver
 from solders.account import Account
 from solders.pubkey import Pubkey
 
-from .. import settings
+from .. import engines, settings
 from ..chain import addresses
 from ..chain.accounts import ZERO, Market, QueueType, Stake
 from ..chain.wallet import Wallet
@@ -43,7 +43,11 @@ PLAY_NOS = 1_000_000_000
 PLAY_SOL = 10_000_000_000
 """Lamports that the user's wallet and the host begin with: ten SOL."""
 
-STAND_IN = "runs on this machine's CPU"
+STAND_INS = {
+    engines.DOCKER: "runs on this machine's CPU, in a container",
+    engines.PROCESS: "runs on this machine's CPU, as a plain process, not isolated",
+}
+"""What really runs a job whose market promises a card."""
 
 PORTS = ("rpc", "websocket", "services", "tunnel")
 
@@ -88,8 +92,8 @@ def read_state(folder: Path, *, fee: int | None) -> State:
     return state
 
 
-def describe(state: State, wallet: Path) -> Network:
-    """Return the value that clients need."""
+def describe(state: State, wallet: Path, *, executor: str) -> Network:
+    """Return the value that clients need; `executor` is what its host runs jobs with."""
     base = {name: f"http://127.0.0.1:{port}" for name, port in state.ports.items()}
     services = base["services"]
     return Network(
@@ -103,14 +107,14 @@ def describe(state: State, wallet: Path) -> Network:
         programs=MAINNET.programs,
         real_money=False,
         faucet=f"{services}/faucet",
-        stand_in=STAND_IN,
-        # Its host is without containers, and runs beside it.
-        python=platform.python_version(),
+        stand_in=STAND_INS[executor],
+        # A host without containers runs beside it; with them, the image has the say.
+        python=platform.python_version() if executor == engines.PROCESS else "",
         wallet=str(wallet),
     )
 
 
-async def serve(folder: Path, *, fee: int | None, with_host: bool) -> None:
+async def serve(folder: Path, *, fee: int | None, with_host: bool, executor: str) -> None:
     """
     Run the network until it is told to stop.
 
@@ -118,12 +122,13 @@ async def serve(folder: Path, *, fee: int | None, with_host: bool) -> None:
         folder: Where it lives.
         fee: Network fee in percent; by default what it was.
         with_host: Whether a host runs beside it.
+        executor: What that one runs jobs with: `docker` or `process`.
     """
     state = read_state(folder, fee=fee)
     purse = settings.home().absolute() / "wallets" / "local.json"
     key = settings.home() / "host" / "key.json"
     wallet, node = _wallet(purse), _wallet(key)
-    network = describe(state, purse)
+    network = describe(state, purse, executor=executor)
     ledger = Ledger(
         folder / "ledger.sqlite", programs=network.programs, fee_divisor=state.fee_divisor
     )
@@ -147,7 +152,9 @@ async def serve(folder: Path, *, fee: int | None, with_host: bool) -> None:
     _write(folder / "network.json", network)
     log.info("the network runs, process %s", os.getpid())
     _recall(folder / "host.json", network, key.parent / "lock")
-    host = asyncio.create_task(_keep_host(folder, key, wallet)) if with_host else None
+    host = None
+    if with_host:
+        host = asyncio.create_task(_keep_host(folder, key, wallet, executor=executor))
     await stop.wait()
 
     if host is not None:
@@ -183,14 +190,16 @@ def _recall(memory: Path, network: Network, held: Path) -> None:
             os.kill(pid, signal.SIGTERM)
 
 
-async def _keep_host(folder: Path, key: Path, trusted: Wallet) -> None:
+async def _keep_host(folder: Path, key: Path, trusted: Wallet, *, executor: str) -> None:
     """Run a host, and run it again when it dies; leave one alone that outlived us."""
     pause = 0.5
     command = [
         sys.executable, "-m", "nosana_jupyter.host", "run",
         "--network", str(folder / "network.json"), "--key", str(key),
-        "--all-markets", "--trust", trusted.address,
+        "--all-markets", "--executor", executor,
     ]  # fmt: skip
+    # Containers keep all jobs apart from this machine: they may be anybody's.
+    command += ["--trust-anyone"] if executor == engines.DOCKER else ["--trust", trusted.address]
     while True:
         if holder(key.parent / "lock") is not None:
             await asyncio.sleep(1)
