@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 from typing import TypeVar
 
 from . import conversation, ipfs, markets, network, pythons, settings, sweep
+from .chain import keys
 from .chain.rpc import Rpc
 from .chain.wallet import Wallet
 from .control import Control
@@ -74,8 +74,8 @@ class Client:
             UsageError: There is no wallet where the settings say.
         """
         chosen = settings.load()
-        chain = await asyncio.to_thread(network.load, chosen.network, rpc=chosen.rpc)
-        wallet = Wallet.load(Path(chosen.wallet or chain.wallet or _default_wallet()).expanduser())
+        chain = await asyncio.to_thread(network.load, chosen.network, chosen)
+        wallet = await asyncio.to_thread(_open_wallet, chain, chosen)
         journal = Journal()
         stack = AsyncExitStack()
         stack.callback(journal.close)
@@ -97,7 +97,7 @@ class Client:
         Raises:
             NetworkError: The local network does not start.
         """
-        chain = await asyncio.to_thread(network.load, self.settings.network, rpc=self.settings.rpc)
+        chain = await asyncio.to_thread(network.load, self.settings.network, self.settings)
         return chain == self.network
 
     async def close(self) -> None:
@@ -149,7 +149,8 @@ class Client:
         asked = launch.cell_definition(
             image=prepared.image, client_key=key.public, token=token, vram=cell.vram
         )
-        cid = await ipfs.pin(self.network, definition.STUB, token=self.settings.pin_token)
+        pin_token = network.pin_token(self.network, self.settings)
+        cid = await ipfs.pin(self.network, definition.STUB, token=pin_token)
         async with rent(
             self.jobs, quote, cid, title=prepared.title, emit=emit, control=control
         ) as job:
@@ -390,5 +391,8 @@ async def _collect(host: Node) -> None:
         await asyncio.sleep(0.05)
 
 
-def _default_wallet() -> str:
-    return "~/.config/solana/id.json"
+def _open_wallet(chain: Network, chosen: Settings) -> Wallet:
+    """Open the wallet that pays: the network's own where it brings one, or the user's."""
+    if chain.wallet:
+        return keys.open_wallet(chain.wallet)
+    return keys.open_wallet(chosen.wallet, key=settings.private_key())

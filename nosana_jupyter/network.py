@@ -47,7 +47,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     """Pin service: `POST {pin}/pinning/pinJSONToIPFS`."""
 
     gateway: str
-    """IPFS gateway, with its trailing slash: `GET {gateway}{cid}`."""
+    """IPFS gateway, with its trailing slash: `GET {gateway}{cid}`; or with `{cid}` in it."""
 
     api: str
     """Market list and prices: `GET {api}/api/markets/`."""
@@ -78,6 +78,15 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     most_bid: int = 0
     """Most priority fee. 0 where nobody competes for a place in a block."""
 
+    priority: str = "medium"
+    """How to bid between them, as the setting of this name has it."""
+
+    mirrors: tuple[str, ...] = ()
+    """Gateways to ask for what the first does not give: whoever gives it, its hash is checked."""
+
+    pin_page: str = ""
+    """Where a token of the pin service is made. Empty: it wants none, and is given none."""
+
     def __repr__(self) -> str:
         """Show where it is, and no key that an address may hold."""
         return f"Network({self.name}, rpc={shown(self.rpc)})"
@@ -85,6 +94,13 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     def address(self, ident: str) -> str:
         """Return the base address of a node (by its address) or a service (by its id)."""
         return self.tunnel.replace("{id}", ident)
+
+    def documents(self, cid: str) -> list[str]:
+        """Return where content can be asked for, the first first."""
+        places = (self.gateway, *self.mirrors)
+        return [
+            place.replace("{cid}", cid) if "{cid}" in place else place + cid for place in places
+        ]
 
 
 MAINNET = Network(
@@ -106,6 +122,12 @@ MAINNET = Network(
     # The official client's bounds.
     least_bid=10_000,
     most_bid=15_000_000,
+    mirrors=(
+        "https://ipfs.io/ipfs/",
+        "https://dweb.link/ipfs/",
+        "https://gateway.pinata.cloud/ipfs/",
+    ),
+    pin_page="https://app.pinata.cloud/developers/api-keys",
 )
 
 DEVNET = msgspec.structs.replace(
@@ -174,30 +196,51 @@ def local_folder() -> Path:
     return settings.home() / "local"
 
 
-def load(name: str, *, rpc: str = "") -> Network:
+def load(name: str, chosen: settings.Settings | None = None) -> Network:
     """
     Return a network by name; the local one is started if it does not run.
 
     Args:
         name: `local`, `devnet` or `mainnet`.
-        rpc: A Solana RPC to use in place of the public one. Not for the local network.
+        chosen: Settings whose addresses and bids take the place of the public ones. Not for the
+            local network, which brings its own.
 
     Raises:
-        UsageError: There is no network of that name, or the RPC is no address.
+        UsageError: There is no network of that name.
         NetworkError: The local network cannot be started.
     """
     if name == "local":
         return _local()
     for network in (DEVNET, MAINNET):
         if network.name == name:
-            if not rpc:
-                return network
-            if not rpc.startswith(("http://", "https://")) or not urlsplit(rpc).hostname:
-                raise UsageError(
-                    "the setting rpc is no address", hint="It begins with https:// or http://"
-                )
-            return msgspec.structs.replace(network, rpc=rpc, websocket=rpc.replace("http", "ws", 1))
+            return network if chosen is None else adapted(network, chosen)
     raise UsageError(f"there is no network {name!r}", hint=f"Networks are {', '.join(NAMES)}.")
+
+
+def adapted(network: Network, chosen: settings.Settings) -> Network:
+    """Return a network with what a user has set in place of the public services."""
+    changes: dict[str, object] = {
+        name: value for name in settings.ADDRESSES if (value := getattr(chosen, name))
+    }
+    if chosen.rpc and not chosen.websocket:
+        changes["websocket"] = chosen.rpc.replace("http", "ws", 1)
+    for name in ("pin", "api"):
+        if name in changes:
+            changes[name] = getattr(chosen, name).rstrip("/")
+    if chosen.gateway:
+        # Who names a gateway may have content there that is nobody else's to know of.
+        changes["mirrors"] = ()
+        if "{cid}" not in chosen.gateway:
+            changes["gateway"] = chosen.gateway.rstrip("/") + "/"
+    for name, bid in (("least_bid", chosen.priority_min), ("most_bid", chosen.priority_max)):
+        if bid:
+            changes[name] = int(bid)
+    return msgspec.structs.replace(network, priority=chosen.priority, **changes)
+
+
+def pin_token(network: Network, chosen: settings.Settings) -> str:
+    """Return the token for the pin service of a network. The local one is not to see it."""
+    return chosen.pin_token if network.pin_page else ""
 
 
 def _local() -> Network:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import platformdirs
 
@@ -23,6 +24,9 @@ from .errors import UsageError
 from .units import parse_cap, parse_gib, parse_seconds
 
 HOME_VARIABLE = "NOSANA_JUPYTER_HOME"
+
+KEY_VARIABLE = "NOSANA_PRIVATE_KEY"
+"""A wallet's key itself, for machines that keep no files. Never a setting."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,7 +37,10 @@ class Settings:
     """Network to run on: `local`, `devnet` or `mainnet`."""
 
     wallet: str = ""
-    """Key file of the wallet that pays. Empty: the network's own default."""
+    """
+    Wallet that pays on devnet and mainnet: its key file, or `keyring:NAME` for a key in the
+    keyring of this system. Empty: the file of the Solana tools. The local network has its own.
+    """
 
     timeout: str = "30m"
     """Longest run a cell pays for."""
@@ -65,17 +72,47 @@ class Settings:
     """Longest wait for a host before a job is taken back."""
 
     rpc: str = field(default="", repr=False)
-    """Address of a Solana RPC of your own, for devnet and mainnet."""
+    """Address of a Solana RPC of your own, for devnet and mainnet, as are all that follow."""
+
+    websocket: str = field(default="", repr=False)
+    """Address of its subscriptions. Empty: that of the RPC, with ws in place of http."""
+
+    pin: str = field(default="", repr=False)
+    """Address of a pin service that answers as Pinata does."""
 
     pin_token: str = field(default="", repr=False)
-    """Bearer token of the pin service, for devnet and mainnet."""
+    """Bearer token of the pin service. It goes nowhere else."""
+
+    gateway: str = field(default="", repr=False)
+    """IPFS gateway, to which content ids are added, or put where `{cid}` stands."""
+
+    api: str = field(default="", repr=False)
+    """Address of the market list."""
+
+    tunnel: str = field(default="", repr=False)
+    """Address of hosts, with `{id}` for the name of one, as in https://{id}.node.k8s.prd.nos.ci."""
+
+    priority: str = "medium"
+    """
+    Priority fee of a transaction: `low`, `medium` or `high` among what others bid of late, a
+    percentile as in `60%`, or a fixed number of micro-lamports per compute unit.
+    """
+
+    priority_min: str = ""
+    """Least priority fee, in micro-lamports per compute unit. Empty: the network's own."""
+
+    priority_max: str = ""
+    """Most priority fee, in micro-lamports per compute unit. Empty: the network's own."""
 
     api_key: str = field(default="", repr=False)
     """API key of a Nosana account, `nos_…`, whose credits pay."""
 
 
-SECRET = frozenset({"pin_token", "rpc", "api_key"})
-"""Settings that may hold a secret: shown as set or unset, never as text."""
+SECRET = frozenset({"pin_token", "api_key"})
+"""Settings that are a secret: shown as set or unset, never as text."""
+
+ADDRESSES = frozenset({"rpc", "websocket", "pin", "gateway", "api", "tunnel"})
+"""Settings that are addresses, and may hold a key: shown as scheme and host."""
 
 
 NETWORKS = ("local", "devnet", "mainnet")
@@ -103,19 +140,59 @@ def check_image(text: str) -> None:
         )
 
 
-def _check_path(text: str) -> None:
+def _check_wallet(text: str) -> None:
     # A key in place of its file would be written to disk, and shown by %nosana config.
-    if text.startswith("[") or re.fullmatch(r"[1-9A-HJ-NP-Za-km-z]{80,90}", text):
+    if looks_like_key(text):
         raise UsageError(
             "this is a key itself; it has not been kept",
-            hint="Put the key into a file of mode 0600, and give its path.",
+            hint=f"Put the key into a file of mode 0600, and give its path; or into {KEY_VARIABLE} "
+            "in the environment.",
         )
 
 
-def _check_address(text: str) -> None:
-    # What is written may hold a key: it is not repeated.
-    if not re.fullmatch(r"https?://[^\s/]+(?:/\S*)?", text):
-        raise UsageError("this is no address", hint="It begins with https:// or http://")
+def looks_like_key(text: str) -> bool:
+    """Say whether a text is a secret key, or the beginning of one, in place of its file's name."""
+    return re.match(r"\s*(?:\[[\d\s,]+\]?|[1-9A-HJ-NP-Za-km-z]{80,90}\s*$)", text) is not None
+
+
+def _address_of(*schemes: str) -> Callable[[str], None]:
+    """Return the check of an address. What is written may hold a key: it is not repeated."""
+
+    def check(text: str) -> None:
+        try:
+            parts = urlsplit(text)
+            fits = parts.scheme in schemes and bool(parts.hostname) and not re.search(r"\s", text)
+            _ = parts.port
+        except ValueError:
+            fits = False
+        if not fits:
+            begins = " or ".join(f"{scheme}://" for scheme in schemes)
+            raise UsageError("this is no address", hint=f"It begins with {begins}.")
+
+    return check
+
+
+def _check_tunnel(text: str) -> None:
+    _address_of("https", "http")(text.replace("{id}", "id"))
+    if "{id}" not in text:
+        raise UsageError(
+            "this names one host only", hint="Write {id} where the name of a host belongs."
+        )
+
+
+def _check_priority(text: str) -> None:
+    if not re.fullmatch(r"low|medium|high|(?:\d|[1-9]\d|100)%|\d{1,9}", text, re.ASCII):
+        raise UsageError(
+            f"{text!r} is no priority",
+            hint="Write low, medium, high, a percentile as 60%, or a number of micro-lamports.",
+        )
+
+
+def _check_bid(text: str) -> None:
+    if not re.fullmatch(r"\d{1,9}", text, re.ASCII):
+        raise UsageError(
+            f"{text!r} is no number of micro-lamports", hint="Write it in digits, as in 10000."
+        )
 
 
 def _check_word(text: str) -> None:
@@ -141,7 +218,7 @@ def _one_of(*allowed: str) -> Callable[[str], None]:
 
 _CHECKS: dict[str, Callable[[str], object]] = {
     "network": _one_of(*NETWORKS),
-    "wallet": _check_path,
+    "wallet": _check_wallet,
     "timeout": parse_seconds,
     "max_cost": lambda text: parse_cap(text, usd_per_nos=Decimal(1)),
     "vram": parse_gib,
@@ -150,9 +227,17 @@ _CHECKS: dict[str, Callable[[str], object]] = {
     "pay": _one_of("nos", "credits"),
     "confirm": _one_of("ask", "yes"),
     "wait": parse_seconds,
-    "rpc": _check_address,
+    "rpc": _address_of("https", "http"),
+    "websocket": _address_of("wss", "ws"),
+    "pin": _address_of("https", "http"),
     "pin_token": _check_word,
     "api_key": _check_key,
+    "gateway": _address_of("https", "http"),
+    "api": _address_of("https", "http"),
+    "tunnel": _check_tunnel,
+    "priority": _check_priority,
+    "priority_min": _check_bid,
+    "priority_max": _check_bid,
 }
 
 
@@ -171,6 +256,7 @@ def load() -> Settings:
         UsageError: The file is not TOML, or it or the environment names an unknown setting or a
             value of the wrong form; says where it is set and how to change it.
     """
+    _take_key()
     values = dict(_read_file())
     for name in values:
         if name not in Settings.__dataclass_fields__:
@@ -230,7 +316,44 @@ def origin(name: str) -> str:
 
 def environment_value(name: str) -> str | None:
     """Read one variable of the environment by name, for `--env NAME` without a value."""
-    return os.environ.get(name)
+    return None if name == KEY_VARIABLE else os.environ.get(name)
+
+
+class _Secret:
+    """A text that no list of attributes, and no text form of what holds it, shows."""
+
+    __slots__ = ("text",)
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def __repr__(self) -> str:
+        return "…"
+
+
+_key = _Secret()
+
+
+def private_key() -> str:
+    """
+    Return the key that the environment held when the settings were first read, if it did.
+
+    Raises:
+        UsageError: The environment names a wallet as well.
+    """
+    _take_key()
+    if _key.text and os.environ.get(variable("wallet")):
+        raise UsageError(
+            f"{KEY_VARIABLE} and {variable('wallet')} in the environment name two wallets",
+            hint="Unset one of them.",
+        )
+    return _key.text
+
+
+def _take_key() -> None:
+    # Programs that are started from here, as cells are on a host beside it, do not inherit it.
+    if text := os.environ.pop(KEY_VARIABLE, ""):
+        _key.text = text
 
 
 def _read_file() -> dict[str, Any]:

@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nosana_jupyter import network
+from nosana_jupyter import network, settings
 from nosana_jupyter.errors import NetworkError, UsageError
 from nosana_jupyter.network import DEVNET, MAINNET, Network, hidden, load, proxied, shown
+from nosana_jupyter.settings import ADDRESSES, Settings
 
 VECTORS = Path(__file__).parent / "vectors"
 SECRET = "0123456789abcdef-key"
@@ -27,19 +28,42 @@ OWN = f"https://mainnet.example.org/v2/{SECRET}"
 @pytest.mark.parametrize("name", ["mainnet", "devnet"])
 def test_programs_are_those_of_the_official_client(name: str) -> None:
     """
-    Program ids and mint of each network are those that the vectors were made with.
+    All program ids and the mint of a network are those that the vectors were made with.
+    """
+    found = load(name).programs
+    cases = json.loads((VECTORS / "pda.json").read_text())["derivations"]
+    ours = [case for case in cases if case["network"] == name]
+    programs = {case["what"].split(":")[0]: case["program"] for case in ours if ":" in case["what"]}
+    mints = {case["seeds"][2]["address"] for case in ours if case["what"].startswith("associated")}
+
+    assert programs == {
+        "jobs": found.jobs, "staking": found.stake, "rewards": found.rewards,
+        "pools": found.pools, "nodes": found.nodes,
+    }  # fmt: skip
+    assert mints == {found.mint}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "rpc"),
+    [
+        ("mainnet", "prd", "https://api.mainnet-beta.solana.com"),
+        ("devnet", "dev", "https://api.devnet.solana.com"),
+    ],
+)
+def test_services_are_the_official_ones(name: str, kind: str, rpc: str) -> None:
+    """
+    Services differ between the networks as the official client has them, and hold no key.
     """
     found = load(name)
-    cases = json.loads((VECTORS / "pda.json").read_text())["derivations"]
-    programs = {
-        (case["what"].split(":")[0], case["program"]) for case in cases if case["network"] == name
-    }
-    fields = {"jobs": "jobs", "staking": "stake", "rewards": "rewards", "pools": "pools",
-              "nodes": "nodes"}  # fmt: skip
 
-    for what, address in programs:
-        if what in fields:
-            assert getattr(found.programs, fields[what]) == address
+    assert (found.rpc, found.websocket) == (rpc, rpc.replace("https", "wss"))
+    assert found.api == f"https://dashboard.k8s.{kind}.nos.ci"
+    assert found.tunnel == f"https://{{id}}.node.k8s.{kind}.nos.ci"
+    assert found.pin == "https://api.pinata.cloud"
+    assert found.gateway == "https://nosana.mypinata.cloud/ipfs/"
+    assert (found.least_bid, found.most_bid) == (10_000, 15_000_000)
+    every = (found.rpc, found.websocket, found.api, found.pin, found.gateway, *found.mirrors)
+    assert not any(urlsplit(each).query or urlsplit(each).username for each in every)
 
 
 def test_endpoints_are_built_from_the_template() -> None:
@@ -63,24 +87,79 @@ def test_an_own_rpc_replaces_both_addresses() -> None:
     """
     Requests and subscriptions go to the RPC of the user, and everything else stays.
     """
-    found = load("mainnet", rpc=OWN)
+    found = load("mainnet", Settings(rpc=OWN))
+    near = load("devnet", Settings(rpc="http://localhost:1"))
+    split = load("devnet", Settings(rpc="http://localhost:1", websocket="ws://localhost:2"))
 
     assert (found.rpc, found.websocket) == (OWN, OWN.replace("https", "wss"))
     assert msgspec.structs.replace(
         found, rpc=MAINNET.rpc, websocket=MAINNET.websocket
     ) == MAINNET  # fmt: skip
-    assert load("devnet", rpc="http://localhost:1").websocket == "ws://localhost:1"
+    assert near.websocket == "ws://localhost:1"
+    assert split.websocket == "ws://localhost:2"
 
 
-@pytest.mark.parametrize("rpc", [SECRET, f"ftp://x/{SECRET}", f"https:///{SECRET}", "//x", "http:"])
-def test_an_rpc_that_is_no_address_is_refused_and_not_shown(rpc: str) -> None:
+@pytest.mark.parametrize("name", sorted(ADDRESSES))
+def test_each_service_can_be_the_users_own(
+    name: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """
-    Who sets a key in place of an address is told so, without the key.
+    Each address is a setting and a variable of the environment; the other services stay.
     """
-    with pytest.raises(UsageError, match="the setting rpc is no address") as caught:
-        load("mainnet", rpc=rpc)
+    value = {"websocket": "wss://own.example/x", "tunnel": "https://own.example/{id}"}.get(
+        name, "https://own.example/x"
+    )
+    monkeypatch.setenv(f"NOSANA_{name.upper()}", value)
+    found = load("mainnet", settings.load())
+    changed = {
+        each for each in ADDRESSES if getattr(found, each) != getattr(MAINNET, each)
+    }  # fmt: skip
 
-    assert SECRET not in str(caught.value) + caught.value.hint
+    assert getattr(found, name).startswith(value)
+    assert changed == ({"rpc", "websocket"} if name == "rpc" else {name})
+    assert (found.name, found.real_money, found.programs) == ("mainnet", True, MAINNET.programs)
+
+
+def test_addresses_are_taken_with_and_without_a_slash() -> None:
+    """
+    However a user ends an address, requests go to the same place.
+    """
+    plain = load("mainnet", Settings(pin="https://p/x", api="https://a", gateway="https://g/ipfs"))
+    slash = load(
+        "mainnet", Settings(pin="https://p/x/", api="https://a/", gateway="https://g/ipfs/")
+    )
+    keyed = load("mainnet", Settings(gateway="https://g/ipfs/{cid}?token=1"))
+
+    assert plain == slash
+    assert (plain.pin, plain.api) == ("https://p/x", "https://a")
+    assert plain.documents("Qm1") == ["https://g/ipfs/Qm1"]
+    assert keyed.documents("Qm1") == ["https://g/ipfs/Qm1?token=1"]
+    assert MAINNET.documents("Qm1")[:2] == [
+        "https://nosana.mypinata.cloud/ipfs/Qm1", "https://ipfs.io/ipfs/Qm1",
+    ]  # fmt: skip
+
+
+def test_bids_are_settings() -> None:
+    """
+    How to bid, and between what, follows the settings; without any it is the official client's.
+    """
+    chosen = Settings(priority="60%", priority_min="5", priority_max="70")
+    found = load("mainnet", chosen)
+
+    assert (found.priority, found.least_bid, found.most_bid) == ("60%", 5, 70)
+    assert load("mainnet", Settings()) == MAINNET
+
+
+def test_the_pin_token_is_not_for_every_network() -> None:
+    """
+    Networks that want a token are told it, and the local one is not.
+    """
+    chosen = Settings(pin_token=SECRET)
+    local = msgspec.structs.replace(MAINNET, name="local", pin_page="")
+
+    assert [network.pin_token(each, chosen) for each in (MAINNET, DEVNET, local)] == [
+        SECRET, SECRET, "",
+    ]  # fmt: skip
 
 
 def test_an_unknown_network_names_the_known() -> None:
@@ -145,7 +224,7 @@ def test_a_network_shows_no_key() -> None:
     """
     A network in a traceback or a cell's output shows where it is.
     """
-    found = load("mainnet", rpc=OWN)
+    found = load("mainnet", Settings(rpc=OWN))
 
     assert repr(found) == str(found) == "Network(mainnet, rpc=https://mainnet.example.org/…)"
 

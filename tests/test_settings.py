@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,12 @@ def test_a_typo_names_the_nearest(home: Path) -> None:
         ("image", "a b"), ("image", "not an image!!"), ("image", "Python"), ("market", "a b"),
         ("confirm", "maybe"), ("wait", "long"), ("rpc", "rpc.example"), ("pin_token", "a b"),
         ("pay", "dollars"), ("api_key", "sk-123456789"),
+        ("rpc", "ftp://x/y"), ("rpc", "https:///y"), ("rpc", "//x"), ("rpc", "http:"),
+        ("rpc", "http://["), ("rpc", "https://x:y"), ("rpc", "https://a b"),
+        ("websocket", "https://x"), ("api", "wss://x"), ("pin", "x"), ("gateway", "/ipfs/"),
+        ("tunnel", "https://one.host"), ("tunnel", "{id}"), ("priority", "eager"),
+        ("priority", "101%"), ("priority", "-1"), ("priority", "9999999999"),
+        ("priority_min", "low"), ("priority_max", "1.5"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_refused_and_not_saved(home: Path, name: str, value: str) -> None:
@@ -79,6 +86,10 @@ def test_a_wrong_value_is_refused_and_not_saved(home: Path, name: str, value: st
         ("image", "python"), ("image", "ghcr.io/a/b-c_d:1.2@sha256:" + "0" * 64),
         ("image", "localhost:5000/x/y:{python}"), ("market", "nvidia-4090"),
         ("rpc", "https://rpc.example/?key=1"), ("network", "devnet"), ("wait", "1 h"),
+        ("websocket", "ws://127.0.0.1:8900"), ("gateway", "https://g/ipfs/{cid}?k=1"),
+        ("tunnel", "http://127.0.0.1:1/{id}"), ("priority", "high"), ("priority", "0%"),
+        ("priority", "100%"), ("priority", "50000"), ("priority_max", "0"),
+        ("wallet", "keyring:main"), ("wallet", "~/keys/id.json"),
     ],
 )  # fmt: skip
 def test_a_right_value_is_kept_as_written(home: Path, name: str, value: str) -> None:
@@ -135,13 +146,48 @@ def test_a_broken_file_is_named(home: Path) -> None:
         settings.load()
 
 
-def test_secrets_are_not_shown(home: Path) -> None:
-    """Addresses and tokens that may hold a key are in no repr, and a key is never a setting."""
-    settings.save("rpc", "https://rpc.example/?api-key=hunter2")
-    settings.save("pin_token", "hunter2")
+@pytest.mark.parametrize("name", sorted(settings.ADDRESSES | settings.SECRET))
+def test_secrets_are_not_shown(name: str, home: Path) -> None:
+    """Addresses and tokens that may hold a key are in no repr, and in no error about them."""
+    address = "https://user:hunter2@{id}.example/hunter2?api-key=hunter2"
+    value = {
+        "websocket": address.replace("https", "wss"),
+        "pin_token": "hunter2",
+        "api_key": "nos_hunter2hunter2",
+    }.get(name, address)
+    settings.save(name, value)
     assert "hunter2" not in repr(settings.load())
 
-    for key in ("[1, 2, 3]", "5" * 88):
-        with pytest.raises(UsageError, match="is a key itself") as caught:
-            settings.save("wallet", key)
-        assert key not in str(caught.value)
+    with pytest.raises(UsageError, match=f"^setting {name}: ") as caught:
+        settings.save(name, "hunter2 hunter2")
+    assert "hunter2" not in str(caught.value) + caught.value.hint
+
+
+@pytest.mark.parametrize("key", ["[1, 2, 3]", "[1,2", "5" * 88, f" {'5' * 88}\n"])
+def test_a_key_is_never_a_setting(key: str, home: Path) -> None:
+    """What looks like a key is not written to the file, and is not repeated."""
+    with pytest.raises(UsageError, match="is a key itself") as caught:
+        settings.save("wallet", key)
+
+    assert key.strip() not in str(caught.value)
+    assert settings.load().wallet == ""
+
+
+def test_a_key_in_the_environment_is_taken_out_of_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Programs that are started later do not inherit the key, and it is still known here."""
+    monkeypatch.setattr(settings._key, "text", "")
+    monkeypatch.setenv("NOSANA_PRIVATE_KEY", "hunter2")
+    settings.load()
+
+    assert "NOSANA_PRIVATE_KEY" not in os.environ
+    assert settings.private_key() == settings.private_key() == "hunter2"
+    assert "hunter2" not in repr(vars(settings)) + repr(settings.load())
+
+    monkeypatch.setenv("NOSANA_PRIVATE_KEY", "hunter2")
+    assert settings.environment_value("NOSANA_PRIVATE_KEY") is None
+    monkeypatch.setenv("NOSANA_WALLET", "id.json")
+    with pytest.raises(UsageError, match="NOSANA_PRIVATE_KEY and NOSANA_WALLET") as caught:
+        settings.private_key()
+    assert "hunter2" not in str(caught.value)

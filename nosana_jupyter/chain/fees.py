@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from math import floor
-from typing import Literal
+from typing import Any, Literal
 
 Strategy = Literal["low", "medium", "high"]
 
@@ -20,6 +20,18 @@ WATCHED = (
     "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v",
 )
 """Accounts that many write to, SOL and USDC: bids on them say how busy the chain is."""
+
+
+def fixed(priority: str) -> int | None:
+    """Return the bid that a setting fixes, or nothing where it follows what others bid."""
+    return int(priority) if priority.isdigit() else None
+
+
+def wishes(priority: str) -> dict[str, Any]:
+    """Return how eager a setting is, as arguments of `choose_fee`."""
+    if priority.endswith("%"):
+        return {"percentile": float(priority.removesuffix("%"))}
+    return {"strategy": priority}
 
 
 def choose_fee(

@@ -170,16 +170,20 @@ class Rpc:
 
     async def bid(self) -> int:
         """Return the priority fee to offer now, in micro-lamports per compute unit."""
-        least, most = self.network.least_bid, self.network.most_bid
+        least, most, priority = (
+            self.network.least_bid, self.network.most_bid, self.network.priority,
+        )  # fmt: skip
         if not most:
             return 0
+        if (fixed := fees.fixed(priority)) is not None:
+            return fixed
         recent: list[int] = []
         with contextlib.suppress(RpcError):  # Without knowing the others one bids the least.
             recent = await self._line.read(
                 "getRecentPrioritizationFees", list(fees.WATCHED),
                 take=lambda found: [number(row["prioritizationFee"]) for row in found],
             )  # fmt: skip
-        return fees.choose_fee(recent, minimum=least, maximum=most)
+        return fees.choose_fee(recent, minimum=least, maximum=most, **fees.wishes(priority))
 
     async def send(
         self,

@@ -59,7 +59,7 @@ class Wallet:
         except FileNotFoundError:
             raise UsageError(
                 f"there is no wallet at {path}",
-                hint="Make one with the Solana tools, or name another: %nosana config wallet FILE",
+                hint="Make one: %nosana wallet create, or name another: %nosana config wallet FILE",
             ) from None
         except OSError as error:
             raise UsageError(
@@ -94,16 +94,25 @@ class Wallet:
             _refuse(where)
 
     @classmethod
+    def new(cls) -> Wallet:
+        """Make a new key, which is nowhere yet."""
+        return cls(Keypair())
+
+    @classmethod
     def create(cls, path: Path) -> Wallet:
         """Make a new key and write it where only its owner can read it; never over another."""
-        wallet = cls(Keypair())
+        wallet = cls.new()
+        wallet.write(path)
+        return wallet
+
+    def write(self, path: Path) -> None:
+        """Write the key as the Solana tools do, for its owner alone to read; never over a file."""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w") as file:
-            json.dump(list(bytes(wallet._keypair)), file)
+            json.dump(list(bytes(self._keypair)), file)
             file.flush()
             os.fsync(file.fileno())
-        return wallet
 
     @property
     def pubkey(self) -> Pubkey:

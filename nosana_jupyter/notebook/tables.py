@@ -14,6 +14,7 @@ from ..errors import NosanaError
 from ..events import Plan, Status, Swept
 from ..journal import Entry, Receipt
 from ..markets import Market, Quote
+from ..network import shown
 from ..sanitize import line
 from ..units import duration, nos, size, sol
 from .grammar import COMMANDS, market_grammar, option_help, quote_grammar
@@ -205,6 +206,8 @@ def config(*, note: str = "") -> Table:
         value = getattr(chosen, name)
         if name in settings.SECRET and value:
             value = "set"
+        if name in settings.ADDRESSES and value:
+            value = shown(value)
         rows.append((name, value or "–", settings.origin(name)))
     return Table(head=("setting", "value", "from"), rows=rows, note=note)
 

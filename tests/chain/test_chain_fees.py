@@ -9,7 +9,7 @@ from chain_vectors import load
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nosana_jupyter.chain.fees import choose_fee
+from nosana_jupyter.chain.fees import choose_fee, fixed, wishes
 
 CASES = load("priority_fees")["cases"]
 DYNAMIC = [case for case in CASES if case["config"]["type"] == "dynamic"]
@@ -37,6 +37,25 @@ def test_a_fixed_bid_needs_no_choice(case: dict[str, Any]) -> None:
 
     assert case["result"] == str(value)
     assert choose_fee(case["fees"] or [], minimum=value, maximum=value) == value
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["fees_name"])
+def test_a_setting_wishes_as_the_kits_does(case: dict[str, Any]) -> None:
+    """
+    Whatever the official client can be told of a fee can be written as one setting with bounds.
+    """
+    config = case["config"]
+    if config["type"] == "fixed":
+        assert fixed(str(config["microLamports"])) == int(case["result"])
+        return
+    percentile = min(max(config.get("percentile", -1), 0), 100)
+    text = f"{percentile}%" if "percentile" in config else config.get("strategy", "medium")
+    bid = choose_fee(
+        case["fees"] or [], **wishes(text), minimum=config.get("min", 0), maximum=config.get("max")
+    )
+
+    assert fixed(text) is None
+    assert str(bid) == case["result"]
 
 
 @given(BIDS, st.floats(allow_nan=False, allow_infinity=False), st.integers(0, 10**9))
