@@ -76,10 +76,11 @@ class Client:
         chosen = settings.load()
         chain = await asyncio.to_thread(network.load, chosen.network, chosen)
         wallet = await asyncio.to_thread(_open_wallet, chain, chosen)
-        journal = Journal()
-        stack = AsyncExitStack()
-        stack.callback(journal.close)
-        rpc = await stack.enter_async_context(Rpc(chain))
+        async with AsyncExitStack() as opened:
+            journal = Journal()
+            opened.callback(journal.close)
+            rpc = await opened.enter_async_context(Rpc(chain))
+            stack = opened.pop_all()
         return cls(
             network=chain,
             settings=chosen,
@@ -159,7 +160,7 @@ class Client:
                 self.jobs, job, at_most=patience, tell=lambda text: emit(Waiting(text))
             )
             emit(Running(job.address, node, self.jobs.who(quote.market.gpu)))
-            host = Node(self.network, node, self.wallet, job.address)
+            host = Node(self.network, node, self.jobs.payer.sign, job.address)
             async with asyncio.TaskGroup() as watched:
                 watches = [watched.create_task(watch_chain(self.jobs, job))]
                 emit(Waiting("handing the job to the host"))

@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
+from . import dial
 from .errors import HostFailed, NosanaError, RemoteProtocolError
 from .units import duration
 from .wire import seal
@@ -209,7 +210,8 @@ class Link:
         try:
             async with connect(
                 self._url, max_size=FRAME, compression=None, open_timeout=10, close_timeout=1,
-                ping_interval=10, ping_timeout=20, proxy=None, max_queue=16,
+                ping_interval=10, ping_timeout=20, max_queue=16,
+                **await dial.options(self._url),
             ) as line:  # fmt: skip
                 try:
                     channel = await self._handshake(line)

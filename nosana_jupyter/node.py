@@ -16,14 +16,14 @@ import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
-from .chain import authorization
+from . import dial
 from .errors import NodeError
-from .network import Network
+from .network import Network, proxied
 
 if TYPE_CHECKING:
     import httpx
 
-    from .chain.wallet import Wallet
+    from .chain.authorization import Sign
 
 log = logging.getLogger("nosana_jupyter.node")
 
@@ -38,6 +38,9 @@ STUBBORN = 10.0
 
 FINAL = (413, 422)
 """Answers to a definition that no further attempt changes: too large, or not a definition."""
+
+FRESH = 30.0
+"""Seconds for which an authorization is sent again."""
 
 SILENCE = 45.0
 """Seconds without a word on a stream that speaks every 15 s or 30 s."""
@@ -63,16 +66,18 @@ class Node:
     Args:
         network: Where.
         address: The node.
-        wallet: The job's project.
+        sign: Makes authorization strings of the job's project.
         job: Address of the job.
     """
 
-    def __init__(self, network: Network, address: str, wallet: Wallet, job: str) -> None:
+    def __init__(self, network: Network, address: str, sign: Sign, job: str) -> None:
         self.address = address
         self.job = job
         self._base = network.address(address)
         self._secure = self._base.startswith("https:")
-        self._wallet = wallet
+        self._proxied = proxied(self._base)
+        self._sign = sign
+        self._header = ("", 0.0)
 
     async def deliver(self, definition: dict[str, Any], *, within: float = DELIVERY) -> None:
         """
@@ -135,10 +140,11 @@ class Node:
         import httpx
 
         address = f"{self._base}/job/{self.job}/info"
+        headers = await self._headers()
         try:
             async with (
                 self._client(read=SILENCE) as http,
-                http.stream("GET", address, headers=self._headers()) as answer,
+                http.stream("GET", address, headers=headers) as answer,
             ):
                 if not answer.is_success:
                     raise self._refused(answer.status_code, "")
@@ -164,13 +170,13 @@ class Node:
         from websockets.asyncio.client import connect
         from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, WebSocketException
 
-        header = self._headers()["Authorization"]
+        header = (await self._headers())["Authorization"]
+        address = self._base.replace("http", "ws", 1) + "/flog"
         asked = {"path": "/flog", "header": header, "body": {"jobAddress": self.job}}
         try:
             async with connect(
-                self._base.replace("http", "ws", 1) + "/flog",
-                max_size=LONGEST, close_timeout=1, logger=_MUTE,
-                proxy=True if self._secure else None,
+                address,
+                max_size=LONGEST, close_timeout=1, logger=_MUTE, **await dial.options(address),
             ) as line:  # fmt: skip
                 await line.send(json.dumps(asked))
                 async for frame in line:
@@ -216,7 +222,7 @@ class Node:
         """Send a request; return the body of a good answer."""
         import httpx
 
-        headers = self._headers()
+        headers = await self._headers()
         address = f"{self._base}/job/{self.job}/{path}"
         content = bytearray()
         try:
@@ -235,14 +241,18 @@ class Node:
     def _client(self, *, read: float = 30.0) -> httpx.AsyncClient:
         import httpx
 
-        # Plain HTTP is of this machine only: no proxy leads there, and reading the certificates
-        # takes longer than a request.
+        # Reading the certificates takes longer than a request: not where none is looked at.
         return httpx.AsyncClient(
-            timeout=httpx.Timeout(10, read=read), verify=self._secure, trust_env=self._secure
+            timeout=httpx.Timeout(10, read=read), verify=self._secure, trust_env=self._proxied
         )
 
-    def _headers(self) -> dict[str, str]:
-        return {"Authorization": authorization.authorize(self._wallet, self.job)}
+    async def _headers(self) -> dict[str, str]:
+        """Return a fresh authorization: to sign may be to ask another."""
+        header, made = self._header
+        if not header or time.monotonic() - made > FRESH:
+            header = await self._sign(self.job)
+            self._header = (header, time.monotonic())
+        return {"Authorization": header}
 
     def _refused(self, status: int, said: str) -> NodeError:
         text = f"node {self.address} answers {status}" + (f": {said}" if said else "")

@@ -23,7 +23,13 @@ from nosana_jupyter import link as link_module
 from nosana_jupyter.chain.accounts import JobState
 from nosana_jupyter.client import Client
 from nosana_jupyter.control import Control
-from nosana_jupyter.errors import FundsError, HostFailed, NosanaError, RemoteProtocolError
+from nosana_jupyter.errors import (
+    FundsError,
+    HostFailed,
+    NetworkError,
+    NosanaError,
+    RemoteProtocolError,
+)
 from nosana_jupyter.events import (
     Cell,
     Event,
@@ -33,7 +39,7 @@ from nosana_jupyter.events import (
     Said,
     Settled,
 )
-from nosana_jupyter.journal import Receipt
+from nosana_jupyter.journal import Journal, Receipt
 from nosana_jupyter.markets import Quote, Requirements
 from nosana_jupyter.network import Network
 from nosana_jupyter.wire import messages as say
@@ -520,6 +526,25 @@ class TestStrangers:
             assert outcome.receipt in await witness.client.receipts(5)
 
         scene(story)
+
+
+def test_what_was_opened_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the chain cannot be opened, the journal does not stay open."""
+    closed: list[bool] = []
+
+    class Watched(Journal):
+        def close(self) -> None:
+            super().close()
+            closed.append(True)
+
+    def refuse(_: Network) -> None:
+        raise NetworkError("no chain")
+
+    monkeypatch.setattr(client_module, "Journal", Watched)
+    monkeypatch.setattr(client_module, "Rpc", refuse)
+    with pytest.raises(NetworkError, match="no chain"):
+        asyncio.run(Client.open())
+    assert closed == [True]
 
 
 def test_what_a_first_cell_needs_can_be_imported_before() -> None:

@@ -14,7 +14,7 @@ PACKAGE = Path(nosana_jupyter.__file__).parent
 
 # A module may import from its own folder, and from the modules that its row names.
 ROW1 = {"units", "errors"}
-ROW2 = ROW1 | {"network", "settings", "wire", "loopback", "locks", "sanitize", "engines"}
+ROW2 = ROW1 | {"network", "settings", "wire", "dial", "loopback", "locks", "sanitize", "engines"}
 ROW3 = ROW2 | {"cell", "chain", "ipfs", "journal", "node", "link"}
 ROW4 = ROW3 | {"markets"}
 PAYERS = {"payer", "purse"}
@@ -39,14 +39,15 @@ LAYERS = {
     "sanitize": ROW1,
     "engines": ROW1 | {"settings", "loopback"},
     "network": ROW1 | {"settings"},
+    "dial": ROW1 | {"network"},
     "wire": ROW1,
     "runner": ROW1 | {"wire"},
     "cell": ROW1 | {"wire"},
     "chain": ROW1 | {"network"},
     "ipfs": ROW1 | {"network"},
     "journal": ROW1 | {"settings"},
-    "node": ROW1 | {"network", "wire", "chain"},
-    "link": ROW1 | {"wire"},
+    "node": ROW1 | {"network", "dial", "wire", "chain"},
+    "link": ROW1 | {"wire", "dial"},
     "markets": ROW1 | {"network", "chain"},
     "host": ROW2 | {"chain", "ipfs", "node"},
     "local": ROW2 | {"chain", "ipfs"},

@@ -35,6 +35,12 @@ WORK = {"version": "0.1", "type": "container", "ops": []}
 QUIET = logging.getLogger("a stranger's own")
 QUIET.disabled = True
 
+
+async def sign(message: str) -> str:
+    """Sign as the job's project."""
+    return authorization.authorize(WALLET, message)
+
+
 Answer = bytes | None
 """Raw bytes of an answer; nothing hangs up without one."""
 
@@ -63,7 +69,7 @@ class Stranger:
 
     @property
     def node(self) -> Node:
-        return Node(self.network, HOST, WALLET, JOB)
+        return Node(self.network, HOST, sign, JOB)
 
     @property
     def headers(self) -> list[str]:
@@ -165,7 +171,7 @@ def told(error: BaseException) -> str:
 
 
 def test_each_request_names_the_job_and_when() -> None:
-    """An authorization is made anew each time, over the job, with a time."""
+    """An authorization is over the job, and carries a time."""
 
     async def story() -> None:
         async with stranger(http(200, "{}")) as host:
@@ -258,7 +264,7 @@ def test_a_refusal_is_not_believed_at_once(status: int, monkeypatch: pytest.Monk
 def test_a_host_that_is_not_there_is_given_up(unused_port: int) -> None:
     """Nobody listens: an error with a hint, and not before the time that was given."""
     network = msgspec.structs.replace(MAINNET, tunnel=f"http://127.0.0.1:{unused_port}/{{id}}")
-    node = Node(network, HOST, WALLET, JOB)
+    node = Node(network, HOST, sign, JOB)
 
     async def story() -> None:
         began = time.monotonic()

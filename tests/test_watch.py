@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from solders.keypair import Keypair
 
 from nosana_jupyter import watch
-from nosana_jupyter.chain.wallet import Wallet
 from nosana_jupyter.network import MAINNET
 from nosana_jupyter.node import Node
 
@@ -85,12 +84,15 @@ def test_an_account_is_short() -> None:
         await writer.drain()
         writer.close()
 
+    async def sign(message: str) -> str:
+        return f"{message}:signature"
+
     async def story() -> str:
         server = await asyncio.start_server(answer, "127.0.0.1", 0)
         async with server:
             port = server.sockets[0].getsockname()[1]
             network = msgspec.structs.replace(MAINNET, tunnel=f"http://127.0.0.1:{port}/{{id}}")
-            node = Node(network, str(Keypair().pubkey()), Wallet(Keypair()), "job")
+            node = Node(network, str(Keypair().pubkey()), sign, "job")
             return await watch._account(node, state)
 
     text = asyncio.run(story())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Awaitable, Callable
 
 import base58
 from solders.pubkey import Pubkey
@@ -18,6 +19,9 @@ from ..errors import RemoteProtocolError
 from .wallet import Wallet
 
 _DIGITS = re.compile(r"\s*[+-]?[0-9]+")
+
+Sign = Callable[[str], Awaitable[str]]
+"""Makes an authorization string of a message: with a key of ours, or by asking who holds it."""
 
 EXPIRY = 300
 """Seconds that a string holds unless a job's timeout says otherwise."""

@@ -223,7 +223,11 @@ class World:
 
     def client(self, job: str, *, wallet: Wallet | None = None) -> Node:
         """Return the client of the node API for a job."""
-        return Node(self.network, self.node, wallet or self.wallet, job)
+
+        async def sign(message: str) -> str:
+            return self.header(message, wallet=wallet)
+
+        return Node(self.network, self.node, sign, job)
 
     def header(self, message: str, *, wallet: Wallet | None = None, **more: Any) -> str:
         """Return an authorization."""
