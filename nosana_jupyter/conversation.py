@@ -258,7 +258,7 @@ async def execute(link: Link, load: Load, emit: Emit) -> Ended:
                 return _ended(message, incoming, load.returns)
             case say.Error():
                 emit(Said(_with_hint(message, load)))
-            case _ if isinstance(message, say.Output):
+            case _ if isinstance(message, say.OUTPUTS):
                 emit(Said(message))
             case _:
                 raise RemoteProtocolError(f"{type(message).__name__} while a cell runs")

@@ -40,7 +40,9 @@ _NUMBER = re.compile(r"\[Errno (\d{1,4})\]", re.ASCII)
 _LONGEST_NAME = 100
 """Most characters of the name of an exception that becomes one here."""
 
-_NOT_HERE = (StopIteration, StopAsyncIteration, SyntaxError, ExceptionGroup)
+_Group: type[Exception] = getattr(builtins, "ExceptionGroup", SyntaxError)  # Python 3.11
+
+_NOT_HERE = (StopIteration, StopAsyncIteration, SyntaxError, _Group)
 """
 What a cell raises that is not raised as such here. The first two would end a loop without a word,
 IPython shows the third in its own way, and the last holds what the host has kept.

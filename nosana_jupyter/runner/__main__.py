@@ -36,7 +36,7 @@ LAST_WORDS = 1.0
 _exit = os._exit
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+@dataclass(frozen=True, repr=False)
 class Terms:
     """What the job's definition and the host say to this runner."""
 

@@ -116,7 +116,7 @@ class Outbox:
         """Add a message."""
         with self._lock:
             weight = 0
-            if isinstance(message, DisplayData | UpdateDisplayData):
+            if isinstance(message, (DisplayData, UpdateDisplayData)):
                 weight = _weigh(message)
                 name = str(message.transient.get("display_id", ""))
                 held = self._updates.pop(name, None) if name else None
@@ -196,5 +196,5 @@ class Outbox:
 
 
 def _weigh(message: DisplayData | UpdateDisplayData) -> int:
-    sizes = (len(item) if isinstance(item, str | bytes) else 100 for item in message.data.values())
+    sizes = (len(item) if isinstance(item, (str, bytes)) else 100 for item in message.data.values())
     return sum(sizes) + 1000

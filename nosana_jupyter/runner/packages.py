@@ -26,7 +26,7 @@ from pathlib import Path
 
 from ..wire.messages import Checked, Installed
 from . import precedence
-from .precedence import name_of
+from .precedence import name_of, title
 
 LOG = 20_000
 """Most characters of an installer's log that are kept."""
@@ -246,11 +246,11 @@ def _attempts(requirements: Sequence[str], *, free: bool) -> Iterator[list[str]]
     A build of one machine, as `torch==2.4.0+cu124`, may be on no index even without its local part,
     and then constrains nothing. Nor does anything where the user insists on what does not fit.
     """
-    wanted = {name_of(each) for each in requirements}
+    wanted = {"", *(name_of(each) for each in requirements)}
     here = {
-        distribution.name: distribution.version
+        title(distribution): distribution.version
         for distribution in importlib.metadata.distributions()
-        if distribution.name and distribution.version and name_of(distribution.name) not in wanted
+        if distribution.version and name_of(title(distribution)) not in wanted
     }
     yield [f"{name}=={version.partition('+')[0]}" for name, version in here.items()]
     if any("+" in version for version in here.values()):

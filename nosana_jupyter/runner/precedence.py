@@ -25,6 +25,12 @@ def name_of(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", found[1]).lower() if found else ""
 
 
+def title(distribution: Distribution) -> str:
+    """Return the name of a distribution as it spells it; nothing for a broken one."""
+    # Not `name`: Python 3.9 does not know it.
+    return distribution.metadata["Name"] or ""
+
+
 def present(cache: Path) -> dict[str, str]:
     """Return what was installed before this process began, by name."""
     places = [entry for entry in sys.path if not Path(entry).is_relative_to(cache)]
@@ -49,10 +55,10 @@ def loaded(names: Iterable[str], place: Path | None = None) -> list[str]:
     path = [str(place)] if place else sys.path
     found = []
     for distribution in distributions(path=path):
-        if name_of(distribution.name or "") in wanted:
-            wanted.discard(name_of(distribution.name))
+        if (name := name_of(title(distribution))) in wanted:
+            wanted.discard(name)
             if any(_is_loaded(top, place) for top in _tops(distribution)):
-                found.append(distribution.name)
+                found.append(title(distribution))
     return found
 
 
@@ -65,7 +71,7 @@ def prune(place: Path, here: dict[str, str], keep: Iterable[str]) -> None:
     """
     kept = {name_of(each) for each in keep}
     for distribution in list(distributions(path=[str(place)])):
-        name = name_of(distribution.name or "")
+        name = name_of(title(distribution))
         if name in kept or here.get(name, "").partition("+")[0] != distribution.version:
             continue
         for file in distribution.files or ():
@@ -94,9 +100,9 @@ def put_first(place: Path) -> None:
 def _versions(found: Iterable[Distribution]) -> dict[str, str]:
     versions: dict[str, str] = {}
     for distribution in found:
-        if distribution.name and distribution.version:
+        if (name := name_of(title(distribution))) and distribution.version:
             # The first on the path is the one that is imported.
-            versions.setdefault(name_of(distribution.name), distribution.version)
+            versions.setdefault(name, distribution.version)
     return versions
 
 
@@ -104,7 +110,7 @@ def _tops(distribution: Distribution) -> Iterator[str]:
     """Yield the names under which a distribution is imported."""
     files = distribution.files
     if not files:
-        yield distribution.name.replace("-", "_")
+        yield title(distribution).replace("-", "_")
     for file in files or ():
         top = file.parts[0].partition(".")[0]
         if file.suffix in (".py", ".so", ".pyd") and top.isidentifier():

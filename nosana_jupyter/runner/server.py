@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Union
 
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
@@ -23,6 +23,7 @@ from ..wire import seal
 from ..wire.chunks import Assembly
 from ..wire.messages import (
     FRAME,
+    OUTPUTS,
     AnyMessage,
     Bye,
     Check,
@@ -30,7 +31,6 @@ from ..wire.messages import (
     Execute,
     Install,
     Interrupt,
-    Output,
     Reply,
     Stream,
 )
@@ -62,7 +62,7 @@ UPLOAD = 64 << 30
 LATE = 10_000
 """Most outputs of no cell that wait for the next one."""
 
-Task = Check | Install | Execute
+Task = Union[Check, Install, Execute]
 
 
 class Server:
@@ -144,14 +144,13 @@ class Server:
         self._strangers[line] = None
         try:
             try:
-                async with asyncio.timeout(PATIENCE):
-                    channel, first = await self._handshake(line)
+                channel, first = await asyncio.wait_for(self._handshake(line), PATIENCE)
             finally:
                 self._strangers.pop(line, None)
             await self._converse(line, channel, first)
         except ConnectionClosed:
             return
-        except TimeoutError:
+        except asyncio.TimeoutError:
             log.info("a stranger said nothing")
         except RemoteProtocolError as error:
             log.info("a connection is closed: %s", error)
@@ -216,7 +215,7 @@ class Server:
             self._incoming.add(message)
         elif isinstance(message, Execute):
             self._work(message, self._incoming.take(message.buffers))
-        elif isinstance(message, Check | Install):
+        elif isinstance(message, (Check, Install)):
             self._work(message, [])
         elif isinstance(message, Interrupt):
             # One that comes too late is nobody's fault, and must not hit the next cell.
@@ -247,16 +246,23 @@ class Server:
                 self._wake.clear()
                 if self._session.owes:
                     wait = min(wait or 0.05, 0.05)
-                try:
-                    # Not `wait_for`: on Python 3.11 it loses a cancellation that comes with the
-                    # event, and this writer would take messages from the next connection's.
-                    async with asyncio.timeout(wait):
-                        await self._wake.wait()
-                except TimeoutError:
-                    if self._session.owes:
-                        await line.send(channel.seal(self._session.acknowledge()))
+                if await self._woken(wait) and self._session.owes:
+                    await line.send(channel.seal(self._session.acknowledge()))
         except ConnectionClosed:
             return
+
+    async def _woken(self, wait: float | None) -> bool:
+        """Wait until there may be something to say; say whether it was for as long as this."""
+        # Not `wait_for`: on Python 3.11 it loses a cancellation that comes with the event, and this
+        # writer would take messages from the next connection's.
+        loop = asyncio.get_running_loop()
+        timer = None if wait is None else loop.call_later(wait, self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            if timer is not None:
+                timer.cancel()
+        return timer is not None and loop.time() >= timer.when()
 
     def _fill(self) -> float | None:
         """Move messages from the outbox to the session while its window is open."""
@@ -271,7 +277,7 @@ class Server:
             speaks = session.state is State.BUSY or (
                 session.state is State.PREPARING and isinstance(item, Stream)
             )
-            if isinstance(item, Output) and not speaks:
+            if isinstance(item, OUTPUTS) and not speaks:
                 # A thread that a cell has left behind: the next cell shows what it says.
                 self._late.append(item)
                 continue

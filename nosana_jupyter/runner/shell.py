@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import builtins
 import linecache
 import os
 import re
@@ -41,6 +42,7 @@ from .streams import clean
 Emit = Callable[[AnyMessage], None]
 
 _OURS = str(Path(__file__).parents[1])
+_GROUPS = getattr(builtins, "BaseExceptionGroup", ())  # From Python 3.11 on.
 _FRAME = re.compile(r'File "([^"]*)", line (\d+)')
 
 
@@ -240,14 +242,14 @@ def without_ours(frames: TracebackType | None) -> TracebackType | None:
         if not frames.tb_frame.f_code.co_filename.startswith(_OURS):
             kept.append(frames)
         frames = frames.tb_next
-    for frame, following in zip(kept, [*kept[1:], None], strict=False):
+    for frame, following in zip(kept, [*kept[1:], None]):
         frame.tb_next = following
     return kept[0] if kept else None
 
 
 def text_of(error: BaseException) -> str:
     """Return the message of an exception, also of one whose `__str__` fails."""
-    return "".join(traceback.format_exception_only(error)).strip().partition(": ")[2]
+    return "".join(traceback.format_exception_only(type(error), error)).strip().partition(": ")[2]
 
 
 def bundle(data: dict[str, Any]) -> dict[str, Any]:
@@ -262,11 +264,11 @@ def plain(value: Any) -> Any:
         return value if type(value) is not int or abs(value) < 1 << 63 else str(value)
     if isinstance(value, str):
         return clean(value)
-    if isinstance(value, bytes | bytearray | memoryview):
+    if isinstance(value, (bytes, bytearray, memoryview)):
         return base64.b64encode(value).decode()
     if isinstance(value, dict):
         return {clean(str(key)): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     if hasattr(value, "item") and getattr(value, "size", 0) == 1:
         return plain(value.item())
@@ -276,7 +278,7 @@ def plain(value: Any) -> Any:
 def _holds_group(error: BaseException | None) -> bool:
     seen = set()
     while error is not None and id(error) not in seen:
-        if isinstance(error, BaseExceptionGroup):
+        if isinstance(error, _GROUPS):
             return True
         seen.add(id(error))
         error = error.__cause__ or error.__context__

@@ -167,11 +167,11 @@ def read_text(decoder: Decoder, tree: Tree) -> list[str]:
     begins = [0, *limits[:-1]] if limits else []
     if expect(count, int) != len(limits) or (limits[-1] if limits else 0) != len(text):
         raise RemoteProtocolError("packed text does not fill its buffer")
-    if any(begin > end for begin, end in zip(begins, limits, strict=True)):
+    if any(begin > end for begin, end in zip(begins, limits)):
         raise RemoteProtocolError("packed text is out of order")
     view = memoryview(text)
     return [
-        str(view[begin:end], "utf-8") for begin, end in zip(begins, limits, strict=True)
+        str(view[begin:end], "utf-8") for begin, end in zip(begins, limits)
     ]  # fmt: skip
 
 
@@ -231,19 +231,25 @@ def _read_dtype(tree: Tree, depth: int = 0) -> Any:
         return np.dtype(tree)
     if depth >= _NESTED:
         raise RemoteProtocolError("an array's records are too deep")
-    match tree:
-        case ["block", inner, shape]:
-            return np.dtype((_read_dtype(inner, depth + 1), tuple(_read_shape(shape))))
-        case ["fields", int(size), list(fields)] if len(fields) <= _FIELDS and 0 <= size < 1 << 31:
-            names, kinds, offsets, titles = [], [], [], []
-            for name, kind, offset, title in fields:
-                names.append(expect(name, str))
-                kinds.append(_read_dtype(kind, depth + 1))
-                offsets.append(expect(offset, int))
-                titles.append(title if title is None else expect(title, str))
-            spelled = {"names": names, "formats": kinds, "offsets": offsets, "itemsize": size}
-            return np.dtype(spelled | ({"titles": titles} if any(titles) else {}))
+    kind, *rest = expect(tree, list) or [None]
+    if kind == "block" and len(rest) == 2:
+        return np.dtype((_read_dtype(rest[0], depth + 1), tuple(_read_shape(rest[1]))))
+    if kind == "fields" and len(rest) == 2:
+        return np.dtype(_read_fields(rest[0], rest[1], depth))
     raise RemoteProtocolError("an array of a type that is not plain data")
+
+
+def _read_fields(size: Tree, fields: Tree, depth: int) -> Any:
+    if not 0 <= expect(size, int) < 1 << 31 or len(expect(fields, list)) > _FIELDS:
+        raise RemoteProtocolError("an array of a type that is not plain data")
+    names, kinds, offsets, titles = [], [], [], []
+    for name, kind, offset, title in fields:
+        names.append(expect(name, str))
+        kinds.append(_read_dtype(kind, depth + 1))
+        offsets.append(expect(offset, int))
+        titles.append(title if title is None else expect(title, str))
+    spelled = {"names": names, "formats": kinds, "offsets": offsets, "itemsize": size}
+    return spelled | ({"titles": titles} if any(titles) else {})
 
 
 def _read_shape(tree: Tree) -> list[int]:

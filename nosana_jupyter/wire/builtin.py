@@ -151,7 +151,7 @@ def _read_pairs(decoder: Decoder, tree: object) -> list[tuple[Any, Any]]:
     items = decoder.items(tree)
     if len(items) % 2:
         raise RemoteProtocolError("a key without a value")
-    return list(zip(items[::2], items[1::2], strict=True))
+    return list(zip(items[::2], items[1::2]))
 
 
 def _read_counter(decoder: Decoder, tree: object) -> Counter[Any]:

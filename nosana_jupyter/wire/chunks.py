@@ -5,12 +5,13 @@ Buffers on their way: cut into chunks on one side, put together on the other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Union
 
 from ..errors import RemoteProtocolError
 from ..units import size
 from .messages import CHUNK, Chunk
 
-Buffer = bytes | bytearray | memoryview
+Buffer = Union[bytes, bytearray, memoryview]
 
 BUFFERS = 100_000
 """Most buffers that go with one message."""

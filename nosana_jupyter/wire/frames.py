@@ -154,7 +154,7 @@ def _column(encoder: Encoder, array: Any) -> Tree:
 
 def _strings(encoder: Encoder, array: Any, dtype: Any) -> Tree:
     missing = _numpy(array.isna())
-    items = ["" if gone else str(item) for item, gone in zip(array, missing.tolist(), strict=True)]
+    items = ["" if gone else str(item) for item, gone in zip(array, missing.tolist())]
     # In pandas 3 `str` has NaN for what is missing, `string` has NA.
     kind = "NaN" if getattr(dtype, "na_value", None) is not load().NA else "NA"
     return ["text column", kind, pack_text(encoder, items), encode_array(encoder, missing)]
@@ -226,7 +226,7 @@ def _read_index(decoder: Decoder, array: Tree, name: Tree, frequency: object) ->
     pd = load()
     values = _read_column(decoder, array)
     index = pd.Index(values, dtype=values.dtype, name=decoder.decode(name), tupleize_cols=False)
-    if frequency is not None and isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex):
+    if frequency is not None and isinstance(index, (pd.DatetimeIndex, pd.TimedeltaIndex)):
         index.freq = _checked(frequency)
     return index
 
@@ -347,7 +347,7 @@ def _read_zone(decoder: Decoder, name: object) -> Any:
 
     text = expect(name, str)
     if text == "UTC":
-        return dt.UTC
+        return dt.timezone.utc
     if found := re.fullmatch(r"([+-])(\d\d):(\d\d)", text):
         minutes = int(found[2]) * 60 + int(found[3])
         return dt.timezone(dt.timedelta(minutes=int(f"{found[1]}{minutes}")))

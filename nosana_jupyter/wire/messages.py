@@ -7,7 +7,7 @@ Everything is decoded strictly: an unknown message or field ends the conversatio
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Optional, Union
 
 import msgspec
 
@@ -73,7 +73,7 @@ class Source(msgspec.Struct, frozen=True):
 
     filename: str
     text: str
-    count: int | None = None
+    count: Optional[int] = None
     """Execution count of that cell, or nothing for a file."""
 
 
@@ -183,7 +183,7 @@ class Hello(Message, frozen=True):
 class Checked(Message, frozen=True):
     """Versions of the distributions asked for; nothing for what is missing."""
 
-    versions: dict[str, str | None]
+    versions: dict[str, Optional[str]]
     requires: dict[str, list[str]] = {}
     """What those that are there require, as their metadata has it."""
 
@@ -260,12 +260,13 @@ class Reply(Message, frozen=True):
     """Most memory the runner held, in GiB."""
 
 
-AnyMessage = (
-    Check | Install | Execute | Interrupt | Bye | Chunk | Ack | Part | Hello | Checked | Installed
-    | Stream | DisplayData | UpdateDisplayData | ClearOutput | ExecuteResult | Error | Reply
-)  # fmt: skip
+AnyMessage = Union[
+    Check, Install, Execute, Interrupt, Bye, Chunk, Ack, Part, Hello, Checked, Installed,
+    Stream, DisplayData, UpdateDisplayData, ClearOutput, ExecuteResult, Error, Reply,
+]  # fmt: skip
 
-Output = Stream | DisplayData | UpdateDisplayData | ClearOutput | ExecuteResult | Error
+Output = Union[Stream, DisplayData, UpdateDisplayData, ClearOutput, ExecuteResult, Error]
+OUTPUTS = (Stream, DisplayData, UpdateDisplayData, ClearOutput, ExecuteResult, Error)
 
 
 class Frame(msgspec.Struct, array_like=True, frozen=True):

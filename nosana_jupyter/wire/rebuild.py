@@ -27,6 +27,9 @@ from typing import Any
 NAMESPACE = "namespace"
 """Stands for the notebook's namespace in a header."""
 
+_KINDS = {"bytes": bytes, "bytearray": bytearray}
+"""What a mark in a header may say a buffer is."""
+
 
 _classes: weakref.WeakValueDictionary[str, type] = weakref.WeakValueDictionary()
 """Classes made here, by what the client knows them by: one that comes again is the same."""
@@ -46,16 +49,16 @@ class _Unpickler(pickle.Unpickler):
         """Return what a mark in the header stands for."""
         if pid == NAMESPACE:
             return self._namespace
-        match pid:
-            case ("bytes" | "bytearray" as kind, int(index)) if 0 <= index <= len(self._taken):
-                if index == len(self._taken):
-                    buffer = next(self._buffers, None)
-                    if buffer is None:
-                        raise pickle.UnpicklingError("a buffer is missing")
-                    of_kind = bytes if kind == "bytes" else bytearray
-                    self._taken.append(buffer if type(buffer) is of_kind else of_kind(buffer))
-                return self._taken[index]
-        raise pickle.UnpicklingError(f"unknown mark {pid!r}")
+        kind, index = pid if type(pid) is tuple and len(pid) == 2 else (None, -1)
+        if kind not in _KINDS or type(index) is not int or not 0 <= index <= len(self._taken):
+            raise pickle.UnpicklingError(f"unknown mark {pid!r}")
+        if index == len(self._taken):
+            buffer = next(self._buffers, None)
+            if buffer is None:
+                raise pickle.UnpicklingError("a buffer is missing")
+            of_kind = _KINDS[kind]
+            self._taken.append(buffer if type(buffer) is of_kind else of_kind(buffer))
+        return self._taken[index]
 
 
 def load(header: bytes, buffers: Iterable[Any], namespace: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ The host that runs the cell can read what it computes. Nothing here changes that
 from __future__ import annotations
 
 import os
-from typing import Literal
+from typing import Literal, Union
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -160,7 +160,7 @@ def decode_opening(data: bytes) -> Knock | Answer:
         RemoteProtocolError: It is not one, or it speaks another version.
     """
     try:
-        opening = msgspec.msgpack.decode(data, type=Knock | Answer)
+        opening: Knock | Answer = msgspec.msgpack.decode(data, type=Union[Knock, Answer])
     except msgspec.DecodeError as error:
         raise RemoteProtocolError(f"unreadable opening: {error}") from error
     if opening.version != VERSION:

@@ -231,15 +231,15 @@ class Decoder:
         """Return bytes in writable memory: a buffer's own, or a copy."""
         if type(tree) is bytes:
             return bytearray(tree)
-        match tree:
-            case ["buffer", int(index)] if 0 <= index < len(self._buffers):
-                # Else a few bytes could ask for one buffer a million times.
-                if index in self._used:
-                    raise RemoteProtocolError("a buffer is used twice")
-                self._used.add(index)
-                buffer = self._buffers[index]
-                return buffer if isinstance(buffer, bytearray) else bytearray(buffer)
-        raise RemoteProtocolError("bytes were due")
+        kind, index = tree if type(tree) is list and len(tree) == 2 else (None, None)
+        if kind != "buffer" or type(index) is not int or not 0 <= index < len(self._buffers):
+            raise RemoteProtocolError("bytes were due")
+        # Else a few bytes could ask for one buffer a million times.
+        if index in self._used:
+            raise RemoteProtocolError("a buffer is used twice")
+        self._used.add(index)
+        buffer = self._buffers[index]
+        return buffer if isinstance(buffer, bytearray) else bytearray(buffer)
 
 
 def expect(value: object, kind: type[T]) -> T:
