@@ -26,8 +26,9 @@ from .. import engines, settings
 from ..chain.wallet import Wallet
 from ..errors import NosanaError
 from ..locks import Held, holder, lock
-from ..network import Network, local_folder
+from ..network import MAINNET, Network, local_folder
 from .catalogue import CATALOGUE
+from .deployed import describe_programs, name_programs
 from .serve import dump, read_fee, read_network, serve
 
 PATIENCE = 30.0
@@ -79,6 +80,11 @@ def _parser() -> argparse.ArgumentParser:
         "--executor", choices=engines.EXECUTORS,
         help="what its host runs jobs with; by default containers where an engine answers",
     )  # fmt: skip
+    parser.add_argument(
+        "--program", action="append", default=[], metavar="ADDRESS=FILE",
+        help="run the ELF of a deployed program in place of our rules, from this start on; "
+        "ADDRESS= for our rules again",
+    )  # fmt: skip
     parser.add_argument("--yes", action="store_true", help="reset without asking")
     return parser
 
@@ -113,7 +119,7 @@ def _bring_up(folder: Path, options: argparse.Namespace) -> Network | None:
         network = _alive(folder)
         if network is not None:
             if process is None:
-                _warn_of_fee(folder, options.fee)
+                _warn_of_terms(folder, options)
             else:
                 # It goes on without us; nobody will ask for its exit code.
                 process.returncode = 0
@@ -128,6 +134,7 @@ def _bring_up(folder: Path, options: argparse.Namespace) -> Network | None:
 
 def _spawn(folder: Path, options: argparse.Namespace) -> subprocess.Popen[bytes]:
     """Start the process of the network."""
+    _name_programs(folder, options)
     # What a killed network has left. Only its holder of the lock writes it.
     (folder / "network.json").unlink(missing_ok=True)
     command = [sys.executable, "-m", "nosana_jupyter.local", "serve"]
@@ -146,16 +153,28 @@ def _spawn(folder: Path, options: argparse.Namespace) -> subprocess.Popen[bytes]
         )
 
 
-def _warn_of_fee(folder: Path, fee: int | None) -> None:
+def _warn_of_terms(folder: Path, options: argparse.Namespace) -> None:
     running = read_fee(folder)
-    if fee not in (None, running):
+    if options.fee not in (None, running):
         print(f"it runs already, with a fee of {running} %: stop it first", file=sys.stderr)
+    if options.program:
+        print("it runs already, with the programs it has: stop it first", file=sys.stderr)
+
+
+def _name_programs(folder: Path, options: argparse.Namespace) -> None:
+    name_programs(
+        folder / "programs",
+        options.program,
+        programs=MAINNET.programs,
+        fee=read_fee(folder) if options.fee is None else options.fee,
+    )
 
 
 def _serve(folder: Path, options: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     try:
         with lock(folder / "lock"):
+            _name_programs(folder, options)
             asyncio.run(
                 serve(
                     folder, fee=options.fee, with_host=not options.no_host,
@@ -232,6 +251,7 @@ def _status(folder: Path, *, as_json: bool) -> int:
             "pid": holder(_host_folder() / "lock"),
         },
         "folder": str(folder),
+        "deployed": describe_programs(folder / "programs"),
         "markets": [
             {"address": each.address, "slug": each.slug, "price": each.price} for each in CATALOGUE
         ],
@@ -241,6 +261,8 @@ def _status(folder: Path, *, as_json: bool) -> int:
         return 0
     for name, value in json.loads(dump(network)).items():
         print(f"{name:12} {value}")
+    for address, digest in describe_programs(folder / "programs").items():
+        print(f"{'deployed':12} {address}, SHA-256 {digest}")
     print(f"{'process':12} {details['pid']}, host {holder(_host_folder() / 'lock')}")
     return 0
 

@@ -60,7 +60,13 @@ def attempt(
     bank.set_time(slot=slot, unix=unix)
     bank.put(keys[0], paid)
     execution = Execution(
-        bank=bank, programs=programs, keys=keys, calls=all_calls, units=asked.units, now=unix
+        bank=bank,
+        programs=programs,
+        keys=keys,
+        calls=all_calls,
+        units=asked.units,
+        heap=asked.heap,
+        now=unix,
     )
     err = execution.run() or _rent(before, keys=keys, bank=bank)
     if err is not None:

@@ -19,6 +19,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from solders.account import Account
@@ -36,6 +37,7 @@ from ..network import Programs
 from . import genesis, tokens
 from .admission import Refused, check_form, check_signatures, refused
 from .attempt import Attempt, attempt, restore
+from .deployed import load_programs
 from .message import AnyMessage, BadTransaction, budget, calls
 from .outcome import Outcome, Simulation, inner_json, record, returned_json
 from .runtime import Bank
@@ -59,6 +61,7 @@ class Ledger:
         duplicate_rule: Whether programs refuse the same account in two writable slots, as those
             of 2026 do.
         clock: Unix time, in seconds.
+        deployed: Programs in ELF that run in place of our rules, by address.
 
     Raises:
         LedgerBroken: The file cannot be opened, or another process holds it.
@@ -72,6 +75,7 @@ class Ledger:
         fee_divisor: int = 0,
         duplicate_rule: bool = True,
         clock: Callable[[], float] = time.time,
+        deployed: Mapping[Pubkey, bytes] = MappingProxyType({}),
     ) -> None:
         self.programs = programs
         self.mint_key = Pubkey.from_string(programs.mint)
@@ -92,13 +96,12 @@ class Ledger:
         for key, account in self._store.accounts():
             self._bank.put(key, account)
         if self._store.fact("genesis") is None:
-            made = genesis.accounts(programs, authority=self.authority.pubkey())
-            for key, account in made.items():
-                self._bank.put(key, account)
-            self._store.write(accounts=made, facts={"genesis": b"\x01"})
+            self.plant(genesis.accounts(programs, authority=self.authority.pubkey()))
+            self._store.write(accounts={}, facts={"genesis": b"\x01"})
         if not self._store.count():
             first = genesis.transaction(programs, authority=self.authority.pubkey())
             self.submit(first, self.authority)
+        load_programs(deployed, bank=self._bank, programs=self._programs, stubs=self._stubs)
 
     def close(self) -> None:
         """Close the file."""

@@ -27,7 +27,7 @@ UNITS_MAXIMUM = 1_400_000
 HEAP_MAXIMUM = 256 * 1024
 
 # Native programs and sysvars: never writable, whatever a message claims.
-_RESERVED = frozenset(
+RESERVED = frozenset(
     Pubkey.from_string(text)
     for text in (
         "11111111111111111111111111111111",
@@ -98,6 +98,9 @@ class Budget:
     price: int
     """Price of one compute unit, in micro-lamports."""
 
+    heap: int | None = None
+    """Bytes of memory asked for each program, where they are not the usual ones."""
+
     def fee(self, *, signatures: int) -> int:
         """Fee of the transaction, in lamports."""
         return signatures * LAMPORTS_PER_SIGNATURE + -(-self.units * self.price // 1_000_000)
@@ -115,7 +118,7 @@ def writable(message: AnyMessage) -> tuple[bool, ...]:
             asked = index < signers - header.num_readonly_signed_accounts
         else:
             asked = index < len(keys) - header.num_readonly_unsigned_accounts
-        return asked and key not in _RESERVED and index not in called
+        return asked and key not in RESERVED and index not in called
 
     return tuple(one(index, key) for index, key in enumerate(keys))
 
@@ -161,4 +164,4 @@ def budget(all_calls: list[Call]) -> Budget:
         if tag == 1 and (seen[tag] % 1024 or not 32 * 1024 <= seen[tag] <= HEAP_MAXIMUM):
             raise BadTransaction({"InstructionError": [index, "InvalidInstructionData"]})
     units = min(seen.get(2, UNITS_PER_INSTRUCTION * others), UNITS_MAXIMUM)
-    return Budget(units=units, price=seen.get(3, 0))
+    return Budget(units=units, price=seen.get(3, 0), heap=seen.get(1))

@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 from solders.account import Account
 from solders.clock import Clock
 from solders.compute_budget import ID as COMPUTE_BUDGET
-from solders.compute_budget import set_compute_unit_limit
+from solders.compute_budget import request_heap_frame, set_compute_unit_limit
 from solders.hash import Hash
 from solders.instruction import AccountMeta, CompiledInstruction, Instruction
 from solders.litesvm import LiteSVM
@@ -78,6 +78,10 @@ class Bank:
         """Write an account, or remove it."""
         self.svm.set_account(key, account or Account(lamports=0, data=b"", owner=SYSTEM))
 
+    def load(self, key: Pubkey, elf: bytes) -> None:
+        """Place a program that LiteSVM runs."""
+        self.svm.add_program(key, elf)
+
     def set_time(self, *, slot: int, unix: int) -> None:
         """Set what programs read from the clock."""
         self.svm.set_clock(Clock(slot, 0, slot // 432_000, slot // 432_000 + 1, unix))
@@ -118,6 +122,9 @@ class Execution:
 
     now: int
     """Unix time of the whole transaction, in seconds."""
+
+    heap: int | None = None
+    """Bytes of memory asked for each program."""
 
     logs: list[str] = field(default_factory=list)
     used: int = 0
@@ -203,13 +210,15 @@ class Execution:
 
     def _native(self, group: list[Call], *, depth: int) -> None:
         """Run instructions in LiteSVM; leave `_index` at the one that failed, or the last."""
-        limit = set_compute_unit_limit(max(self.units - self.used, 0) + BUDGET_UNITS)
-        result, keys = self.bank.execute([limit, *(_instruction(call) for call in group)])
+        terms = [] if self.heap is None else [request_heap_frame(self.heap)]
+        first = len(terms) + 1
+        terms.append(set_compute_unit_limit(max(self.units - self.used, 0) + first * BUDGET_UNITS))
+        result, keys = self.bank.execute([*terms, *(_instruction(call) for call in group)])
         meta = result.meta() if isinstance(result, FailedTransactionMetadata) else result
-        # The first two lines and the first inner list belong to the limit put in front.
-        self.logs += [_deeper(line, depth - 1) for line in meta.logs()[2:]]
-        self.used += max(meta.compute_units_consumed() - BUDGET_UNITS, 0)
-        for offset, made in enumerate(meta.inner_instructions()[1:]):
+        # Two lines and one inner list belong to each of the terms put in front.
+        self.logs += [_deeper(line, depth - 1) for line in meta.logs()[2 * first :]]
+        self.used += max(meta.compute_units_consumed() - first * BUDGET_UNITS, 0)
+        for offset, made in enumerate(meta.inner_instructions()[first:]):
             for entry in made:
                 height = (entry.stack_height() or 2) + depth - 1
                 inner = _resolve(entry.instruction(), keys), height
@@ -218,14 +227,14 @@ class Execution:
         if returned.data:
             self.returned = (returned.program_id, returned.data)
         if isinstance(result, FailedTransactionMetadata):
-            self._fail(json.loads(result.to_json())["err"], keys)
+            self._fail(json.loads(result.to_json())["err"], keys, first=first)
         self._index += len(group) - 1
 
-    def _fail(self, err: Any, keys: list[Pubkey]) -> NoReturn:
+    def _fail(self, err: Any, keys: list[Pubkey], *, first: int) -> NoReturn:
         """Translate an error of LiteSVM's transaction into one of ours."""
         match err:
             case {"InstructionError": [int(index), error]}:
-                self._index += index - 1
+                self._index += index - first
                 raise Failure(error)
             case {"InsufficientFundsForRent": {"account_index": int(index)}}:
                 index = self.keys.index(keys[index])

@@ -30,6 +30,7 @@ from ..locks import holder
 from ..network import MAINNET, Network
 from . import catalogue, tokens
 from .admission import minimum_balance
+from .deployed import read_programs
 from .endpoint import LARGEST_BODY, rpc_application
 from .ledger import Ledger
 from .services import application
@@ -130,7 +131,10 @@ async def serve(folder: Path, *, fee: int | None, with_host: bool, executor: str
     wallet, node = _wallet(purse), _wallet(key)
     network = describe(state, purse, executor=executor)
     ledger = Ledger(
-        folder / "ledger.sqlite", programs=network.programs, fee_divisor=state.fee_divisor
+        folder / "ledger.sqlite",
+        programs=network.programs,
+        fee_divisor=state.fee_divisor,
+        deployed=read_programs(folder / "programs"),
     )
     _first_day(ledger, wallet, node)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,14 +45,17 @@ class World:
     fee_divisor: int = 0
     duplicate_rule: bool = True
     clock: Clock = field(default_factory=Clock)
+    path: Path | None = None
+    deployed: dict[Pubkey, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(
-            None,
+            self.path,
             programs=PROGRAMS,
             fee_divisor=self.fee_divisor,
             duplicate_rule=self.duplicate_rule,
             clock=self.clock,
+            deployed=self.deployed,
         )
         self.keys: dict[Pubkey, Keypair] = {}
         self.admin = self.know(self.ledger.authority)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -31,14 +32,21 @@ from network_world import (
     status,
     until,
 )
+from sbf import SPL_MEMO
+from solders.hash import Hash
+from solders.instruction import Instruction
 from solders.keypair import Keypair
+from solders.message import MessageV0
+from solders.pubkey import Pubkey
+from solders.transaction import VersionedTransaction
+from websockets.asyncio.client import connect
 
 from nosana_jupyter import network as networks
 from nosana_jupyter.chain.accounts import Market
 from nosana_jupyter.chain.wallet import Wallet
 from nosana_jupyter.local.__main__ import main
 from nosana_jupyter.local.catalogue import CATALOGUE
-from nosana_jupyter.network import Network
+from nosana_jupyter.network import MAINNET, Network
 from nosana_jupyter.settings import HOME_VARIABLE
 
 pytestmark = pytest.mark.network
@@ -237,6 +245,60 @@ def test_the_fee_is_told_and_kept(place: Path) -> None:
     assert fee(start(place, "--no-host")) == 10
     command(place, "stop")
     assert fee(start(place, "--no-host", "--fee", "0")) == 0
+
+
+def test_a_deployed_program_runs_and_is_kept(place: Path, tmp_path: Path) -> None:
+    """
+    `--program` runs an ELF in place of our rules, over restarts, until it is taken away; a running
+    network is not changed. Its events reach subscribers.
+    """
+    file, jobs = tmp_path / "jobs.so", MAINNET.programs.jobs
+    file.write_bytes(SPL_MEMO)
+    wrong = command(place, "start", "--no-host", "--fee", "10", "--program", f"{jobs}={file}")
+    assert wrong.returncode == 1
+    assert "calls the rewards program" in wrong.stderr
+    assert not serving(place)
+    network = start(place, "--no-host", "--program", f"{jobs}={file}")
+    file.unlink()
+    joined = command(place, "start", "--no-host", "--program", f"{jobs}=")
+    assert "with the programs it has" in joined.stderr
+    assert list(status(place)["deployed"]) == [jobs]
+    asyncio.run(hear(network, jobs, "hello"))
+    shown = call(network, "getAccountInfo", jobs, {"encoding": "base64"})["result"]["value"]
+    assert shown["executable"] is True
+    command(place, "stop")
+
+    network = start(place, "--no-host")
+    asyncio.run(hear(network, jobs, "again"))
+    command(place, "stop")
+    network = start(place, "--no-host", "--program", f"{jobs}=")
+    assert status(place)["deployed"] == {}
+    answer = call(network, "sendTransaction", *noted(network, jobs, "gone"))
+    assert "custom program error: 0x65" in answer["error"]["message"]
+
+
+def noted(network: Network, program: str, text: str) -> tuple[str, dict[str, str]]:
+    """Return what sends a text to a program."""
+    payer = Keypair()
+    give(network, payer.pubkey(), sol=SOL)
+    value = call(network, "getLatestBlockhash")["result"]["value"]
+    note = Instruction(Pubkey.from_string(program), text.encode(), [])
+    blockhash = Hash.from_string(value["blockhash"])
+    message = MessageV0.try_compile(payer.pubkey(), [note], [], blockhash)
+    wire = bytes(VersionedTransaction(message, [payer]))
+    return base64.b64encode(wire).decode(), {"encoding": "base64"}
+
+
+async def hear(network: Network, program: str, text: str) -> None:
+    """Send a text to a program, and hear it said to whoever listens."""
+    async with connect(network.websocket, proxy=None) as socket, asyncio.timeout(20):
+        subscribe = {"jsonrpc": "2.0", "id": 1, "method": "logsSubscribe"}
+        await socket.send(json.dumps(subscribe | {"params": [{"mentions": [program]}]}))
+        await socket.recv()
+        sending = ("sendTransaction", *noted(network, program, text))
+        assert "error" not in await asyncio.to_thread(call, network, *sending)
+        heard = json.loads(await socket.recv())
+    assert f"Program log: {text}" in heard["params"]["result"]["value"]["logs"]
 
 
 def test_a_proxy_is_not_asked(place: Path) -> None:
