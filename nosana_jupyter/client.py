@@ -11,27 +11,26 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import TypeVar
 
-from . import conversation, ipfs, markets, network, pythons, settings, sweep
+from . import conversation, ipfs, markets, network, pythons, quoting, settings, sweep
 from .chain import keys
 from .chain.rpc import Rpc
 from .chain.wallet import Wallet
 from .control import Control
-from .errors import FundsError, JobError, NodeError, UsageError
+from .errors import FundsError, JobError, NodeError
 from .events import Cell, Event, Outcome, Plan, Quoted, Running, Said, Status, Swept, Waiting
 from .jobs import Job, Jobs
 from .journal import Entry, Journal, Receipt
 from .link import Link
-from .markets import Cap, Quote, Requirements
+from .markets import Quote, Requirements
 from .network import Network
 from .node import Node
 from .prepare import Prepared, prepare, rows
 from .purse import Purse
 from .rental import FINISH, rent
 from .settings import Settings
-from .units import MicroNos, Seconds, is_dollars, nos, parse_cap, parse_gib, parse_seconds
+from .units import MicroNos, Seconds, nos, parse_seconds
 from .waiting import wait_for_host
 from .watch import watch_chain, watch_host
 from .wire import definition, launch, seal
@@ -240,49 +239,9 @@ class Client:
             UsageError: Nothing fits; says what came closest.
             FundsError: The cheapest that fits is over the cap.
         """
-        listed, price = await asyncio.gather(
-            markets.fetch(self.network, self.rpc), markets.usd_per_nos(self.network)
+        return await quoting.quote(
+            self.network, self.rpc, self.settings, wanted, timeout, max_cost=max_cost
         )
-        cap = self._cap(max_cost, price)
-        try:
-            return markets.choose(listed, self._wanted(wanted), timeout, cap=cap, price=price)
-        except UsageError as error:
-            asked = [name for name in ("market", "vram") if not getattr(wanted, name)]
-            for name in asked:
-                if text := getattr(self.settings, name):
-                    error.hint += f" The setting {name} is {text}. {settings.change(name)}"
-            raise
-
-    def _wanted(self, wanted: Requirements) -> Requirements:
-        """Fill in from the settings what is not asked for."""
-        chosen = self.settings
-        return Requirements(
-            vram=wanted.vram or (parse_gib(chosen.vram) if chosen.vram else None),
-            gpu=wanted.gpu,
-            market=wanted.market or chosen.market or None,
-        )
-
-    def _cap(self, max_cost: str | None, price: Decimal | None) -> Cap | None:
-        """
-        Return what one cell may cost at most.
-
-        Raises:
-            UsageError: The cap is in dollars, and nobody knows what NOS is worth.
-        """
-        text = max_cost or self.settings.max_cost
-        try:
-            amount = parse_cap(text, usd_per_nos=price if is_dollars(text) else None)
-        except UsageError as error:
-            if not max_cost:
-                error.hint = "Give --max-cost in NOS, as in 0.2 NOS. The setting max_cost is "
-                error.hint += f"{text}. {settings.change('max_cost')}"
-            raise
-        if amount is None:
-            return None
-        if max_cost:
-            return Cap(amount=amount, text=text, source="--max-cost")
-        advice = settings.change("max_cost")
-        return Cap(amount=amount, text=text, source="the setting max_cost", advice=advice)
 
     async def markets(self) -> list[markets.Market]:
         """Return the markets of the network, cheapest first."""

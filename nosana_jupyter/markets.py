@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -59,6 +59,9 @@ class Market:
 
     hosts: int = 0
     """Hosts that wait for a job now."""
+
+    first: str = ""
+    """Address of the host that takes the next job, if one waits."""
 
     jobs: int = 0
     """Jobs that wait for a host now."""
@@ -200,7 +203,8 @@ async def fetch(network: Network, rpc: Rpc) -> list[Market]:
                 price=MicroNos(account.job_price),
                 fee_percent=Decimal(str(entry.network_fee_percentage)),
                 usd_per_hour=Decimal(str(entry.usd_reward_per_hour or 0)),
-                hosts=waiting if account.queue_type == 1 else 0,
+                hosts=(hosts := waiting if account.queue_type == 1 else 0),
+                first=str(account.queue[0]) if hosts else "",
                 jobs=waiting if account.queue_type == 0 else 0,
             )
         )
@@ -227,6 +231,7 @@ def choose(
     *,
     cap: Cap | None = None,
     price: Decimal | None = None,
+    avoid: Set[str] = frozenset(),
 ) -> Quote:
     """
     Return the quote of the cheapest market that fits, one with a free host before one without.
@@ -237,6 +242,7 @@ def choose(
         timeout: Longest run to pay for, in seconds.
         cap: The cap on deposit and fee.
         price: Dollars per NOS.
+        avoid: Addresses of hosts and markets that come last, whatever they cost.
 
     Raises:
         UsageError: No market has such a name, or none fits; says what came closest.
@@ -245,7 +251,8 @@ def choose(
     found = fitting(markets, wanted)
     if not found:
         raise UsageError(_nothing_fits(wanted), hint=_closest(markets, wanted))
-    best = min(found, key=lambda market: (market.hosts == 0, market.price, market.slug))
+    keys = {m: (bool({m.address, m.first} & avoid), m.hosts == 0, m.price, m.slug) for m in found}
+    best = min(found, key=keys.__getitem__)
     quote = Quote(market=best, timeout=timeout, usd_per_nos=price)
     if cap is not None and quote.most > cap.amount:
         affordable = min(found, key=lambda market: market.price)

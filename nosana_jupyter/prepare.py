@@ -23,7 +23,8 @@ from .cell.packages import Package, find_packages, parse_extra
 from .conversation import Load
 from .errors import UsageError
 from .events import Cell, Row
-from .settings import Settings, check_image
+from .forms import check_image
+from .settings import Settings
 from .wire import messages as say
 
 _UNCHANGING = (

@@ -9,24 +9,21 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import platformdirs
 
+from . import forms
 from .errors import UsageError
+from .forms import KEY_VARIABLE
 from .units import parse_cap, parse_gib, parse_seconds
 
 HOME_VARIABLE = "NOSANA_JUPYTER_HOME"
-
-KEY_VARIABLE = "NOSANA_PRIVATE_KEY"
-"""A wallet's key itself, for machines that keep no files. Never a setting."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +67,15 @@ class Settings:
 
     wait: str = "10m"
     """Longest wait for a host before a job is taken back."""
+
+    answer: str = "90s"
+    """Longest wait for a host that has taken a job and does not answer; then another is asked."""
+
+    boot: str = "15m"
+    """Longest wait for the runner to start on a host, all of it paid; then another is asked."""
+
+    attempts: str = "3"
+    """Most hosts that are asked for one cell. One that has begun is never run again."""
 
     rpc: str = field(default="", repr=False)
     """Address of a Solana RPC of your own, for devnet and mainnet, as are all that follow."""
@@ -118,126 +124,31 @@ ADDRESSES = frozenset({"rpc", "websocket", "pin", "gateway", "api", "tunnel"})
 NETWORKS = ("local", "devnet", "mainnet")
 """What the setting `network` may be."""
 
-_PART = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
-_IMAGE = re.compile(
-    rf"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d+)?/)?{_PART}(?:/{_PART})*"
-    r"(?::\w[\w.-]{0,127})?(?:@[a-z0-9]+:[0-9a-f]{32,128})?",
-    re.ASCII,
-)
-
-
-def check_image(text: str) -> None:
-    """
-    Check the name of a container image, in which `{python}` may stand for a version.
-
-    Raises:
-        UsageError: No registry takes such a name.
-    """
-    if len(text) > 512 or not _IMAGE.fullmatch(text.replace("{python}", "3.11")):
-        raise UsageError(
-            f"{text!r} is not the name of an image",
-            hint="Write it as docker.io/library/python:3.12.",
-        )
-
-
-def _check_wallet(text: str) -> None:
-    # A key in place of its file would be written to disk, and shown by %nosana config.
-    if looks_like_key(text):
-        raise UsageError(
-            "this is a key itself; it has not been kept",
-            hint=f"Put the key into a file of mode 0600, and give its path; or into {KEY_VARIABLE} "
-            "in the environment.",
-        )
-
-
-def looks_like_key(text: str) -> bool:
-    """Say whether a text is a secret key, or the beginning of one, in place of its file's name."""
-    return re.match(r"\s*(?:\[[\d\s,]+\]?|[1-9A-HJ-NP-Za-km-z]{80,90}\s*$)", text) is not None
-
-
-def _address_of(*schemes: str) -> Callable[[str], None]:
-    """Return the check of an address. What is written may hold a key: it is not repeated."""
-
-    def check(text: str) -> None:
-        try:
-            parts = urlsplit(text)
-            fits = parts.scheme in schemes and bool(parts.hostname) and not re.search(r"\s", text)
-            _ = parts.port
-        except ValueError:
-            fits = False
-        if not fits:
-            begins = " or ".join(f"{scheme}://" for scheme in schemes)
-            raise UsageError("this is no address", hint=f"It begins with {begins}.")
-
-    return check
-
-
-def _check_tunnel(text: str) -> None:
-    _address_of("https", "http")(text.replace("{id}", "id"))
-    if "{id}" not in text:
-        raise UsageError(
-            "this names one host only", hint="Write {id} where the name of a host belongs."
-        )
-
-
-def _check_priority(text: str) -> None:
-    if not re.fullmatch(r"low|medium|high|(?:\d|[1-9]\d|100)%|\d{1,9}", text, re.ASCII):
-        raise UsageError(
-            f"{text!r} is no priority",
-            hint="Write low, medium, high, a percentile as 60%, or a number of micro-lamports.",
-        )
-
-
-def _check_bid(text: str) -> None:
-    if not re.fullmatch(r"\d{1,9}", text, re.ASCII):
-        raise UsageError(
-            f"{text!r} is no number of micro-lamports", hint="Write it in digits, as in 10000."
-        )
-
-
-def _check_word(text: str) -> None:
-    if not re.fullmatch(r"[!-~]+", text):
-        raise UsageError("this holds more than letters, digits and signs", hint="Give one word.")
-
-
-def _check_key(text: str) -> None:
-    # A slip of the pen may hold the key: it is not repeated.
-    if not re.fullmatch(r"nos_[!-~]{8,512}", text):
-        raise UsageError("this is no API key", hint="One begins with nos_.")
-
-
-def _one_of(*allowed: str) -> Callable[[str], None]:
-    def check(text: str) -> None:
-        if text not in allowed:
-            near = difflib.get_close_matches(text.lower(), allowed, n=1)
-            hint = f"Did you mean {near[0]}?" if near else f"Use {' or '.join(allowed)}."
-            raise UsageError(f"{text!r} is neither {' nor '.join(allowed)}", hint=hint)
-
-    return check
-
-
 _CHECKS: dict[str, Callable[[str], object]] = {
-    "network": _one_of(*NETWORKS),
-    "wallet": _check_wallet,
+    "network": forms.one_of(*NETWORKS),
+    "wallet": forms.check_wallet,
     "timeout": parse_seconds,
     "max_cost": lambda text: parse_cap(text, usd_per_nos=Decimal(1)),
     "vram": parse_gib,
-    "market": _check_word,
-    "image": check_image,
-    "pay": _one_of("nos", "credits"),
-    "confirm": _one_of("ask", "yes"),
+    "market": forms.check_word,
+    "image": forms.check_image,
+    "pay": forms.one_of("nos", "credits"),
+    "confirm": forms.one_of("ask", "yes"),
     "wait": parse_seconds,
-    "rpc": _address_of("https", "http"),
-    "websocket": _address_of("wss", "ws"),
-    "pin": _address_of("https", "http"),
-    "pin_token": _check_word,
-    "api_key": _check_key,
-    "gateway": _address_of("https", "http"),
-    "api": _address_of("https", "http"),
-    "tunnel": _check_tunnel,
-    "priority": _check_priority,
-    "priority_min": _check_bid,
-    "priority_max": _check_bid,
+    "answer": parse_seconds,
+    "boot": parse_seconds,
+    "attempts": forms.count,
+    "rpc": forms.address_of("https", "http"),
+    "websocket": forms.address_of("wss", "ws"),
+    "pin": forms.address_of("https", "http"),
+    "pin_token": forms.check_word,
+    "api_key": forms.check_key,
+    "gateway": forms.address_of("https", "http"),
+    "api": forms.address_of("https", "http"),
+    "tunnel": forms.check_tunnel,
+    "priority": forms.check_priority,
+    "priority_min": forms.check_bid,
+    "priority_max": forms.check_bid,
 }
 
 

@@ -14,7 +14,17 @@ PACKAGE = Path(nosana_jupyter.__file__).parent
 
 # A module may import from its own folder, and from the modules that its row names.
 ROW1 = {"units", "errors"}
-ROW2 = ROW1 | {"network", "settings", "wire", "dial", "loopback", "locks", "sanitize", "engines"}
+ROW2 = ROW1 | {
+    "network",
+    "settings",
+    "forms",
+    "wire",
+    "dial",
+    "loopback",
+    "locks",
+    "sanitize",
+    "engines",
+}
 ROW3 = ROW2 | {"cell", "chain", "ipfs", "journal", "node", "link"}
 ROW4 = ROW3 | {"markets"}
 PAYERS = {"payer", "purse"}
@@ -23,6 +33,7 @@ PATH = {
     "control",
     "conversation",
     "prepare",
+    "quoting",
     "rental",
     "pythons",
     "requirements",
@@ -33,7 +44,8 @@ ROW6 = ROW5 | PATH | {"client", "cellrun", "portal"}
 LAYERS = {
     "errors": set[str](),
     "units": {"errors"},
-    "settings": ROW1,
+    "settings": ROW1 | {"forms"},
+    "forms": ROW1,
     "loopback": ROW1,
     "locks": ROW1,
     "sanitize": ROW1,
@@ -61,6 +73,7 @@ LAYERS = {
     "conversation": ROW1 | {"wire", "link", "events", "pythons", "requirements"},
     "pythons": ROW1,
     "requirements": ROW1 | {"wire"},
+    "quoting": ROW2 | {"chain", "markets"},
     "control": ROW1,
     "rental": ROW5 | {"control"},
     "waiting": ROW1 | {"chain", "jobs"},

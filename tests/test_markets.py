@@ -66,6 +66,22 @@ def test_a_free_host_goes_before_a_lower_price() -> None:
     assert choose([idle], Requirements(), HOUR).market.slug == "nvidia-3060"
 
 
+@pytest.mark.parametrize(
+    ("avoid", "slug"),
+    [
+        ({"HOST"}, "nvidia-4080"),
+        ({"NVIDIA-3060"}, "nvidia-4080"),
+        ({"HOST", "NVIDIA-4080"}, "nvidia-4090"),
+        ({"HOST", "NVIDIA-4080", "NVIDIA-4090"}, "nvidia-3060"),
+        ({""}, "nvidia-3060"),
+    ],
+)
+def test_what_is_avoided_comes_last(avoid: set[str], slug: str) -> None:
+    """A host that failed is not asked again where another market fits; else it is."""
+    known = [replace(SMALL, first="HOST"), MIDDLE, LARGE]
+    assert choose(known, Requirements(), HOUR, avoid=avoid).market.slug == slug
+
+
 def test_nothing_that_fits_says_what_is_closest() -> None:
     """
     A wish nobody can serve names the nearest that somebody can.

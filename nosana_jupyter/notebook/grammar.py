@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, NoReturn
 
-from .. import settings
+from .. import forms, settings
 from ..errors import UsageError
 from ..units import parse_cap, parse_gib, parse_seconds
 
@@ -145,7 +145,7 @@ def _money(text: str) -> str:
 
 
 def _image(text: str) -> str:
-    settings.check_image(text)
+    forms.check_image(text)
     return text
 
 
