@@ -72,6 +72,12 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     wallet: str = ""
     """Key file of the wallet made with the network. Empty: the user's own."""
 
+    manager: str = ""
+    """Signs messages for an account with credits. Empty: the same as `api`."""
+
+    api_key: str = ""
+    """File of the API key made with the network. Empty: the user's own."""
+
     least_bid: int = 0
     """Least priority fee of a transaction, in micro-lamports per compute unit."""
 
@@ -119,6 +125,7 @@ MAINNET = Network(
         nodes="nosNeZR64wiEhQc5j251bsP4WqDabT6hmz4PHyoHLGD",
         mint="nosXBVoaCTtYdLvKY6Csb4AC8JCdQKKAaWYtx2ZMoo7",
     ),
+    manager="https://client-manager.k8s.prd.nosana.com",
     # The official client's bounds.
     least_bid=10_000,
     most_bid=15_000_000,
@@ -137,6 +144,7 @@ DEVNET = msgspec.structs.replace(
     websocket="wss://api.devnet.solana.com",
     api="https://dashboard.k8s.dev.nos.ci",
     tunnel="https://{id}.node.k8s.dev.nos.ci",
+    manager="https://client-manager.k8s.dev.nosana.com",
     programs=msgspec.structs.replace(
         MAINNET.programs,
         jobs="nosJTmGQxvwXy23vng5UjkTbfv91Bzf9jEuro78dAGR",
@@ -224,6 +232,8 @@ def adapted(network: Network, chosen: settings.Settings) -> Network:
     }
     if chosen.rpc and not chosen.websocket:
         changes["websocket"] = chosen.rpc.replace("http", "ws", 1)
+    if chosen.api:
+        changes["manager"] = ""  # An API key goes where its owner says, and nowhere else.
     for name in ("pin", "api"):
         if name in changes:
             changes[name] = getattr(chosen, name).rstrip("/")

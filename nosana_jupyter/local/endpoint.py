@@ -11,9 +11,9 @@ import tornado.web
 import tornado.websocket
 
 from ..loopback import allowed
+from .guard import quiet
 from .ledger import Ledger
 from .rpc import Methods
-from .services import quiet
 from .subscriptions import Subscriptions
 
 LARGEST_CALL = 50 << 10

@@ -30,6 +30,7 @@ from ..locks import holder
 from ..network import MAINNET, Network
 from . import catalogue, tokens
 from .admission import minimum_balance
+from .custody import open_custody
 from .deployed import read_programs
 from .endpoint import LARGEST_BODY, rpc_application
 from .ledger import Ledger
@@ -93,7 +94,7 @@ def read_state(folder: Path, *, fee: int | None) -> State:
     return state
 
 
-def describe(state: State, wallet: Path, *, executor: str) -> Network:
+def describe(state: State, wallet: Path, folder: Path, *, executor: str) -> Network:
     """Return the value that clients need; `executor` is what its host runs jobs with."""
     base = {name: f"http://127.0.0.1:{port}" for name, port in state.ports.items()}
     services = base["services"]
@@ -112,6 +113,7 @@ def describe(state: State, wallet: Path, *, executor: str) -> Network:
         # A host without containers runs beside it; with them, the image has the say.
         python=platform.python_version() if executor == engines.PROCESS else "",
         wallet=str(wallet),
+        api_key=str(folder.absolute() / "api_key"),
     )
 
 
@@ -129,7 +131,7 @@ async def serve(folder: Path, *, fee: int | None, with_host: bool, executor: str
     purse = settings.home().absolute() / "wallets" / "local.json"
     key = settings.home() / "host" / "key.json"
     wallet, node = _wallet(purse), _wallet(key)
-    network = describe(state, purse, executor=executor)
+    network = describe(state, purse, folder, executor=executor)
     ledger = Ledger(
         folder / "ledger.sqlite",
         programs=network.programs,
@@ -137,12 +139,13 @@ async def serve(folder: Path, *, fee: int | None, with_host: bool, executor: str
         deployed=read_programs(folder / "programs"),
     )
     _first_day(ledger, wallet, node)
+    custody = open_custody(folder, ledger, fee=state.fee)
 
     rpc = rpc_application(ledger)
     servers = [
         rpc.listen(state.ports["rpc"], "127.0.0.1", max_body_size=LARGEST_BODY),
         rpc.listen(state.ports["websocket"], "127.0.0.1", max_body_size=LARGEST_BODY),
-        application(ledger, folder=folder / "pins", fee=state.fee).listen(
+        application(ledger, custody, folder=folder / "pins", fee=state.fee).listen(
             state.ports["services"], "127.0.0.1", max_buffer_size=64 << 20
         ),
     ]
@@ -158,7 +161,8 @@ async def serve(folder: Path, *, fee: int | None, with_host: bool, executor: str
     _recall(folder / "host.json", network, key.parent / "lock")
     host = None
     if with_host:
-        host = asyncio.create_task(_keep_host(folder, key, wallet, executor=executor))
+        keeping = _keep_host(folder, key, wallet, custody.wallet, executor=executor)
+        host = asyncio.create_task(keeping)
     await stop.wait()
 
     if host is not None:
@@ -166,6 +170,7 @@ async def serve(folder: Path, *, fee: int | None, with_host: bool, executor: str
         await asyncio.gather(host, return_exceptions=True)
     (folder / "network.json").unlink(missing_ok=True)
     _close(servers, tunnel)
+    custody.books.close()
     ledger.close()
 
 
@@ -194,7 +199,7 @@ def _recall(memory: Path, network: Network, held: Path) -> None:
             os.kill(pid, signal.SIGTERM)
 
 
-async def _keep_host(folder: Path, key: Path, trusted: Wallet, *, executor: str) -> None:
+async def _keep_host(folder: Path, key: Path, *trusted: Wallet, executor: str) -> None:
     """Run a host, and run it again when it dies; leave one alone that outlived us."""
     pause = 0.5
     command = [
@@ -203,7 +208,10 @@ async def _keep_host(folder: Path, key: Path, trusted: Wallet, *, executor: str)
         "--all-markets", "--executor", executor,
     ]  # fmt: skip
     # Containers keep all jobs apart from this machine: they may be anybody's.
-    command += ["--trust-anyone"] if executor == engines.DOCKER else ["--trust", trusted.address]
+    if executor == engines.DOCKER:
+        command.append("--trust-anyone")
+    else:
+        command += [word for each in trusted for word in ("--trust", each.address)]
     while True:
         if holder(key.parent / "lock") is not None:
             await asyncio.sleep(1)

@@ -8,16 +8,18 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import tornado.web
 from solders.pubkey import Pubkey
 
 from ..chain.accounts import Market, QueueType
 from ..ipfs import cid_of, cid_to_hash
-from ..loopback import allowed
 from .admission import Refused
 from .catalogue import CATALOGUE, PRICED_ON, USD_PER_NOS, Listing
+from .credits import routes
+from .custody import Custody
+from .guard import Guarded, quiet
 from .ledger import Ledger
 
 LARGEST_PIN = 32 << 20
@@ -28,23 +30,6 @@ MOST_NOS = 1_000_000_000_000
 
 MOST_SOL = 1_000_000_000_000
 """Most lamports the faucet gives at once: a thousand SOL."""
-
-
-class Guarded(tornado.web.RequestHandler):
-    """A handler that no web page and no foreign name reaches. Errors are JSON."""
-
-    def prepare(self) -> None:
-        """Refuse before anything else is looked at."""
-        if not allowed(self.request.headers.get("Host"), self.request.headers.get("Origin")):
-            self.fail(403, "only programs of this machine may ask here")
-
-    def write_error(self, status_code: int, **_: Any) -> None:  # noqa: ARG002 - tornado's name
-        """Answer an error as the real services do."""
-        self.finish({"error": self._reason, "message": self._reason})
-
-    def fail(self, status: int, reason: str) -> NoReturn:
-        """End the request with an error."""
-        raise tornado.web.HTTPError(status, reason=reason)
 
 
 class Unknown(Guarded):
@@ -233,12 +218,15 @@ class Health(Guarded):
         self.finish({"ok": True, "pid": os.getpid(), "home": str(self.home)})
 
 
-def application(ledger: Ledger, *, folder: Path, fee: int) -> tornado.web.Application:
+def application(
+    ledger: Ledger, custody: Custody, *, folder: Path, fee: int
+) -> tornado.web.Application:
     """
     Return the application of all services but the RPC.
 
     Args:
         ledger: The chain.
+        custody: Who posts for accounts with credits.
         folder: Where pinned documents lie.
         fee: Network fee, in percent.
     """
@@ -254,6 +242,7 @@ def application(ledger: Ledger, *, folder: Path, fee: int) -> tornado.web.Applic
             (r"/(?:api/)?markets/?", Markets, markets),
             (r"/(?:api/)?markets/([\w-]+)/?", Markets, markets),
             (r"/(?:api/)?markets/([\w-]+)/(required-resources)/?", Markets, markets),
+            *routes(custody, folder),
             (r"/reservations/gpus", Gpus, chain),
             (r"/faucet", Faucet, chain),
             (r"/health", Health, {"home": folder.parent.parent.resolve()}),
@@ -284,7 +273,3 @@ def valid_cid(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def quiet(_handler: tornado.web.RequestHandler) -> None:
-    """Log no requests: their paths and headers are nobody's business."""
