@@ -35,6 +35,41 @@ _SHORT = {
 }
 """Names for what the token and the system program log with their number 1."""
 
+# Each of these sets is numbered from 6000 on: those of the shared checks, and of the programs that
+# our transactions reach.
+_FIRST = 6000
+_SETS = {
+    "a shared check": (
+        "Unauthorized InvalidOwner LamportsNonNull MissingSignature InvalidAccount "
+        "InvalidTokenAccount InvalidMint InvalidVault InvalidPayer VaultEmpty VaultNotEmpty "
+        "InvalidATA"
+    ).split(),
+    "the jobs program": (
+        "InvalidMarketAccount MarketInWrongState NotInMarketQueue InvalidJobAccount "
+        "JobInWrongState JobNotExpired JobResultNull JobInvalidProject JobTimeoutNotGreater "
+        "JobInvalidRunAccount JobResultsAlreadySet NodeQueueDoesNotMatch NodeStakeUnauthorized "
+        "NodeNotEnoughStake NodeAlreadyQueued NodeNftWrongMetadata NodeNftWrongOwner "
+        "NodeNftInvalidAmount NodeKeyInvalidCollection"
+    ).split(),
+    "the staking program": (
+        "AmountNotEnough AlreadyInitialized AlreadyClaimed AlreadyStaked AlreadyUnstaked "
+        "NotUnstaked Locked DurationTooShort DurationTooLong DoesNotExist Decreased HasReward "
+        "InvalidStakeAccount"
+    ).split(),
+}
+_ANCHOR = {
+    101: "InstructionFallbackNotFound", 102: "InstructionDidNotDeserialize",
+    2000: "ConstraintMut", 2001: "ConstraintHasOne", 2003: "ConstraintRaw",
+    2006: "ConstraintSeeds", 2011: "ConstraintClose", 2012: "ConstraintAddress",
+    2014: "ConstraintTokenMint", 2015: "ConstraintTokenOwner",
+    2040: "ConstraintDuplicateMutableAccount", 3001: "AccountDiscriminatorNotFound",
+    3002: "AccountDiscriminatorMismatch", 3003: "AccountDidNotDeserialize",
+    3004: "AccountDidNotSerialize", 3005: "AccountNotEnoughKeys",
+    3007: "AccountOwnedByWrongProgram", 3008: "InvalidProgramId", 3010: "AccountNotSigner",
+    3012: "AccountNotInitialized",
+}  # fmt: skip
+"""Errors of the framework that the programs are written in: these numbers name one error each."""
+
 
 def program_error(err: Any, logs: Sequence[str]) -> ProgramError:
     """
@@ -62,11 +97,31 @@ def program_error(err: Any, logs: Sequence[str]) -> ProgramError:
                 f"the transaction failed: {text}",
                 name=name, number=1, index=index, hint=HINTS[name],
             )  # fmt: skip
+    if number in _ANCHOR:
+        name = _ANCHOR[number]
+        return ProgramError(
+            f"the program refused: {name} {number}",
+            name=name, number=number, index=index, hint=HINTS.get(name, ""),
+        )  # fmt: skip
+    if number is not None and (may_be := _candidates(number)):
+        return ProgramError(
+            f"the program refused with number {number}, and without a log that names it: "
+            f"{may_be}", name="Custom", number=number, index=index,
+        )  # fmt: skip
     name = kind if isinstance(kind, str) else next(iter(kind), "") if kind else ""
     return ProgramError(
         f"the transaction failed: {str(err)[:300]}",
         name=name, number=number, index=index, hint=HINTS.get(name, ""),
     )  # fmt: skip
+
+
+def _candidates(number: int) -> str:
+    """Return what a number may stand for, where no log says it."""
+    place = number - _FIRST
+    found = [
+        f"{names[place]} of {whose}" for whose, names in _SETS.items() if 0 <= place < len(names)
+    ]
+    return " or ".join(found)
 
 
 def _parts(err: Any) -> tuple[int, str | Mapping[str, Any] | None]:

@@ -26,7 +26,6 @@ from . import fees, transport, watch
 from .accounts import Job, Market, Run
 from .addresses import Key, ata, key
 from .history import Step, steps_of
-from .instructions import compute_unit_price
 from .sending import COMMITMENT, Sender, read_transaction
 from .transport import Transport, number
 from .wallet import Wallet
@@ -59,7 +58,7 @@ class Rpc:
     def __init__(self, network: Network, *, timeout: float = 20.0) -> None:
         self.network = network
         self._line = Transport(network.rpc, timeout=timeout)
-        self._sender = Sender(self._line)
+        self._sender = Sender(self._line, network)
 
     async def __aenter__(self) -> Self:
         return self
@@ -209,8 +208,7 @@ class Rpc:
         """
         if price is None:
             price = await self.bid()
-        wanted = [compute_unit_price(price), *instructions] if price else list(instructions)
-        return await self._sender.send(wanted, payer, signers)
+        return await self._sender.send(instructions, payer, signers, price=price)
 
     async def _filtered(
         self, discriminator: bytes, filters: dict[int, bytes]

@@ -20,11 +20,14 @@ from solders.hash import Hash
 from solders.instruction import Instruction
 from solders.keypair import Keypair
 from solders.message import MessageV0
+from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
 from ..errors import NetworkError, ProgramError, RpcError
-from . import transport
+from ..network import Network
+from . import transport, watch
 from .failures import program_error
+from .instructions import compute_unit_limit, compute_unit_price
 from .transport import Declined, Transport, Unanswered, number
 from .wallet import Wallet
 
@@ -32,8 +35,23 @@ log = logging.getLogger("nosana_jupyter.chain")
 
 COMMITMENT = "confirmed"
 
-EXPIRY = 90.0
-"""Seconds after which an unconfirmed transaction's blockhash is certainly old."""
+EXPIRY = 180.0
+"""Seconds after which an unconfirmed transaction's blockhash is certainly old, for want of news."""
+
+MARGIN = 10
+"""Blocks after its last one in which a transaction may still turn up: nodes differ."""
+
+FIRST_LOOK = 0.02
+"""Seconds before the second look at a transaction that was just sent; each pause is longer."""
+
+LOOK = 1.0
+"""Most seconds between two looks. The subscription is there to make them superfluous."""
+
+LONGEST_PAUSE = 10.0
+"""Most seconds between two looks, however long a node asks to be left alone."""
+
+MOST_UNITS = 1_400_000
+"""Most compute units of a transaction."""
 
 SILENCE = 20.0
 """Seconds for which a node may be silent after it was sent a transaction."""
@@ -66,10 +84,12 @@ class Sender:
 
     Args:
         line: The line to the RPC.
+        network: Where it is; its websocket tells sooner what became of a transaction.
     """
 
-    def __init__(self, line: Transport) -> None:
+    def __init__(self, line: Transport, network: Network) -> None:
         self._line = line
+        self._network = network
         self._slot = 0
         """Of the newest transaction of ours that is confirmed."""
 
@@ -78,16 +98,29 @@ class Sender:
         return {"minContextSlot": self._slot} if self._slot else {}
 
     async def send(
-        self, instructions: Sequence[Instruction], payer: Wallet, signers: Sequence[Keypair]
+        self,
+        instructions: Sequence[Instruction],
+        payer: Wallet,
+        signers: Sequence[Keypair],
+        *,
+        price: int = 0,
     ) -> str:
         """
         Sign, send and confirm a transaction; return its signature.
+
+        Args:
+            instructions: What to do.
+            payer: Pays the fee, and signs.
+            signers: Who else signs.
+            price: Priority fee, in micro-lamports per compute unit.
 
         Raises:
             ProgramError: It was refused; nothing happened.
             RpcError: It was not sent.
             Lost: It was sent, and nobody knows whether it landed.
         """
+        wanted = [compute_unit_price(price), *instructions] if price else list(instructions)
+        limited = not price
         for signing in range(SIGNINGS):
             blockhash, height = await self._line.read(
                 "getLatestBlockhash", {"commitment": COMMITMENT, **self.seen()},
@@ -96,7 +129,13 @@ class Sender:
                     number(found["value"]["lastValidBlockHeight"]),
                 ),
             )  # fmt: skip
-            message = MessageV0.try_compile(payer.pubkey, list(instructions), [], blockhash)
+            if not limited:
+                # The priority fee is paid for what may be used, not for what is used.
+                limited = True
+                wanted += await self._limit(
+                    MessageV0.try_compile(payer.pubkey, wanted, [], blockhash)
+                )
+            message = MessageV0.try_compile(payer.pubkey, wanted, [], blockhash)
             transaction = VersionedTransaction(message, [payer.keypair, *signers])
             raw = base64.b64encode(bytes(transaction)).decode()
             signature = str(transaction.signatures[0])
@@ -110,6 +149,33 @@ class Sender:
             await self._confirm(raw, signature, height)
             return signature
         raise AssertionError("the loop returns or raises")
+
+    async def _limit(self, message: MessageV0) -> list[Instruction]:
+        """
+        Return the instruction that bounds what a transaction may use, after a trial at the node.
+
+        Nothing, if the trial fails: then the usual bound holds, and the node says why in earnest.
+        """
+        # What is tried is not signed: nobody can send it.
+        blanks = [Signature.default()] * message.header.num_required_signatures
+        trial = bytes(VersionedTransaction.populate(message, blanks))
+        options = {
+            "encoding": "base64", "commitment": COMMITMENT, "sigVerify": False,
+            "replaceRecentBlockhash": True,
+        }  # fmt: skip
+        try:
+            found = await self._line.ask(
+                "simulateTransaction", base64.b64encode(trial).decode(), options
+            )
+            if found["value"]["err"] is not None:
+                return []
+            used = number(found["value"]["unitsConsumed"])
+        except (Declined, Unanswered, LookupError, TypeError):
+            return []
+        if not 0 < used <= MOST_UNITS:
+            return []
+        # The queue of a market may grow before the transaction lands, and with it the work.
+        return [compute_unit_limit(min(used * 3 // 2 + 10_000, MOST_UNITS))]
 
     async def _submit(self, raw: str, signature: str) -> None:
         """
@@ -145,36 +211,57 @@ class Sender:
             await asyncio.sleep(wait)
 
     async def _confirm(self, raw: str, signature: str, last_height: int) -> None:
-        """Wait until the transaction is confirmed; send the same bytes again meanwhile."""
+        """
+        Wait until the transaction is confirmed; send the same bytes again meanwhile.
+
+        Raises:
+            ProgramError: It has failed.
+            Lost: Nobody says so.
+        """
+        # A local ledger is done by now: no subscription could be faster.
+        with contextlib.suppress(Declined, Unanswered):
+            if await self._landed(signature, everywhere=False):
+                return
+        bell = asyncio.Event()
+        wanted = [signature, {"commitment": COMMITMENT}]
+        async with watch.listening(self._network, "signatureSubscribe", wanted, bell):
+            await self._wait(raw, signature, last_height, bell)
+
+    async def _wait(self, raw: str, signature: str, last_height: int, bell: asyncio.Event) -> None:
         began = resent = heard = time.monotonic()
-        pause = 0.02
+        pause, over = FIRST_LOOK, 0.0
         while True:
             now = time.monotonic()
-            expired = now - began > EXPIRY
+            if not over and now - resent > RESEND:
+                resent = now
+                over = now if await self._again(raw, last_height) else 0.0
+            if now - began > EXPIRY:
+                over = over or now
             try:
-                if await self._landed(signature, everywhere=expired):
+                if await self._landed(signature, everywhere=bool(over)):
                     return
-                heard = now
-                if not expired and now - resent > RESEND:
-                    resent = now
-                    expired = await self._again(raw, last_height)
-                    if expired and await self._landed(signature, everywhere=True):
-                        return
+                heard = time.monotonic()
             except (Declined, Unanswered) as error:
                 log.debug("transaction %s is not confirmed yet: %s", signature, error)
-                pause = max(pause, min(getattr(error, "pause", 0.0), 10.0))
-            if expired:
-                raise Lost(
-                    f"transaction {signature} was not confirmed in time at {self._line.place}",
-                    signature=signature,
-                )
-            if now - heard > SILENCE:
+                asked = getattr(error, "pause", 0.0)
+                pause = max(pause, min(asked, LONGEST_PAUSE))
+                if asked and not over:
+                    # Who asks for a pause is there, and has only heard too much.
+                    heard = time.monotonic()
+            else:
+                # Its last block is behind us, and since then a node has said that it is nowhere.
+                if over:
+                    raise Lost(
+                        f"transaction {signature} was not confirmed in time at {self._line.place}",
+                        signature=signature,
+                    )
+            if time.monotonic() - max(heard, over) > SILENCE:
                 raise Lost(
                     f"the RPC at {self._line.place} stopped answering after transaction "
                     f"{signature} was sent", signature=signature,
                 )  # fmt: skip
-            await asyncio.sleep(pause)
-            pause = min(pause * 1.5, 1.0)
+            await watch.rung(bell, at_most=pause)
+            pause = min(pause * 1.5, LOOK)
 
     async def _landed(self, signature: str, *, everywhere: bool) -> bool:
         """
@@ -210,8 +297,10 @@ class Sender:
         # A node that has it already may say so; one that does not answer still tells the time.
         with contextlib.suppress(Declined, Unanswered):
             await self._line.ask("sendTransaction", raw, options)
-        height = await self._line.ask("getBlockHeight", {"commitment": COMMITMENT})
-        return isinstance(height, int) and height > last_height + 10
+        with contextlib.suppress(Declined, Unanswered):
+            height = await self._line.ask("getBlockHeight", {"commitment": COMMITMENT})
+            return isinstance(height, int) and height > last_height + MARGIN
+        return False
 
 
 async def read_transaction(line: Transport, signature: str) -> dict[str, Any] | None:

@@ -1,5 +1,5 @@
 """
-Changes of an account: a subscription that makes looking faster, and never replaces it.
+Changes on chain: a subscription that makes looking faster, and never replaces it.
 
 A notification says that something changed and is not read any further: what there is to know is
 then read over HTTP. So a subscription that is refused, lost or garbled costs time and no truth.
@@ -11,8 +11,8 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncIterator
-from typing import Literal
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Literal
 
 from ..network import Network, proxied, shown
 
@@ -40,30 +40,44 @@ async def changes(
         bell: Set it to look at once.
     """
     bell = bell or asyncio.Event()
-    listener = asyncio.create_task(_listen(network, address, bell))
-    try:
+    kind = "program" if address == network.programs.jobs else "account"
+    options = {"encoding": "base64", "commitment": "confirmed"}
+    async with listening(network, f"{kind}Subscribe", [address, options], bell):
         while True:
             yield
-            # Not `wait_for`: on Python 3.11 it loses a cancellation that comes with the bell.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(every):
-                    await bell.wait()
-            bell.clear()
+            await rung(bell, at_most=every)
+
+
+async def rung(bell: asyncio.Event, *, at_most: float) -> None:
+    """Wait for a bell, and take it down; not longer than so many seconds."""
+    # Not `wait_for`: on Python 3.11 it loses a cancellation that comes with the bell.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(at_most):
+            await bell.wait()
+    bell.clear()
+
+
+@contextlib.asynccontextmanager
+async def listening(
+    network: Network, method: str, params: Sequence[Any], bell: asyncio.Event
+) -> AsyncIterator[None]:
+    """Subscribe to something for a while; each notification rings the bell."""
+    listener = asyncio.create_task(_listen(network, method, params, bell))
+    try:
+        yield
     finally:
         listener.cancel()
         await asyncio.gather(listener, return_exceptions=True)
 
 
-async def _listen(network: Network, address: str, bell: asyncio.Event) -> None:
+async def _listen(
+    network: Network, method: str, params: Sequence[Any], bell: asyncio.Event
+) -> None:
     """Ring the bell at each notification; subscribe again when the line is lost."""
     from websockets.asyncio.client import connect
     from websockets.exceptions import WebSocketException
 
-    kind = "program" if address == network.programs.jobs else "account"
-    asked = {
-        "jsonrpc": "2.0", "id": 1, "method": f"{kind}Subscribe",
-        "params": [address, {"encoding": "base64", "commitment": "confirmed"}],
-    }  # fmt: skip
+    asked = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
     proxy: Literal[True] | None = True if proxied(network.websocket) else None
     while True:
         try:

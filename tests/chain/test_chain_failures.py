@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ from chain_vectors import load
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nosana_jupyter.chain import failures
 from nosana_jupyter.chain.failures import HINTS, program_error
+from nosana_jupyter.local import faults
 
 ERRORS = load("errors")
 CASES = [
@@ -55,6 +58,44 @@ def test_the_same_number_has_two_names() -> None:
 
     assert jobs[6004] != staking[6004]
     assert (error.name, error.number) == ("Custom", 6004)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_without_a_log_a_number_lists_its_names(case: dict[str, Any]) -> None:
+    """
+    Where a node gives no log, the error says what the number may be, for every error there is.
+    """
+    error = program_error({"InstructionError": [1, {"Custom": case["code"]}]}, [])
+
+    assert re.search(rf"\b{camel(case['name'])} of the \w+ program", str(error))
+    assert (error.name, error.number, error.index) == ("Custom", case["code"], 1)
+
+
+def test_the_sets_of_names_are_the_official_ones() -> None:
+    """
+    No name is in our sets that the official clients do not have, but for the checks they share.
+    """
+    ours = {whose: names for whose, names in failures._SETS.items() if whose != "a shared check"}
+
+    assert ours == {
+        f"the {program} program": [camel(case["name"]) for case in ERRORS[program]]
+        for program in ("jobs", "staking")
+    }
+    assert "Unauthorized of a shared check or InvalidMarketAccount of the jobs program" in str(
+        program_error({"InstructionError": [0, {"Custom": 6000}]}, [])
+    )
+
+
+@pytest.mark.parametrize("number", failures._ANCHOR)
+def test_numbers_of_the_framework_are_names(number: int) -> None:
+    """
+    Below 6000 a number is one error, with or without a log.
+    """
+    error = program_error({"InstructionError": [0, {"Custom": number}]}, [])
+
+    assert (error.name, error.number) == (failures._ANCHOR[number], number)
+    known = {each.number: each.name for each in vars(faults).values() if hasattr(each, "number")}
+    assert known.get(number, error.name) == error.name
 
 
 @pytest.mark.parametrize("name", HINTS)
