@@ -1,14 +1,21 @@
 """
 Literals in a definition, as in `%%ops.train.results.loss%%`: what an operation is told of others.
+
+And markers, which shape what holds them: `{"__spread__": …}` puts the items of a JSON list into a
+list, or those of an object into an object; `{"__pairs__": …}` makes an object of pairs of `key` and
+`value`; `"__remove-if-empty__"` takes a list away that is empty without it.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from ..errors import RemoteProtocolError
+
+SPREAD, PAIRS, EMPTY = "__spread__", "__pairs__", "__remove-if-empty__"
 
 _LITERAL = re.compile(r"%%(ops|globals?)\.([^%]+)%%")
 
@@ -30,14 +37,53 @@ def fill(value: Any, known: Mapping[str, Any]) -> Any:
     if isinstance(value, str):
         return _text(value, known)
     if isinstance(value, Mapping):
-        return {key: fill(item, known) for key, item in value.items()}
+        return _object(value, known)
     if isinstance(value, list):
         filled: list[Any] = []
         for item in value:
+            if item == EMPTY:
+                continue
+            if isinstance(item, Mapping) and item.keys() & {SPREAD, PAIRS} and len(item) < 3:
+                filled += _pieces(item, known, list)
+                continue
             new = fill(item, known)
             filled += new if isinstance(new, list) and isinstance(item, str) else [new]
         return filled
     return value
+
+
+def _object(value: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    filled: dict[str, Any] = {}
+    for key, item in value.items():
+        if key in (SPREAD, PAIRS):
+            continue
+        filled[key] = fill(item, known)
+        if filled[key] == [] and EMPTY in item:
+            del filled[key]
+    if value.keys() & {SPREAD, PAIRS}:
+        filled |= _pieces(value, known, dict)
+    return filled
+
+
+def _pieces(marked: Mapping[str, Any], known: Mapping[str, Any], wanted: type[Any]) -> Any:
+    """Return what a marker stands for: the items of a list, or of an object."""
+    name = SPREAD if SPREAD in marked else PAIRS
+    found = fill(marked[name], known)
+    if marked.get("chunked") and isinstance(found, list):
+        found = "".join(map(str, found))
+    try:
+        found = json.loads(found) if isinstance(found, str) else found
+    except (ValueError, RecursionError):
+        raise RemoteProtocolError(f"what {marked[name]} stands for is no JSON") from None
+    try:
+        if name == PAIRS and wanted is dict:
+            found = {str(each["key"]): each.get("value", "") for each in found}
+    except (TypeError, KeyError, AttributeError):
+        raise RemoteProtocolError(f"what {marked[name]} stands for are no pairs") from None
+    if not isinstance(found, wanted):
+        kind = "list" if wanted is list else "object"
+        raise RemoteProtocolError(f"what {marked[name]} stands for is no {kind}")
+    return found
 
 
 def _text(text: str, known: Mapping[str, Any]) -> Any:

@@ -156,8 +156,7 @@ class Operation:
             self.state.status = "stopped"
             return None
         try:
-            filled = fill(msgspec.to_builtins(self.spec.args), known)
-            run = msgspec.convert(filled, Run)
+            run = msgspec.convert(fill(record.args(self.id), known), Run)
         except (RemoteProtocolError, msgspec.ValidationError) as error:
             # As on a real node: the operation has failed, though nothing ran.
             self.fail("operation-error", str(error), code=0)

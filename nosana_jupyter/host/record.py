@@ -153,6 +153,13 @@ class Record(msgspec.Struct, kw_only=True):
         """Return the state of an operation by its id."""
         return next(state for state in self.states if state.operation_id == operation)
 
+    def args(self, operation: str) -> dict[str, Any]:
+        """Return the arguments of an operation as they are written, with literals and markers."""
+        found: dict[str, Any] = next(
+            each["args"] for each in self.definition["ops"] if each["id"] == operation
+        )
+        return found
+
 
 class Shelf:
     """

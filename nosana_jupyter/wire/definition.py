@@ -1,26 +1,26 @@
 """
 Nosana's job definition, version 0.1, as the strict official validator takes it.
 
-Unknown keys are errors, as there: a definition that reads here reads on the network. What the
-official validator takes besides, structural markers such as `{"__spread__": …}`, is not read here.
+Unknown keys are errors, as there: a definition that reads here reads on the network. On purpose we
+refuse three things that the official validator takes and no host could run: the arguments of one
+type of operation under the name of the other, and ports and statuses that are no whole numbers.
+
+Markers such as `{"__spread__": …}`, whose place the results of other operations take, are checked
+and left out of what is read here: a host fills them in before it reads the arguments again.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import base58
 import msgspec
 
 from ..errors import RemoteProtocolError
-
-LITERAL = r"^%%(ops|global)\..+%%$"
-"""A value that the host fills in when the operation starts."""
-
-Literally = Annotated[str, msgspec.Meta(pattern=LITERAL)]
+from . import markers
+from .markers import Literally
 
 
 class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -58,7 +58,7 @@ class HealthCheck(_Strict, frozen=True, kw_only=True):
 class Expose(_Strict, frozen=True, kw_only=True):
     """A port that the tunnel publishes."""
 
-    port: int | Literally
+    port: int
     type: Literal["web", "api", "webapi", "websocket", "none"] | None = None
     health_checks: list[HealthCheck] | None = None
 
@@ -85,7 +85,7 @@ class Bucket(_Strict, frozen=True, kw_only=True):
 
 
 class S3(_Strict, frozen=True, kw_only=True, tag_field="type", tag="S3"):
-    """Files from a bucket or a plain address."""
+    """Files from a bucket, from several, or from a plain address."""
 
     target: str
     url: str | None = None
@@ -94,6 +94,10 @@ class S3(_Strict, frozen=True, kw_only=True, tag_field="type", tag="S3"):
     buckets: list[Bucket] | None = None
     allow_write: bool | None = msgspec.field(default=None, name="allowWrite")
     credentials: Credentials | None = msgspec.field(default=None, name="IAM")
+
+    def __post_init__(self) -> None:
+        if sum(each is not None for each in (self.files, self.bucket, self.buckets)) > 1:
+            raise ValueError("S3 takes files, a bucket or buckets: one of them")
 
 
 class HuggingFace(_Strict, frozen=True, kw_only=True, tag_field="type", tag="HF"):
@@ -121,7 +125,7 @@ Resource = S3 | HuggingFace | Ollama
 
 class RestartPolicy(_Strict, frozen=True, kw_only=True):
     policy: Literal["on-failure"]
-    restart_tries: int
+    restart_tries: int | None = None
 
 
 class Login(_Strict, frozen=True, kw_only=True):
@@ -164,23 +168,21 @@ class Run(_Strict, frozen=True, kw_only=True):
     authentication: Authentication | None = None
 
     def __post_init__(self) -> None:
-        written = [service.port for service in self._listed()]
-        if len(set(written)) < len(written):
+        if len(set(self.ports())) < len(self.ports()):
             raise ValueError("a port is exposed twice")
 
     def services(self) -> list[Expose]:
         """Return what this operation exposes, without the literals a host fills in."""
-        return [service for service in self._listed() if isinstance(service.port, int)]
+        listed = self.expose if isinstance(self.expose, list) else [self.expose]
+        return [
+            Expose(port=item) if isinstance(item, int) else item
+            for item in listed
+            if isinstance(item, int | Expose)
+        ]
 
     def ports(self) -> list[int]:
         """Return the ports this operation exposes."""
-        return [service.port for service in self._listed() if isinstance(service.port, int)]
-
-    def _listed(self) -> list[Expose]:
-        if self.expose is None:
-            return []
-        listed = self.expose if isinstance(self.expose, list) else [self.expose]
-        return [item if isinstance(item, Expose) else Expose(port=item) for item in listed]
+        return [service.port for service in self.services()]
 
 
 class Execution(_Strict, frozen=True, kw_only=True):
@@ -275,6 +277,8 @@ class Definition(_Strict, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.meta is not None:
             msgspec.convert(self.meta, dict[str, Flat | dict[str, Flat]])
+            msgspec.convert(self.meta.get("trigger", ""), str)
+            msgspec.convert(self.meta.get("system_resources", {}), dict[str, Scalar])
 
 
 STUB: dict[str, Any] = {
@@ -303,14 +307,14 @@ def parse(document: object) -> Definition:
     try:
         for place in _nulls(document, "$"):
             raise RemoteProtocolError(f"not a job definition: null at `{place}`")
-        definition = msgspec.convert(document, Definition)
+        definition = msgspec.convert(markers.without(document), Definition)
     except msgspec.ValidationError as error:
         raise RemoteProtocolError(f"not a job definition: {error}") from error
     except RecursionError:
         raise RemoteProtocolError("not a job definition: nested too deeply") from None
     names = [operation.id for operation in definition.ops]
     for name in names:
-        if not name or re.search(r"\s", name):
+        if " " in name:
             raise RemoteProtocolError(f"not a job definition: operation id {name!r} has a space")
         if names.count(name) > 1:
             raise RemoteProtocolError(f"not a job definition: operation id {name!r} comes twice")
@@ -318,7 +322,7 @@ def parse(document: object) -> Definition:
 
 
 def document(definition: Definition) -> dict[str, Any]:
-    """Return a definition as JSON-able data, without what is unset."""
+    """Return a definition as JSON-able data, without what is unset and without markers."""
     data: dict[str, Any] = _without_none(msgspec.to_builtins(definition))
     return data
 
