@@ -16,7 +16,7 @@ from .chain.accounts import ZERO, rent
 from .chain.accounts import Job as JobAccount
 from .ipfs import hash_to_cid
 from .journal import Intent, Receipt
-from .units import Lamports, MicroNos
+from .units import Lamports, MicroNos, MicroUsd
 
 if TYPE_CHECKING:
     from .chain.history import Step
@@ -67,7 +67,9 @@ async def read(rpc: Rpc, intent: Intent, account: JobAccount | None, told: Told)
     names = {step.name for step in steps}
     money = _of_account(account) if account else _of_steps(steps, intent)
     spent = -sum(step.effect.nos for step in steps if step.name in ("list", "assign", "extend"))
-    own = {s.signature: s.effect.fee for s in steps if s.effect.payer == intent.wallet}
+    own = {s.signature: s.effect.fee for s in steps if s.effect.payer == intent.funder}
+    service = intent.pay == "credits"  # It pays in SOL as well.
+    timeout = money.deposit // money.price if money.price else intent.timeout
     node = _node(steps, account)
     result = hash_to_cid(account.ipfs_result) if account and any(account.ipfs_result) else ""
     return Receipt(
@@ -87,25 +89,29 @@ async def read(rpc: Rpc, intent: Intent, account: JobAccount | None, told: Told)
         paid=MicroNos(money.paid),
         refunded=MicroNos(money.deposit - money.paid),
         network_fee=MicroNos(max(0, spent - money.deposit)),
-        sol_fee=Lamports(sum(own.values())),
-        sol_rent=rent(JobAccount.SIZE) if account else Lamports(0),
+        sol_fee=Lamports(0 if service else sum(own.values())),
+        sol_rent=rent(JobAccount.SIZE) if account and not service else Lamports(0),
         signatures={step.name: step.signature for step in steps},
         result=result,
         peak_memory=told.peak_memory,
         started=told.started,
         ended=time.time(),
         cell=intent.cell,
+        pay=intent.pay,
+        payer=intent.payer,
+        reserved=intent.usd,
+        used=MicroUsd(-(-intent.usd * money.seconds // timeout) if timeout else 0),
     )
 
 
 async def _steps(rpc: Rpc, intent: Intent) -> list[Step]:
     """Read a job's history, as far as the transaction that closed it if it can be had."""
-    steps = await rpc.history(intent.job, owner=intent.wallet)
+    steps = await rpc.history(intent.job, owner=intent.funder)
     for pause in LAGGING:
         if any(step.name in _CLOSES for step in steps):
             break
         await asyncio.sleep(pause)
-        steps = await rpc.history(intent.job, owner=intent.wallet)
+        steps = await rpc.history(intent.job, owner=intent.funder)
     return steps
 
 

@@ -13,21 +13,23 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from . import conversation, ipfs, markets, network, pythons, quoting, settings, sweep
+from . import conversation, extending, ipfs, markets, network, pythons, quoting, settings, sweep
 from .chain import keys
 from .chain.rpc import Rpc
 from .chain.wallet import Wallet
+from .choosing import Requirements
 from .control import Control
 from .errors import FundsError, JobError, NodeError
 from .events import Cell, Event, Outcome, Plan, Quoted, Running, Said, Status, Swept, Waiting
 from .jobs import Job, Jobs
 from .journal import Entry, Journal, Receipt
 from .link import Link
-from .markets import Quote, Requirements
+from .markets import Quote
 from .network import Network
 from .node import Node
+from .payer import Extended
+from .payers import open_payer
 from .prepare import Prepared, prepare, rows
-from .purse import Purse
 from .rental import FINISH, rent
 from .settings import Settings
 from .units import MicroNos, Seconds, nos, parse_seconds
@@ -79,6 +81,7 @@ class Client:
             journal = Journal()
             opened.callback(journal.close)
             rpc = await opened.enter_async_context(Rpc(chain))
+            payer = open_payer(chain, rpc, wallet, chosen, opened)
             stack = opened.pop_all()
         return cls(
             network=chain,
@@ -86,7 +89,7 @@ class Client:
             wallet=wallet,
             journal=journal,
             rpc=rpc,
-            jobs=Jobs(chain, rpc, Purse(rpc, wallet), journal),
+            jobs=Jobs(chain, rpc, payer, journal),
             _stack=stack,
         )
 
@@ -150,7 +153,7 @@ class Client:
             image=prepared.image, client_key=key.public, token=token, vram=cell.vram
         )
         pin_token = network.pin_token(self.network, self.settings)
-        cid = await ipfs.pin(self.network, definition.STUB, token=pin_token)
+        cid = await ipfs.pin(self.network, self.jobs.payer.stub(), token=pin_token)
         async with rent(
             self.jobs, quote, cid, title=prepared.title, emit=emit, control=control
         ) as job:
@@ -257,12 +260,12 @@ class Client:
             wallet=self.wallet.address,
             sol=lamports,
             nos=MicroNos(held),
-            running=tuple(self.journal.open_jobs(self.network.name, self.wallet.address)),
+            running=tuple(self.journal.open_jobs(self.network.name, self.jobs.payer.account)),
         )
 
     async def entries(self, limit: int) -> list[Entry]:
         """Return the newest jobs, newest first."""
-        return self.journal.entries(self.network.name, self.wallet.address, limit=limit)
+        return self.journal.entries(self.network.name, self.jobs.payer.account, limit=limit)
 
     async def receipts(self, limit: int) -> list[Receipt]:
         """Return the newest receipts, newest first."""
@@ -272,10 +275,14 @@ class Client:
         """End a job."""
         return await self.jobs.stop(job)
 
+    async def extend(self, job: str, seconds: Seconds) -> Extended:
+        """Give a job more time."""
+        return await extending.extend(self.jobs, job, seconds)
+
     async def sweep(self) -> Swept:
         """Settle everything this wallet left behind, and fetch the rent of what is long over."""
         receipts = await sweep.sweep(self.jobs)
-        left = self.journal.open_jobs(self.network.name, self.wallet.address)
+        left = self.journal.open_jobs(self.network.name, self.jobs.payer.account)
         return Swept(
             receipts=tuple(receipts),
             followed=tuple(each for each in left if self.jobs.follows(each)),
@@ -287,7 +294,7 @@ class Client:
         if self._reminded:
             return
         self._reminded = True
-        entries = self.journal.open_jobs(self.network.name, self.wallet.address)
+        entries = self.journal.open_jobs(self.network.name, self.jobs.payer.account)
         left = [entry for entry in entries if not self.jobs.follows(entry)]
         if left:
             what = "A job of an earlier kernel is" if len(left) == 1 else (

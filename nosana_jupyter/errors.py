@@ -8,7 +8,8 @@ Every error this package raises on purpose.
     │   └── VersionMismatch     the host's Python or packages do not fit
     ├── NetworkError            a service does not answer, or answers what it should not
     │   ├── RpcError            the Solana RPC refused a request
-    │   └── NodeError           a host's own API refused a request
+    │   ├── NodeError           a host's own API refused a request
+    │   └── CreditsError        the service behind an API key refused a request
     ├── FundsError              money: too little, or over a cap; nothing was spent
     ├── ProgramError            a program on chain refused an instruction
     ├── JobError                a job ended otherwise than it should
@@ -146,6 +147,34 @@ class NodeError(NetworkError):
     def __init__(self, message: str, *, status: int = 0, hint: str = "", money: str = "") -> None:
         super().__init__(message, hint=hint, money=money)
         self.status = status
+
+
+class CreditsError(NetworkError):
+    """The service that posts for an account with credits refused a request, or did not answer."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        code: str = "",
+        refused: bool = False,
+        pause: float = 0.0,
+        hint: str = "",
+        money: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint, money=money)
+        self.status = status
+        """Of its answer. 0: there was none."""
+
+        self.code = code
+        """What the service calls the error, if it has a name."""
+
+        self.refused = refused
+        """Whether it is certain that nothing was done."""
+
+        self.pause = pause
+        """Seconds that the service asks to be left alone."""
 
 
 class FundsError(NosanaError):

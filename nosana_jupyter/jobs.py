@@ -20,9 +20,9 @@ import msgspec
 from . import bill
 from .chain.accounts import Job as JobAccount
 from .chain.accounts import JobState
-from .errors import JobError, NetworkError, ProgramError
+from .errors import CreditsError, FundsError, JobError, NetworkError, ProgramError
 from .journal import Entry, Intent, Journal, Receipt, owner_of
-from .units import MicroNos, nos
+from .units import MicroNos, MicroUsd
 
 if TYPE_CHECKING:
     from .chain.rpc import FoundRun, Rpc
@@ -88,7 +88,8 @@ class Jobs:
             cell: First line of the cell, for lists.
 
         Raises:
-            FundsError: The wallet holds too little. Nothing was spent.
+            FundsError: There is too little to pay with. Nothing was spent.
+            CreditsError: The service refused. Nothing was spent.
             ProgramError: The chain refused. Nothing was spent but a fee in SOL.
             NetworkError: Nobody knows yet whether it landed; `sweep` will find out.
         """
@@ -107,12 +108,25 @@ class Jobs:
             run=ticket.run,
             cell=cell,
             owner=owner_of(os.getpid()),
+            cid=cid,
+            pay=self.payer.name,
+            usd=quote.usd if self.payer.name == "credits" else MicroUsd(0),
         )
         self.journal.intend(intent)
-        job = Job(intent=intent, quote=quote)
-        job.signatures["list"] = (await self._post(ticket, intent, cid)).signature
-        self.journal.mark(job.address, "posted")
+        self.followed.add(intent.job)
+        try:
+            listed = await self._post(ticket, intent, cid)
+        finally:
+            self.followed.discard(intent.job)
+        job = Job(intent=self._listed(intent, listed), quote=quote)
+        job.signatures["list"] = listed.signature
         log.info("posted job %s in market %s", job.address, intent.slug)
+        if not await self.payer.seen(job.address):
+            raise JobError(
+                f"job {job.address} is said to be posted, and the chain does not show it",
+                hint="Try %nosana sweep in a moment: it settles the job once it is seen.",
+                money=f"up to {job.intent.most} are set aside for it",
+            )
         return job
 
     async def sign(self, message: str) -> str:
@@ -156,10 +170,15 @@ class Jobs:
                 # A host took, finished or quit it at the same moment: look again.
                 log.info("job %s changed while it was closed: %s", job.address, error.name)
                 await asyncio.sleep(0.1 * attempt)
+            except CreditsError as error:
+                if error.status not in (400, 409, 422):
+                    raise
+                log.info("job %s changed while it was closed: %s", job.address, error)
+                await asyncio.sleep(0.5 * attempt)
         raise JobError(
             f"job {job.address} could not be closed",
             hint="Try %nosana sweep in a moment.",
-            money=f"up to {nos(job.intent.price * job.intent.timeout)} are in the market's vault",
+            money=f"up to {job.intent.most} are set aside for it",
         )
 
     def follows(self, entry: Entry) -> bool:
@@ -178,7 +197,7 @@ class Jobs:
             return entry.receipt
         address = entry.intent.job if entry else job
         if entry is None:
-            account = (await self.payer.jobs()).get(address)
+            account = await self.payer.job(address)
             if account is None:
                 raise JobError(f"this wallet has no job {job!r}", hint="See %nosana jobs.")
             return await self.settle(self.recall(self.adopt(address, account), None))
@@ -189,18 +208,37 @@ class Jobs:
     async def _post(self, ticket: Ticket, intent: Intent, cid: str) -> Listed:
         try:
             return await self.payer.post(ticket, intent, cid)
-        except ProgramError:
+        except (ProgramError, FundsError):
             self.journal.mark(intent.job, "unsent")
             raise
         except NetworkError as error:
+            if isinstance(error, CreditsError) and error.refused:
+                self.journal.mark(intent.job, "unsent")
+                raise
             # It may have landed all the same. Look; never send twice.
             if found := await self._find(intent):
                 return found
-            error.money = (
-                f"{nos(intent.price * intent.timeout + intent.fee)} are in the wallet, "
-                "or in the vault if the transaction still lands: %nosana sweep finds out"
-            )
+            self.journal.mark(intent.job, "unsure")
+            error.money = self.payer.unsure(intent)
             raise
+
+    def _listed(self, intent: Intent, listed: Listed) -> Intent:
+        """Write down that a job was posted, with what only its posting told."""
+        known = msgspec.structs.replace(
+            intent, job=listed.job, run=listed.run, payer=listed.payer, usd=listed.reserved
+        )
+        self.journal.name(intent.job, known)
+        self.journal.mark(known.job, "posted")
+        return known
+
+    async def found(self, entry: Entry) -> Entry | None:
+        """
+        Return the entry of a job that was posted, under its address; nothing if it was not.
+
+        One whose address only the answer to its posting would have told is looked for.
+        """
+        listed = await self.payer.find(entry.intent)
+        return self.journal.find(self._listed(entry.intent, listed).job) if listed else None
 
     async def _find(self, intent: Intent) -> Listed | None:
         for pause in (0.2, 0.5, 1.0):
@@ -249,7 +287,8 @@ class Jobs:
             peak_memory=job.peak_memory,
             started=job.started,
         )
-        job.receipt = await bill.read(self.rpc, job.intent, account, told)
+        intent = entry.intent if entry else job.intent  # It may have been extended beside us.
+        job.receipt = await bill.read(self.rpc, intent, account, told)
         self.journal.settle(job.receipt)
         return job.receipt
 
@@ -266,6 +305,8 @@ class Jobs:
             timeout=account.timeout,
             fee=MicroNos(0),
             run="",
+            pay=self.payer.name,
+            payer=str(account.payer),
         )
         self.journal.intend(intent)
         return intent

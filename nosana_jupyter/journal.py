@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from . import settings
-from .units import Lamports, MicroNos, duration, nos, sol
+from .units import Lamports, MicroNos, MicroUsd, duration, nos, sol, usd
 
 _SCHEMA = """
 create table if not exists jobs (
@@ -38,8 +38,14 @@ create index if not exists jobs_by_state on jobs (network, wallet, state);
 create index if not exists jobs_by_time on jobs (created);
 """
 
-OPEN = ("intent", "posted", "running")
-"""States in which money may be in a vault. The others are `settled` and `unsent`."""
+OPEN = ("intent", "unsure", "posted", "running")
+"""
+States in which money may be in a vault; `unsure`: the posting was not answered. The others are
+`settled` and `unsent`.
+"""
+
+PENDING = "credits:"
+"""What the name of a job begins with whose address is not known yet."""
 
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +74,38 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
 
     owner: str = ""
     """Process that follows the job, as `owner_of` spells it."""
+
+    cid: str = ""
+    """Content id of the public definition."""
+
+    pay: str = "nos"
+    """What pays, as the setting of this name has it."""
+
+    payer: str = ""
+    """Address of who paid the deposit on chain. Empty: the wallet."""
+
+    usd: MicroUsd = MicroUsd(0)
+    """Credits set aside, in micro-dollars."""
+
+    extending: int = 0
+    """Timeout that an extension is about to give it, in seconds. 0: none is under way."""
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether only the answer to its posting will tell its address."""
+        return self.job.startswith(PENDING)
+
+    @property
+    def funder(self) -> str:
+        """Address whose NOS the deposit is."""
+        return self.payer or self.wallet
+
+    @property
+    def most(self) -> str:
+        """The most it can cost, in words."""
+        if self.pay == "credits":
+            return f"{usd(self.usd)} of credits"
+        return nos(self.price * self.timeout + self.fee)
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,13 +167,38 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
     cell: str = ""
 
+    pay: str = "nos"
+    """What paid: `nos` of the wallet, or `credits`; the NOS is then that of the service."""
+
+    payer: str = ""
+    """Address of who paid the deposit on chain, where that is not the wallet."""
+
+    reserved: MicroUsd = MicroUsd(0)
+    """Credits that were set aside, in micro-dollars."""
+
+    used: MicroUsd = MicroUsd(0)
+    """Credits that the seconds of the run cost, by the price they were set aside for."""
+
     @property
     def cost(self) -> MicroNos:
-        """All NOS that is gone: what the host earned and the network fee."""
-        return MicroNos(self.paid + self.network_fee)
+        """All NOS that is gone from the wallet: what the host earned and the network fee."""
+        return MicroNos(0) if self.pay == "credits" else MicroNos(self.paid + self.network_fee)
+
+    @property
+    def spent(self) -> str:
+        """What is gone, in words."""
+        return f"{usd(self.used)} of credits" if self.pay == "credits" else nos(self.cost)
+
+    @property
+    def returned(self) -> str:
+        """What came back, in words."""
+        if self.pay == "credits":
+            return f"{usd(self.reserved - self.used)} of credits"
+        return nos(self.refunded)
 
     def lines(self) -> list[tuple[str, str]]:
         """Return the receipt as labels and texts, in the order they are shown."""
+        money = self._credits() if self.pay == "credits" else self._nos()
         rows = [
             ("job", self.job),
             ("market", f"{self.market} ({self.gpu})"),
@@ -143,17 +206,29 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
             ("ran by", self.ran_by),
             ("status", self.status),
             ("time paid", f"{duration(self.seconds)} at {nos(self.price)}/s"),
+            *money,
+        ]
+        rows += [(f"tx {name}", signature) for name, signature in self.signatures.items()]
+        return [(label, text) for label, text in rows if text]
+
+    def _nos(self) -> list[tuple[str, str]]:
+        held = f"{sol(self.sol_rent)} held; %nosana sweep returns it after a day"
+        return [
             ("deposit", nos(self.deposit)),
             ("paid", nos(self.paid)),
             ("refunded", nos(self.refunded)),
             ("network fee", nos(self.network_fee)),
             ("SOL", f"{sol(self.sol_fee)} fees"),
-            ("rent", f"{sol(self.sol_rent)} held; %nosana sweep returns it after a day")
-            if self.sol_rent
-            else ("", ""),
+            ("rent", held if self.sol_rent else ""),
         ]
-        rows += [(f"tx {name}", signature) for name, signature in self.signatures.items()]
-        return [(label, text) for label, text in rows if text]
+
+    def _credits(self) -> list[tuple[str, str]]:
+        return [
+            ("reserved", f"{usd(self.reserved)} of credits"),
+            ("used", f"{usd(self.used)} of credits"),
+            ("free again", f"{usd(self.reserved - self.used)} of credits"),
+            ("posted by", f"{self.payer}, the service of the account"),
+        ]
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -227,6 +302,14 @@ class Journal:
                 "update jobs set state = ?, updated = ? where job = ?", (state, time.time(), job)
             )
 
+    def name(self, pending: str, intent: Intent) -> None:
+        """Give a job its address and all that is known of it now."""
+        with self._transaction() as db:
+            db.execute(
+                "update jobs set job = ?, intent = ?, updated = ? where job = ?",
+                (intent.job, msgspec.json.encode(intent), time.time(), pending),
+            )
+
     def settle(self, receipt: Receipt) -> None:
         """Keep the receipt; the job is closed."""
         with self._transaction() as db:
@@ -238,9 +321,8 @@ class Journal:
     def open_jobs(self, network: str, wallet: str) -> list[Entry]:
         """Return the jobs of a wallet whose money may still be out, oldest first."""
         return self._entries(
-            "where network = ? and wallet = ? and state in ('intent', 'posted', 'running') "
-            "order by created",
-            (network, wallet),
+            "where network = ? and wallet = ? and state in (?, ?, ?, ?) order by created",
+            (network, wallet, *OPEN),
         )
 
     def entries(self, network: str, wallet: str, *, limit: int = 20) -> list[Entry]:

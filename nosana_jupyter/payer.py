@@ -8,7 +8,9 @@ after each step, is `jobs`, and knows no difference.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .units import MicroUsd
 
 if TYPE_CHECKING:
     from solders.keypair import Keypair
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from .journal import Intent
     from .markets import Quote
     from .units import Lamports
+
+NOTHING = MicroUsd(0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +45,30 @@ class Listed:
     job: str
     run: str
     signature: str
+    payer: str = ""
+    """Who paid the deposit, where that is not the account itself."""
+
+    reserved: MicroUsd = NOTHING
+    """Credits that were set aside, in micro-dollars."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Extended:
+    """A job that has more time."""
+
+    job: str
+    timeout: int
+    """All its time now, in seconds."""
+
+    seconds: int
+    """What was added."""
+
+    cost: str
+    """The most that the added time can cost, in words."""
+
+    signature: str
+    reserved: MicroUsd = NOTHING
+    """Credits that were set aside for it, in micro-dollars."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,8 +85,19 @@ class Payer(Protocol):
     """The account that pays for jobs, and is their project."""
 
     @property
+    def name(self) -> str:
+        """What pays, as the setting `pay` has it: `nos` or `credits`."""
+
+    @property
     def account(self) -> str:
         """What the journal files its jobs under: an address, or a name."""
+
+    @property
+    def late(self) -> float:
+        """Seconds after which a posting that the chain does not show will not come any more."""
+
+    def stub(self) -> dict[str, Any]:
+        """Return the public definition that stands for a confidential one."""
 
     async def check(self, quote: Quote) -> None:
         """
@@ -80,8 +119,24 @@ class Payer(Protocol):
             NetworkError: Nobody knows whether it was posted.
         """
 
+    def unsure(self, intent: Intent) -> str:
+        """Say where the money is of a job whose posting was not answered, nor found."""
+
     async def find(self, intent: Intent) -> Listed | None:
         """Look once for a job whose posting was not answered."""
+
+    async def extend(self, job: str, account: JobAccount, seconds: int) -> Extended:
+        """
+        Add seconds to a job that waits or runs.
+
+        Raises:
+            FundsError: What they may cost is not there. Nothing was spent.
+            ProgramError: It was refused. Nothing was spent but a fee.
+            NetworkError: Nobody knows whether it was done.
+        """
+
+    async def seen(self, job: str) -> bool:
+        """Wait until the chain, as we see it, shows a job that was posted; say whether it does."""
 
     async def close(self, job: str, account: JobAccount, run: FoundRun | None) -> Closing:
         """
@@ -90,6 +145,9 @@ class Payer(Protocol):
         Raises:
             ProgramError: Its state has just changed.
         """
+
+    async def job(self, address: str) -> JobAccount | None:
+        """Return a job that this payer can close, whoever posted it."""
 
     async def jobs(self) -> dict[str, JobAccount]:
         """Return the jobs on chain that belong to nobody else, whoever posted them."""

@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from types import FrameType, TracebackType
 
+    from .choosing import Requirements
     from .client import Client
     from .events import Cell, Plan, Status, Swept
     from .journal import Entry, Receipt
-    from .markets import Market, Quote, Requirements
+    from .markets import Market, Quote
     from .units import Seconds
 
 __all__ = ["TICK", "CellRun", "Confirm", "Portal", "Presses", "shared"]

@@ -7,15 +7,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from . import markets
 from .chain import instructions
 from .chain.accounts import Job as JobAccount
 from .chain.accounts import JobState, rent
 from .errors import FundsError
 from .ipfs import cid_to_hash
-from .payer import Closing, Listed, Ticket
-from .units import Lamports, nos, sol
+from .payer import Closing, Extended, Listed, Ticket
+from .units import Lamports, MicroNos, duration, nos, sol
+from .wire import definition
 
 if TYPE_CHECKING:
     from .chain.rpc import FoundRun, Rpc
@@ -47,6 +49,9 @@ class Purse:
         wallet: Who pays.
     """
 
+    name = "nos"
+    late = 90.0
+
     def __init__(self, rpc: Rpc, wallet: Wallet) -> None:
         self.rpc = rpc
         self.wallet = wallet
@@ -58,21 +63,28 @@ class Purse:
 
     async def check(self, quote: Quote) -> None:
         """See that the wallet holds deposit and fee, and SOL for rent."""
+        await self._check(quote.most, "posting")
+
+    async def _check(self, cost: MicroNos, what: str) -> None:
         held, lamports = await asyncio.gather(
             self.rpc.token_balance(self.wallet.address), self.rpc.get_balance(self.wallet.address)
         )
-        if held < quote.most:
+        if held < cost:
             raise FundsError(
-                f"posting takes {nos(quote.most)}, the wallet {self.wallet.address} holds "
-                f"{nos(held)}: {nos(quote.most - held)} are missing. Nothing was spent",
+                f"{what} takes {nos(cost)}, the wallet {self.wallet.address} holds "
+                f"{nos(held)}: {nos(cost - held)} are missing. Nothing was spent",
                 hint="Lower the timeout with `--timeout`, or fund the wallet.",
             )
         if lamports < SOL_NEEDED:
             raise FundsError(
-                f"posting takes up to {sol(SOL_NEEDED)} for rent and fees, the wallet "
+                f"{what} takes up to {sol(SOL_NEEDED)} for rent and fees, the wallet "
                 f"{self.wallet.address} holds {sol(lamports)}. Nothing was spent",
                 hint=f"Send {sol(SOL_NEEDED - lamports)} to the wallet.",
             )
+
+    def stub(self) -> dict[str, Any]:
+        """Return the stub that all confidential jobs of wallets share."""
+        return definition.STUB
 
     def ticket(self) -> Ticket:
         """Make the keys whose addresses job and run will have."""
@@ -91,12 +103,39 @@ class Purse:
         signature = await self.rpc.send([wanted], self.wallet, ticket.keys)
         return Listed(job=ticket.job, run=ticket.run, signature=signature)
 
+    def unsure(self, intent: Intent) -> str:
+        """Say where a deposit is that may have left the wallet."""
+        return (
+            f"{intent.most} are in the wallet, or in the vault if the transaction still lands: "
+            "%nosana sweep finds out"
+        )
+
     async def find(self, intent: Intent) -> Listed | None:
         """Look for the job at the address whose key was ours."""
         if await self.rpc.job(intent.job) is None:
             return None
-        signature = (await self.rpc.signatures_of(intent.job))[-1]
+        signature = (await self.rpc.signatures_of(intent.job))[0]
         return Listed(job=intent.job, run=intent.run, signature=signature)
+
+    async def extend(self, job: str, account: JobAccount, seconds: int) -> Extended:
+        """Sign and send `extend`, which takes the new total."""
+        percent = await markets.fee_percent(self.rpc.network, str(account.market))
+        deposit = account.price * seconds
+        cost = MicroNos(deposit + int(deposit * percent / 100))
+        await self._check(cost, f"{duration(seconds)} more of job {job}")
+        total = account.timeout + seconds
+        wanted = instructions.extend(
+            self._programs, job=job, market=account.market, payer=account.payer,
+            authority=self.wallet.pubkey, timeout=total,
+        )  # fmt: skip
+        signature = await self.rpc.send([wanted], self.wallet, [])
+        return Extended(
+            job=job, timeout=total, seconds=seconds, cost=nos(cost), signature=signature
+        )
+
+    async def seen(self, job: str) -> bool:  # noqa: ARG002 - we sent it, and saw it land
+        """Say yes: who sends a transaction also sees it confirmed."""
+        return True
 
     async def close(self, job: str, account: JobAccount, run: FoundRun | None) -> Closing:
         """Recover what a host quit, end what runs, delist what waits."""
@@ -118,6 +157,10 @@ class Purse:
                 self._programs, job=job, market=market, payer=account.payer, authority=authority
             )
         return Closing(name=name, signature=await self.rpc.send([wanted], self.wallet, []))
+
+    async def job(self, address: str) -> JobAccount | None:
+        """Return a job of the wallet."""
+        return (await self.jobs()).get(address)
 
     async def jobs(self) -> dict[str, JobAccount]:
         """Return the jobs of the wallet: nobody else can close them."""

@@ -10,15 +10,20 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from . import markets, settings
+from . import choosing, markets, settings
+from .choosing import Cap, Requirements
 from .errors import UsageError
-from .markets import Cap, Quote, Requirements
+from .markets import Quote
 from .units import MicroNos, Seconds, is_dollars, parse_cap, parse_gib
 
 if TYPE_CHECKING:
     from .chain.rpc import Rpc
     from .network import Network
     from .settings import Settings
+
+
+LEAST_CREDITS = Seconds(3600)
+"""Shortest timeout that the service takes credits for. What is not used is free again."""
 
 
 async def quote(
@@ -54,9 +59,11 @@ async def quote(
     if cap is not None:
         cap = replace(cap, amount=MicroNos(cap.amount - spent))
     try:
-        return markets.choose(
-            listed, _wanted(chosen, wanted), timeout, cap=cap, price=price, avoid=avoid
+        least = LEAST_CREDITS if chosen.pay == "credits" else timeout
+        found = choosing.choose(
+            listed, _wanted(chosen, wanted), max(timeout, least), cap=cap, price=price, avoid=avoid
         )
+        return replace(found, pay=chosen.pay)
     except UsageError as error:
         asked = [name for name in ("market", "vram") if not getattr(wanted, name)]
         for name in asked:
@@ -71,6 +78,7 @@ def _wanted(chosen: Settings, wanted: Requirements) -> Requirements:
         vram=wanted.vram or (parse_gib(chosen.vram) if chosen.vram else None),
         gpu=wanted.gpu,
         market=wanted.market or chosen.market or None,
+        kind="PREMIUM" if chosen.pay == "credits" else None,
     )
 
 

@@ -10,15 +10,13 @@ from __future__ import annotations
 import time
 
 from .chain.accounts import JobState
+from .errors import NosanaError
 from .jobs import Jobs
-from .journal import Receipt
+from .journal import Entry, Receipt
 from .units import Lamports
 
-UNSENT_AFTER = 90
-"""Seconds after which a transaction that is not on chain can no longer land."""
 
-
-async def sweep(jobs: Jobs, *, unsent_after: float = UNSENT_AFTER) -> list[Receipt]:
+async def sweep(jobs: Jobs, *, unsent_after: float | None = None) -> list[Receipt]:
     """
     Find and settle everything this wallet left behind, in the journal and on chain.
 
@@ -26,7 +24,8 @@ async def sweep(jobs: Jobs, *, unsent_after: float = UNSENT_AFTER) -> list[Recei
 
     Args:
         jobs: Of the wallet.
-        unsent_after: Seconds after which an intent that is not on chain counts as never sent.
+        unsent_after: Seconds after which an intent that is not on chain counts as never sent; by
+            default as long as whoever posts may still do so.
 
     Returns:
         Receipts of what was closed. Intents too young to be judged are left for later.
@@ -45,15 +44,32 @@ async def sweep(jobs: Jobs, *, unsent_after: float = UNSENT_AFTER) -> list[Recei
             continue
         intent = known.intent if known else jobs.adopt(address, account)
         receipts.append(await jobs.settle(jobs.recall(intent, known.created if known else None)))
+    failed: NosanaError | None = None
     for entry in entries.values():
-        job = jobs.recall(entry.intent, entry.created)
         if jobs.follows(entry):
             continue
-        if await jobs.rpc.signatures_of(job.address):
-            receipts.append(await jobs.keep(job, None))
-        elif time.time() - entry.created > unsent_after:
-            jobs.journal.mark(job.address, "unsent")
+        try:
+            receipts += await _settle(jobs, entry, unsent_after)
+        except NosanaError as error:  # One that cannot be settled keeps none of the others open.
+            failed = failed or error
+    if failed is not None:
+        raise failed
     return receipts
+
+
+async def _settle(jobs: Jobs, entry: Entry, unsent_after: float | None) -> list[Receipt]:
+    """Settle a job that the journal knows, and the list of our jobs on chain does not show."""
+    known: Entry | None = entry
+    if entry.intent.is_pending:
+        known = await jobs.found(entry)
+    elif await jobs.rpc.job(entry.intent.job) is None:
+        known = entry if await jobs.rpc.signatures_of(entry.intent.job) else None
+    if known is not None:
+        return [await jobs.settle(jobs.recall(known.intent, known.created))]
+    late = jobs.payer.late if unsent_after is None else unsent_after
+    if time.time() - entry.created > late:
+        jobs.journal.mark(entry.intent.job, "unsent")
+    return []
 
 
 async def clean(jobs: Jobs) -> Lamports:

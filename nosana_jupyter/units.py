@@ -1,7 +1,7 @@
 """
 Units: how quantities are held, read and spelled.
 
-Money is an integer number of micro-NOS (10⁻⁶ NOS) or of lamports (10⁻⁹ SOL);
+Money is an integer number of micro-NOS (10⁻⁶ NOS), of lamports (10⁻⁹ SOL) or of micro-dollars;
 no float ever holds it. Time is whole seconds, memory is GiB.
 """
 
@@ -18,6 +18,9 @@ MicroNos = NewType("MicroNos", int)
 
 Lamports = NewType("Lamports", int)
 """An amount of SOL in units of 10⁻⁹ SOL."""
+
+MicroUsd = NewType("MicroUsd", int)
+"""An amount of dollars, as credits are counted, in units of 10⁻⁶ dollars."""
 
 Seconds = NewType("Seconds", int)
 """A duration in whole seconds."""
@@ -156,6 +159,18 @@ def sol(amount: int) -> str:
     """Spell lamports: `0.002561280 SOL`."""
     sign = "-" if amount < 0 else ""
     return f"{sign}{abs(amount) // LAMPORTS}.{abs(amount) % LAMPORTS:09d} SOL"
+
+
+def usd(amount: int) -> str:
+    """Spell micro-dollars, with as many decimals as it takes, and two at least: `$0.32`."""
+    sign = "-" if amount < 0 else ""
+    text = f"{abs(amount) // MICRO}.{abs(amount) % MICRO:06d}"
+    return f"{sign}${text[:-4]}{text[-4:].rstrip('0')}"
+
+
+def dollars(amount: Decimal) -> MicroUsd:
+    """Return dollars, as a service counts them, in micro-dollars."""
+    return MicroUsd(int((amount * MICRO).to_integral_value()))
 
 
 def duration(seconds: float) -> str:

@@ -21,6 +21,7 @@ from strange_runner import Peer, Script, after_hello
 from nosana_jupyter import client as client_module
 from nosana_jupyter import link as link_module
 from nosana_jupyter.chain.accounts import JobState
+from nosana_jupyter.choosing import Requirements
 from nosana_jupyter.client import Client
 from nosana_jupyter.control import Control
 from nosana_jupyter.errors import (
@@ -40,7 +41,7 @@ from nosana_jupyter.events import (
     Settled,
 )
 from nosana_jupyter.journal import Journal, Receipt
-from nosana_jupyter.markets import Quote, Requirements
+from nosana_jupyter.markets import Quote
 from nosana_jupyter.network import Network
 from nosana_jupyter.wire import messages as say
 

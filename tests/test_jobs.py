@@ -20,12 +20,13 @@ from nosana_jupyter import ipfs
 from nosana_jupyter.chain import authorization, instructions
 from nosana_jupyter.chain.accounts import JobState
 from nosana_jupyter.chain.wallet import Wallet
+from nosana_jupyter.choosing import Requirements
 from nosana_jupyter.client import Client
 from nosana_jupyter.errors import FundsError, JobError, NoHost
 from nosana_jupyter.events import Cell, Event, Said
 from nosana_jupyter.jobs import Jobs
 from nosana_jupyter.journal import owner_of
-from nosana_jupyter.markets import Quote, Requirements
+from nosana_jupyter.markets import Quote
 from nosana_jupyter.purse import Purse
 from nosana_jupyter.sweep import clean, sweep
 from nosana_jupyter.waiting import wait_for_host

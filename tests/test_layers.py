@@ -26,9 +26,9 @@ ROW2 = ROW1 | {
     "engines",
 }
 ROW3 = ROW2 | {"cell", "chain", "ipfs", "journal", "node", "link"}
-ROW4 = ROW3 | {"markets"}
-PAYERS = {"payer", "purse"}
-ROW5 = ROW4 | PAYERS | {"jobs", "bill", "events", "sweep"}
+ROW4 = ROW3 | {"markets", "choosing"}
+PAYERS = {"payer", "purse", "account", "credits", "payers"}
+ROW5 = ROW4 | PAYERS | {"jobs", "bill", "events", "sweep", "extending"}
 PATH = {
     "control",
     "conversation",
@@ -64,16 +64,21 @@ LAYERS = {
     "host": ROW2 | {"chain", "ipfs", "node"},
     "local": ROW2 | {"chain", "ipfs"},
     "bill": ROW1 | {"chain", "ipfs", "journal", "network"},
+    "choosing": ROW1 | {"markets"},
     "payer": ROW1 | {"chain", "journal", "markets"},
-    "purse": ROW1 | {"chain", "ipfs", "journal", "markets", "payer"},
+    "purse": ROW1 | {"chain", "ipfs", "journal", "markets", "payer", "wire"},
+    "account": ROW1 | {"network"},
+    "credits": ROW1 | {"chain", "ipfs", "journal", "markets", "payer", "wire", "account"},
+    "payers": ROW2 | {"chain", "payer", "purse", "credits", "account"},
     "jobs": ROW1 | {"network", "chain", "journal", "markets", "bill", "payer"},
     "sweep": ROW1 | {"chain", "jobs", "journal"},
+    "extending": ROW1 | {"chain", "jobs", "payer"},
     "events": ROW1 | {"wire", "journal", "markets", "network"},
     "prepare": ROW2 | {"cell", "events", "conversation"},
     "conversation": ROW1 | {"wire", "link", "events", "pythons", "requirements"},
     "pythons": ROW1,
     "requirements": ROW1 | {"wire"},
-    "quoting": ROW2 | {"chain", "markets"},
+    "quoting": ROW2 | {"chain", "markets", "choosing"},
     "control": ROW1,
     "rental": ROW5 | {"control"},
     "waiting": ROW1 | {"chain", "jobs"},

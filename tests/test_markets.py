@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nosana_jupyter.choosing import Cap, Requirements, choose, find
 from nosana_jupyter.errors import FundsError, UsageError
-from nosana_jupyter.markets import Cap, Market, Quote, Requirements, choose, find
+from nosana_jupyter.markets import Market, Quote
 from nosana_jupyter.units import GiB, MicroNos, Seconds, parse_nos, parse_seconds
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from nosana_jupyter import ipfs
+from nosana_jupyter.choosing import Requirements
 from nosana_jupyter.client import Client
 from nosana_jupyter.control import Control
 from nosana_jupyter.errors import HostFailed, JobError, NetworkError
 from nosana_jupyter.events import Event, Posted, Settled
 from nosana_jupyter.jobs import Job
 from nosana_jupyter.journal import Receipt
-from nosana_jupyter.markets import Requirements
 from nosana_jupyter.rental import rent
 from nosana_jupyter.waiting import wait_for_host
 from nosana_jupyter.watch import watch_chain

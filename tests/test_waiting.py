@@ -14,10 +14,10 @@ from local_networks import LocalNetwork
 from solders.pubkey import Pubkey
 
 from nosana_jupyter import ipfs, waiting
+from nosana_jupyter.choosing import Requirements
 from nosana_jupyter.client import Client
 from nosana_jupyter.errors import JobError
 from nosana_jupyter.jobs import Job
-from nosana_jupyter.markets import Requirements
 from nosana_jupyter.waiting import wait_for_host
 from nosana_jupyter.wire import definition
 

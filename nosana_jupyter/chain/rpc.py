@@ -136,6 +136,11 @@ class Rpc:
         found = await self._filtered(Job.DISCRIMINATOR, {176: bytes(key(project))})
         return {str(address): Job.decode(data) for address, data in found if len(data) >= 233}
 
+    async def jobs_with(self, ipfs_job: bytes) -> dict[str, Job]:
+        """Return the jobs with a certain public definition, by the hash of it."""
+        found = await self._filtered(Job.DISCRIMINATOR, {8: ipfs_job})
+        return {str(address): Job.decode(data) for address, data in found if len(data) >= 233}
+
     async def history(self, job: Key, *, owner: Key) -> list[Step]:
         """Return what was done to a job, oldest first, and what that did to an owner's money."""
         steps: list[Step] = []

@@ -240,7 +240,7 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
 
     def do_markets(self, rest: str) -> Any:
         """Show the markets that fit."""
-        from ..markets import Requirements, fitting
+        from ..choosing import Requirements, fitting
         from . import tables
 
         options = grammar.market_grammar().read(rest)
@@ -249,7 +249,7 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
 
     def do_quote(self, rest: str) -> Any:
         """Say what a run may cost."""
-        from ..markets import Requirements
+        from ..choosing import Requirements
         from ..units import parse_seconds
         from . import tables
 
@@ -282,7 +282,7 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
 
     def _doubt(self, name: str, value: str) -> str:
         """Say what is doubtful about a setting that may be right all the same."""
-        from ..markets import find
+        from ..choosing import find
 
         if name == "wallet" and value and not Path(value).expanduser().is_file():
             return f"There is no file {value} yet."

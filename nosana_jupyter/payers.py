@@ -1,0 +1,58 @@
+"""
+The payer that the settings name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .account import PLACE, Account
+from .credits import Credits
+from .errors import UsageError
+from .purse import Purse
+
+if TYPE_CHECKING:
+    from contextlib import AsyncExitStack
+
+    from .chain.rpc import Rpc
+    from .chain.wallet import Wallet
+    from .network import Network
+    from .payer import Payer
+    from .settings import Settings
+
+
+def open_payer(
+    network: Network, rpc: Rpc, wallet: Wallet, chosen: Settings, stack: AsyncExitStack
+) -> Payer:
+    """
+    Return who pays.
+
+    Args:
+        network: Where.
+        rpc: Its chain.
+        wallet: Of the user.
+        chosen: What the user has set.
+        stack: Closes what is opened.
+
+    Raises:
+        UsageError: Credits are to pay, and there is no API key.
+    """
+    if chosen.pay != "credits":
+        return Purse(rpc, wallet)
+    account = Account(network, _api_key(network, chosen))
+    stack.push_async_callback(account.close)
+    return Credits(rpc, account)
+
+
+def _api_key(network: Network, chosen: Settings) -> str:
+    """Return the key of the network's own account, or else the user's: one never goes elsewhere."""
+    if network.api_key:
+        return Path(network.api_key).read_text().strip()
+    if not chosen.api_key:
+        raise UsageError(
+            f"credits are to pay on {network.name}, and no API key is set",
+            hint=f"Make one at {PLACE} and set it: NOSANA_API_KEY in the environment, or "
+            "%nosana config api_key KEY. Or pay in NOS: %nosana config pay nos",
+        )
+    return chosen.api_key
