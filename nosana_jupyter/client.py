@@ -150,8 +150,10 @@ class Client:
 
         key, token = seal.Key(), os.urandom(32)
         asked = launch.cell_definition(
-            image=prepared.image, client_key=key.public, token=token, vram=cell.vram
-        )
+            image=prepared.image, client_key=key.public, token=token, vram=cell.vram,
+            python=pythons.needed(prepared.load.has_code),
+            settings=launch.installer_settings(prepared.load.environment),
+        )  # fmt: skip
         pin_token = network.pin_token(self.network, self.settings)
         cid = await ipfs.pin(self.network, self.jobs.payer.stub(), token=pin_token)
         async with rent(

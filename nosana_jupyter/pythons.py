@@ -26,6 +26,13 @@ def differs(python: str) -> bool:
     return python.split(".")[:2] != [str(sys.version_info.major), str(sys.version_info.minor)]
 
 
+def needed(has_code: Sequence[str]) -> str:
+    """Return the minor version of Python that a host must have, as in `3.12`, if it must."""
+    if not has_code or sys.implementation.name != "cpython":
+        return ""
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
 def refuse(
     python: str,
     has_code: Sequence[str],

@@ -124,7 +124,7 @@ def _libraries(python: Path, library: Path) -> Iterator[tuple[str, Path]]:
             found |= {Path(path) for path in re.findall(r"(?:=> )?(/\S+) \(0x", told.stdout)}
     # What is only loaded at run time: names of users and hosts, and what wheels are linked to.
     for name in ("libnss_files.so.2", "libnss_dns.so.2", "libresolv.so.2", "libgcc_s.so.1",
-                 "libstdc++.so.6"):  # fmt: skip
+                 "libstdc++.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1"):  # fmt: skip
         found |= set(sorted(Path("/usr/lib").glob(f"*-linux-gnu/{name}"))[:1])
     # There is no cache of the linker in the image: all lie where it looks by itself.
     places = {

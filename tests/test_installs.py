@@ -69,3 +69,11 @@ def test_what_the_path_installs_is_kept_for_the_next_job(tmp_path: Path) -> None
 
     assert first.values["place"] == second.values["place"]
     assert Path(first.values["place"]).exists()
+
+
+def test_settings_of_installers_come_before_the_cell(wheels: dict[str, str]) -> None:
+    """What `--env` says of an index holds for `--pip` too, which installs before the cell runs."""
+    source = "import nosana_test_new\nversion = nosana_test_new.VERSION"
+    outcome = nosana_jupyter.run(source, pip=["nosana-test-new==1.0"], env=wheels)
+
+    assert outcome.values["version"] == "1.0"

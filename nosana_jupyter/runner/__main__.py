@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from ..wire import launch, seal
-from ..wire.messages import Check, Install
-from . import machine, packages, streams
+from ..wire.messages import Check, Install, Installed
+from . import machine, packages, places, streams
+from .installer import Installer
 from .interrupts import Interrupts
 from .outbox import Outbox
 from .server import Server, Task
@@ -63,7 +64,7 @@ class Terms:
             lease=float(take(launch.LEASE_SECONDS, launch.LEASE)),
             port=int(take(launch.port_variable(launch.PORT), launch.PORT)),
             isolated=not take(launch.NOT_ISOLATED, ""),
-            cache=Path(take(launch.CACHE, "") or packages.default_cache()),
+            cache=Path(take(launch.CACHE, "") or places.find_cache()),
         )
 
 
@@ -82,9 +83,7 @@ class Runner:
         self._tasks: queue.SimpleQueue[tuple[Task, list[bytearray]]] = queue.SimpleQueue()
         self._interrupts = Interrupts()
         self._outbox = Outbox(self._wake)
-        self._installer = packages.Installer(
-            terms.cache, lambda text: self._outbox.write("stderr", text)
-        )
+        self._installer = Installer(terms.cache, lambda text: self._outbox.write("stderr", text))
         self._loop = asyncio.new_event_loop()
         self._server: Server | None = None
         self._listening = threading.Event()
@@ -115,7 +114,8 @@ class Runner:
             if isinstance(task, Check):
                 self._outbox.put(packages.check(task.distributions))
             elif isinstance(task, Install):
-                self._outbox.put(self._installer.install(task.requirements, task.instead))
+                done = self._installer.install(task.requirements, task.instead)
+                self._outbox.put(Installed(*done))
             else:
                 cells.run(task, buffers)
             del task, buffers

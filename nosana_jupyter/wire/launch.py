@@ -2,14 +2,16 @@
 How an image with a Python becomes a runner.
 
 The definition carries the packed sources of the runner, so that client and runner always speak the
-same version, and a one-line program that unpacks and starts them.
+same version, and a short program that unpacks and starts them. What the image lacks is installed by
+`runner.provision`.
 """
 
 from __future__ import annotations
 
 import base64
-import io
-import zipfile
+import json
+import zlib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +28,12 @@ LEASE = 120
 PACKED = ("__init__.py", "errors.py", "units.py", "wire", "runner")
 """The part of this package that runs in the container."""
 
+UNPACKED = ("definition.py",)
+"""What of it only the client needs."""
+
+LARGEST = 102_400
+"""Most bytes of a definition that a node accepts."""
+
 # Environment of the runner. A host that runs jobs without containers says where a port really is
 # in `NOSANA_PORT_<port>`, and where its cache is in `NOSANA_CACHE`.
 SOURCES = "NOSANA_RUNNER"
@@ -35,14 +43,36 @@ LEASE_SECONDS = "NOSANA_LEASE"
 JOB = "NOSANA_ID"
 CACHE = "NOSANA_CACHE"
 NOT_ISOLATED = "NOSANA_NOT_ISOLATED"
+PYTHON = "NOSANA_PYTHON"
+"""The minor version of Python that functions and classes need, as in `3.12`."""
 
-BOOTSTRAP = (
-    "import base64,io,os,sys,tempfile,zipfile;"
-    "p=tempfile.mkdtemp(prefix='nosana-');"
-    f"zipfile.ZipFile(io.BytesIO(base64.b64decode(os.environ.pop('{SOURCES}')))).extractall(p);"
-    "sys.path.insert(0,p);"
-    "from nosana_jupyter.runner.__main__ import main;main(p)"
-)
+INSTALLERS = ("PIP_", "UV_")
+"""How the names of installers' settings begin."""
+
+CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+# Any Python reads it, and says so if it is too old. A root that cannot be written may come without
+# a folder for temporary files: shared memory is always there.
+BOOTSTRAP = f"""\
+import sys
+v = sys.version_info[:2]
+if v < (3, 9):
+    sys.exit("nosana: the image has Python %d.%d, a runner needs 3.9 or newer" % v)
+import base64, json, os, tempfile, zlib
+try:
+    p = tempfile.mkdtemp(prefix="nosana-")
+except OSError:
+    os.environ["TMPDIR"] = tempfile.tempdir = "/dev/shm"
+    p = tempfile.mkdtemp(prefix="nosana-")
+for n, t in json.loads(zlib.decompress(base64.b64decode(os.environ.pop("{SOURCES}")))).items():
+    os.makedirs(os.path.dirname(p + n), exist_ok=True)
+    with open(p + n, "w", encoding="utf-8") as f:
+        f.write(t)
+sys.path.insert(0, p)
+from nosana_jupyter.runner.provision import begin
+begin(p)
+"""
 
 
 def port_variable(port: int) -> str:
@@ -58,26 +88,32 @@ def cell_definition(
     vram: float | None = None,
     gpu: bool = True,
     lease: int = LEASE,
+    python: str = "",
+    settings: Mapping[str, str] | None = None,
 ) -> Definition:
     """
     Return the definition of a job that runs cells.
 
     Args:
-        image: An image with Python 3.11 or newer and what the runner imports.
+        image: An image with Python 3.9 or newer.
         client_key: The client's X25519 public key for this job.
         token: The secret that proves to the client that the runner got this definition.
         vram: GPU memory asked for, in GiB.
         gpu: Whether to attach the host's cards.
         lease: Seconds the runner waits for its client before it ends.
+        python: The minor version that the cell needs, as in `3.12`, if it needs a certain one.
+        settings: What installers are to know, from `installer_settings`.
     """
     # The runner reads this module too, and its image need not have what `definition` imports.
     from .definition import Definition, Expose, HealthCheck, Run, RunOperation
 
     environment = {
+        **(settings or {}),
         SOURCES: packed(),
         CLIENT_KEY: client_key.hex(),
         TOKEN: token.hex(),
         LEASE_SECONDS: str(lease),
+        **({PYTHON: python} if python else {}),
     }
     check = HealthCheck(
         type="http", path="/health", method="GET", expected_status=200, continuous=False
@@ -94,7 +130,10 @@ def cell_definition(
                 id="runner",
                 args=Run(
                     image=image,
-                    cmd=["python", "-c", BOOTSTRAP],
+                    # Not the image's own, which may be a server, or a Python already. All that
+                    # have a Python 3 call it this.
+                    entrypoint=["python3"],
+                    cmd=["-c", BOOTSTRAP],
                     env=environment,
                     gpu=gpu,
                     expose=[Expose(port=PORT, type="websocket", health_checks=[check])],
@@ -104,17 +143,32 @@ def cell_definition(
     )
 
 
+def installer_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """
+    Return what of a cell's environment installers must know before the cell comes.
+
+    The rest goes to the runner alone, sealed; this is in the private definition, which the host
+    reads.
+    """
+    known = {*CERTIFICATES, *PROXIES, *map(str.lower, PROXIES)}
+    return {
+        name: value
+        for name, value in environment.items()
+        if name.startswith(INSTALLERS) or name in known
+    }
+
+
 @cache
 def packed() -> str:
-    """Return the runner's sources: a zip in base64, the same bytes for the same sources."""
+    """Return the runner's sources: text, the same for the same sources."""
     root = Path(__file__).parents[1]
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as out:
-        for name in PACKED:
-            path = root / name
-            files = sorted(path.glob("*.py")) if path.is_dir() else [path]
-            for file in files:
-                entry = zipfile.ZipInfo(f"nosana_jupyter/{file.relative_to(root).as_posix()}")
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                out.writestr(entry, file.read_bytes())
-    return base64.b64encode(archive.getvalue()).decode()
+    sources = {}
+    for part in PACKED:
+        path = root / part
+        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
+            if file.name not in UNPACKED:
+                name = file.relative_to(root).as_posix()
+                sources[f"/nosana_jupyter/{name}"] = file.read_text(encoding="utf-8")
+    # In one piece: each file alone would take a quarter more.
+    whole = json.dumps(sources, ensure_ascii=False).encode()
+    return base64.b64encode(zlib.compress(whole, 9)).decode()

@@ -155,7 +155,7 @@ class Client:
 class Process:
     """The runner's process."""
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    def __init__(self, folder: Path, python: str = sys.executable, **environment: str) -> None:
         self.key = seal.Key()
         self.token = os.urandom(32)
         self.job = "J0b" + os.urandom(4).hex()
@@ -174,7 +174,7 @@ class Process:
         inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, *command[1:]],
+                [python, *command],
                 env=inherited
                 | (operation.args.env or {})
                 | {

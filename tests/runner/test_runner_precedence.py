@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_runner_packages import wheel
+from wheels import wheel
 
 from nosana_jupyter import conversation
 from nosana_jupyter.conversation import Load

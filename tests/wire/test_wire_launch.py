@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import base64
-import io
+import json
 import os
 import subprocess
 import sys
-import zipfile
+import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
+import pythons
 
 import nosana_jupyter
 from nosana_jupyter.wire import definition, launch
@@ -19,13 +21,18 @@ from nosana_jupyter.wire.definition import RunOperation
 PACKAGE = Path(nosana_jupyter.__file__).parent
 
 
-def made(*, vram: float | None = None) -> definition.Definition:
+def made(**more: Any) -> definition.Definition:
     return launch.cell_definition(
         image="docker.io/library/python:3.11-slim",
         client_key=bytes(range(32)),
         token=bytes(32),
-        vram=vram,
+        **more,
     )
+
+
+def unpacked() -> dict[str, str]:
+    found: dict[str, str] = json.loads(zlib.decompress(base64.b64decode(launch.packed())))
+    return found
 
 
 def test_definition_reads_on_the_network() -> None:
@@ -36,8 +43,47 @@ def test_definition_reads_on_the_network() -> None:
 
     assert definition.parse(document) == made(vram=15.5)
     assert document["meta"]["system_requirements"] == {"vram_total_mb": 15872}
-    # A node may refuse bodies over 100 kB.
-    assert len(str(document)) < 100_000
+
+
+def test_definition_leaves_room() -> None:
+    """
+    A node refuses a body over 100 kB: there is room for the settings of installers, and to grow.
+    """
+    size = len(json.dumps(definition.document(made(vram=15.5))))
+
+    assert size < 90_000, f"{launch.LARGEST - size:,} bytes are left of {launch.LARGEST:,}"
+
+
+def test_only_installers_settings_go_ahead_of_the_cell() -> None:
+    """
+    What installers must know is in the definition, which the host reads; the rest is sealed.
+    """
+    environment = {
+        "PIP_INDEX_URL": "https://index.test/simple", "UV_PYTHON_INSTALL_MIRROR": "https://m.test",
+        "SSL_CERT_FILE": "/ca", "https_proxy": "http://proxy.test", "HF_TOKEN": "secret",
+        "AWS_SECRET_ACCESS_KEY": "secret", "PIPELINE": "secret",
+    }  # fmt: skip
+    settings = launch.installer_settings(environment)
+    (operation,) = made(settings=settings, python="3.12").ops
+    assert isinstance(operation, RunOperation)
+    told = operation.args.env or {}
+
+    assert set(settings) == {
+        "PIP_INDEX_URL", "UV_PYTHON_INSTALL_MIRROR", "SSL_CERT_FILE", "https_proxy",
+    }  # fmt: skip
+    assert settings.items() <= told.items()
+    assert told[launch.PYTHON] == "3.12"
+    assert "secret" not in str(told)
+
+
+def test_settings_take_nothing_of_ours() -> None:
+    """
+    A setting that bears the name of one of ours does not take its place.
+    """
+    (operation,) = made(settings={launch.TOKEN: "theirs"}).ops
+    assert isinstance(operation, RunOperation)
+
+    assert (operation.args.env or {})[launch.TOKEN] == bytes(32).hex()
 
 
 def test_definition_exposes_the_runner() -> None:
@@ -53,18 +99,19 @@ def test_definition_exposes_the_runner() -> None:
     assert service.health_checks[0].path == "/health"
 
 
-def test_sources_are_the_same_bytes() -> None:
+def test_sources_are_the_same_text() -> None:
     """
-    The same sources pack to the same bytes, whenever and wherever.
+    The same sources pack to the same text, whenever and wherever, and without what the runner
+    does not need.
     """
     first = launch.packed()
     launch.packed.cache_clear()
 
     assert launch.packed() == first
-    with zipfile.ZipFile(io.BytesIO(base64.b64decode(first))) as archive:
-        names = set(archive.namelist())
-    assert "nosana_jupyter/runner/__main__.py" in names
+    names = set(unpacked())
+    assert "/nosana_jupyter/runner/__main__.py" in names
     assert not [name for name in names if "/host/" in name or "/chain/" in name]
+    assert "/nosana_jupyter/wire/definition.py" not in names
 
 
 @pytest.mark.parametrize("name", ["errors.py", "units.py", "wire/session.py"])
@@ -72,13 +119,12 @@ def test_sources_are_packed_whole(name: str) -> None:
     """
     What runs in the container is what lies here.
     """
-    with zipfile.ZipFile(io.BytesIO(base64.b64decode(launch.packed()))) as archive:
-        assert archive.read(f"nosana_jupyter/{name}") == (PACKAGE / name).read_bytes()
+    assert unpacked()[f"/nosana_jupyter/{name}"] == (PACKAGE / name).read_text()
 
 
 def test_bootstrap_unpacks_and_starts(tmp_path: Path) -> None:
     """
-    The one line finds its own sources, not an installed package, and takes the secrets away.
+    The bootstrap finds its own sources, not an installed package, and takes the secrets away.
     """
     # Without a key the runner cannot start: the error shows whose code it was that ran.
     ran = subprocess.run(
@@ -98,3 +144,19 @@ def test_bootstrap_unpacks_and_starts(tmp_path: Path) -> None:
     assert f"KeyError: '{launch.CLIENT_KEY}'" in ran.stderr
     assert f'File "{tmp_path}' in ran.stderr
     assert str(PACKAGE) not in ran.stderr
+
+
+@pytest.mark.parametrize("minor", ["3.8", "3.7"])
+def test_a_python_too_old_is_named(minor: str) -> None:
+    """
+    An image whose Python cannot run the runner says so, and not that some syntax is wrong.
+    """
+    python = pythons.find(minor)
+    if python is None:
+        pytest.skip(f"this machine has no Python {minor}")
+    ran = subprocess.run(
+        [python, "-c", launch.BOOTSTRAP], capture_output=True, text=True, check=False
+    )
+
+    assert ran.returncode == 1
+    assert ran.stderr == f"nosana: the image has Python {minor}, a runner needs 3.9 or newer\n"

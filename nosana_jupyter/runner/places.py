@@ -1,0 +1,74 @@
+"""
+Where a runner may write.
+
+A hardened container has a root that cannot be written, and a user whom nobody knows, without a
+home. Cells and libraries expect a home, a current folder and a cache all the same.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from ..wire import launch
+
+
+def settle(folder: Path) -> Path:
+    """
+    See to it that this process has a home, a current folder and a name; return its cache.
+
+    Args:
+        folder: The runner's own, which goes with it.
+    """
+    home = os.path.expanduser("~")  # noqa: PTH111 - `Path.home` raises where there is none
+    if not writable(Path(home)):
+        os.environ["HOME"] = str(_made(folder / "home"))
+    if not writable(current := Path.cwd()):
+        os.chdir(_made(folder / "work"))
+        # What the image has in its own is still to be imported.
+        sys.path.append(str(current))
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = "nosana"
+    cache = find_cache()
+    os.environ[launch.CACHE] = str(cache)
+    # Installers would choose folders at home.
+    os.environ.setdefault("PIP_CACHE_DIR", str(cache / "pip"))
+    os.environ.setdefault("UV_CACHE_DIR", str(cache / "uv"))
+    return cache
+
+
+def find_cache() -> Path:
+    """Return the folder of what is installed: the host's, or the first where libraries may lie."""
+    home = os.path.expanduser("~")  # noqa: PTH111
+    parents = [home, tempfile.gettempdir(), "/var/tmp", "/dev/shm"]  # noqa: S108 - the last resorts
+    places = [Path(parent, ".cache/nosana-jupyter") for parent in parents]
+    if own := os.environ.get(launch.CACHE):
+        places.insert(0, Path(own))
+    fitting = (place for place in places if place.is_absolute() and _fits(place))
+    # Where nothing fits, what is pure Python can still be installed.
+    return next(fitting, Path(tempfile.gettempdir(), ".cache/nosana-jupyter"))
+
+
+def writable(place: Path) -> bool:
+    """Say whether this process can make files in a folder that is there."""
+    return place.is_absolute() and place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+
+
+def _fits(place: Path) -> bool:
+    """Say whether compiled libraries can be put into a folder and loaded from there."""
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        flags = os.statvfs(place).f_flag if hasattr(os, "statvfs") else 0
+    except OSError:
+        return False
+    return writable(place) and not flags & getattr(os, "ST_NOEXEC", 0)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,61 @@
+"""A runner finds where it may write, whatever the container lacks."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from nosana_jupyter.runner import places
+from nosana_jupyter.wire import launch
+
+
+@pytest.fixture
+def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home that is the current folder and cannot be written, which root would not notice."""
+    home = tmp_path / "locked"
+    home.mkdir()
+    monkeypatch.setattr(places, "writable", lambda path: path != home and path.is_dir())
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(home)
+    for name in ("PIP_CACHE_DIR", "UV_CACHE_DIR", launch.CACHE):
+        # Set and taken away, so that what is set here goes with the test.
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    return home
+
+
+def test_a_home_and_a_folder_are_made(locked: Path, tmp_path: Path) -> None:
+    """Home and current folder are such as can be written, and what lay there can be imported."""
+    places.settle(tmp_path / "runner")
+
+    assert Path(os.environ["HOME"]) == tmp_path / "runner/home"
+    assert Path.cwd() == tmp_path / "runner/work"
+    assert str(locked) in sys.path
+    assert os.environ["PIP_CACHE_DIR"].startswith(os.environ[launch.CACHE])
+
+
+def test_the_cache_is_the_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder that the host names is taken, and made if need be."""
+    monkeypatch.setenv(launch.CACHE, str(tmp_path / "a/b"))
+
+    assert places.find_cache() == tmp_path / "a/b"
+    assert (tmp_path / "a/b").is_dir()
+
+
+def test_libraries_are_not_put_where_they_cannot_be_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that is mounted without the right to execute takes no compiled library."""
+    from types import SimpleNamespace
+
+    (tmp_path / "mounted").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv(launch.CACHE, str(tmp_path / "mounted"))
+    flags = {tmp_path / "mounted": os.ST_NOEXEC}
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_flag=flags.get(path, 0)))
+
+    assert places.find_cache() == tmp_path / ".cache/nosana-jupyter"
