@@ -7,11 +7,11 @@ from __future__ import annotations
 import asyncio
 import codecs
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 MOST_LINES = 24_999
 """Most lines of one operation in a result; the oldest go first."""
@@ -45,9 +45,9 @@ class Bell:
         event, self._event = self._event, asyncio.Event()
         event.set()
 
-    async def wait(self) -> None:
-        """Wait for the next ring."""
-        await self._event.wait()
+    def wait(self) -> Coroutine[Any, Any, Literal[True]]:
+        """Wait for the next ring after this call, though it may come before the first await."""
+        return self._event.wait()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nosana_jupyter.host import logs
-from nosana_jupyter.host.logs import Book, Tail
+from nosana_jupyter.host.logs import Bell, Book, Tail
 
 
 @given(
@@ -137,3 +137,15 @@ def test_a_line_is_told_as_a_result_has_it() -> None:
     assert book.of("a")[0].told() == {
         "type": "stderr", "log": "x\n", "timestamp": "2023-11-14T22:13:20.123Z",
     }  # fmt: skip
+
+
+async def rung_before_it_waits() -> None:
+    bell = Bell()
+    waiting = asyncio.ensure_future(bell.wait())
+    bell.ring()
+    await asyncio.wait_for(waiting, 5)
+
+
+def test_a_bell_wakes_whoever_has_asked_before() -> None:
+    """A task that is made to wait misses no ring, though it has not begun to run."""
+    asyncio.run(rung_before_it_waits())
