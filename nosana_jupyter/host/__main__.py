@@ -28,10 +28,11 @@ from ..chain.wallet import Wallet
 from ..errors import NetworkError, NosanaError, UsageError
 from ..locks import Held, holder, lock
 from ..network import Network
-from . import process
 from .agent import Agent
 from .api import LARGEST, application
-from .machine import inspect
+from .executor import Executor
+from .machine import Machine, inspect
+from .plain import Plain
 
 log = logging.getLogger("nosana_jupyter.host")
 
@@ -99,21 +100,26 @@ def _status(key: Path) -> int:
 
 
 async def _run(options: argparse.Namespace, key: Path) -> None:
-    if options.trust_anyone:
+    if options.capacity < 1:
+        raise UsageError("a host takes at least one job at a time")
+    engine = await asyncio.to_thread(engines.find, engines.asked(options.executor))
+    if engine is None and options.trust_anyone:
         raise UsageError(
             "without containers a host does not run jobs of people it was not told to trust",
             hint="Name them: --trust ADDRESS.",
         )
-    if options.capacity < 1:
-        raise UsageError("a host takes at least one job at a time")
     network = _network(options.network)
-    process.refuse_strangers(network)
     folder = key.parent
     wallet = Wallet.load(key)
-    machine, markets = await asyncio.gather(inspect(folder), _markets(network, options))
+    plain = Plain(network) if engine is None else None
+    machine, markets = await asyncio.gather(
+        inspect(folder, engine=str(engine or plain)), _markets(network, options)
+    )
+    executor = plain or _containers(engine, network, wallet, machine)
     async with Rpc(network) as rpc:
         agent = Agent(
-            network, rpc, wallet, folder, markets=markets, trusted=frozenset(options.trust),
+            network, rpc, wallet, executor, folder, markets=markets,
+            trusted=None if options.trust_anyone else frozenset(options.trust),
             capacity=options.capacity,
         )  # fmt: skip
         server = tornado.httpserver.HTTPServer(
@@ -121,14 +127,24 @@ async def _run(options: argparse.Namespace, key: Path) -> None:
         )
         port = _listen(server, options.port, folder / "port")
         log.info(
-            "node %s serves %s markets, up to %s jobs at once, without containers",
-            wallet.address, len(markets), options.capacity,
+            "node %s serves %s markets, up to %s jobs at once, in %s",
+            wallet.address, len(markets), options.capacity, executor,
         )  # fmt: skip
         try:
             await _until_told(agent, port)
         finally:
             server.stop()
             await server.close_all_connections()
+
+
+def _containers(
+    engine: engines.Engine | None, network: Network, wallet: Wallet, machine: Machine
+) -> Executor:
+    # What speaks to engines takes a while to load.
+    from .docker import Containers
+
+    assert engine is not None
+    return Containers(engine, network, node=wallet.address, cards=machine.cards)
 
 
 def _listen(server: tornado.httpserver.HTTPServer, asked: int, memory: Path) -> int:

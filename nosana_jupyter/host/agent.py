@@ -23,7 +23,6 @@ from ..chain.wallet import Wallet
 from ..errors import NetworkError, NosanaError, RemoteProtocolError
 from ..ipfs import cid_to_hash, hash_to_cid
 from ..network import Network
-from . import process
 from .decide import (
     Action,
     Complete,
@@ -39,8 +38,8 @@ from .decide import (
     Work,
     decide,
 )
+from .executor import Executor
 from .flow import Flow, Host
-from .process import Process
 from .queues import Queues
 from .record import Record, Shelf
 from .tunnel import Names
@@ -70,6 +69,7 @@ class Agent:
         network: Where.
         rpc: The chain.
         wallet: The node's key.
+        executor: What jobs run with.
         folder: Where this host keeps what it must not forget.
         markets: Addresses of the markets to serve.
         trusted: Projects whose jobs may run; nothing where containers keep all apart.
@@ -81,6 +81,7 @@ class Agent:
         network: Network,
         rpc: Rpc,
         wallet: Wallet,
+        executor: Executor,
         folder: Path,
         *,
         markets: Sequence[str],
@@ -90,6 +91,7 @@ class Agent:
         self.network = network
         self.rpc = rpc
         self.wallet = wallet
+        self.executor = executor
         self.trusted = trusted
         self.capacity = capacity
         self.flows: dict[str, Flow] = {}
@@ -107,8 +109,8 @@ class Agent:
         """Set it to look at once."""
 
         self._host = Host(
-            network=network, wallet=wallet, names=Names(network, wallet), folder=folder,
-            shelf=Shelf(folder), wake=self.bell.set,
+            network=network, wallet=wallet, names=Names(network, wallet), executor=executor,
+            folder=folder, shelf=Shelf(folder), wake=self.bell.set,
         )  # fmt: skip
         self._runs: dict[str, FoundRun] = {}
         self._jobs: dict[str, Job] = {}
@@ -128,8 +130,10 @@ class Agent:
         """
         names = self._host.names
         await names.add(self.wallet.address, port)
-        await self._end_strays()
-        for record in self._host.shelf.load():
+        records = self._host.shelf.load()
+        known = {record.job for record in records}
+        await self.executor.end_strays(known, self._host.shelf.unread())
+        for record in records:
             self._adopt(record)
         keeper = asyncio.create_task(names.keep())
         try:
@@ -143,14 +147,7 @@ class Agent:
             await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.gather(*(flow.detach() for flow in self.flows.values()))
             await names.close()
-
-    async def _end_strays(self) -> None:
-        """End what an earlier life has left running without a word of it that can be read."""
-        for folder in self._host.shelf.unread():
-            for stray in process.strays(folder):
-                log.warning("ending process %s, of which nothing else is known", stray.pid)
-                await stray.stop()
-                stray.clean()
+            await self.executor.close()
 
     async def _turn(self) -> bool:
         """Look, decide and act once; say whether there was nothing left to do."""
@@ -346,11 +343,7 @@ class Agent:
         if flow is None:
             return
         await flow.detach()
-        for started in flow.record.started.values():
-            if Path(started.folder).exists():
-                left = Process(started)
-                await left.stop()
-                left.clean()
+        await self.executor.release(job, flow.record.started.values())
         self._host.shelf.remove(job)
 
     async def _send(self, *wanted: Instruction) -> None:

@@ -107,10 +107,14 @@ class NodeHandler(tornado.web.RequestHandler):
 
 
 class Info(NodeHandler):
-    def get(self) -> None:
+    async def get(self) -> None:
         """Say what this machine is."""
-        node, uptime = self.node.agent.wallet.address, time.monotonic() - self.node.began
-        self.finish(node_info(self.node.machine, node=node, state=self.node.state, uptime=uptime))
+        agent, uptime = self.node.agent, time.monotonic() - self.node.began
+        holdings = await agent.executor.holdings()
+        node, state = agent.wallet.address, self.node.state
+        self.finish(
+            node_info(self.node.machine, node=node, state=state, uptime=uptime, holdings=holdings)
+        )
 
 
 @tornado.web.stream_request_body
@@ -224,7 +228,7 @@ class Stats(NodeHandler):
     async def get(self, job: str) -> None:
         """Say what the job's operations take of the machine, now."""
         flow = self.owned(job)
-        found = await asyncio.to_thread(usage, flow.record)
+        found = await usage(flow.record, self.node.agent.executor)
         self.set_header("Content-Type", "application/json")
         self.finish(json.dumps(found))
 

@@ -19,8 +19,9 @@ from .. import ipfs
 from ..chain.wallet import Wallet
 from ..errors import NetworkError, RemoteProtocolError
 from ..network import Network
-from ..wire.definition import Definition, RunOperation, parse
+from ..wire.definition import Definition, RunOperation, VolumeOperation, parse
 from . import delivery, order
+from .executor import Executor, Unstartable
 from .logs import Bell, Book
 from .operation import Operation, Site
 from .record import COLLECTING, WAITING, OpState, Record, Shelf, now
@@ -44,6 +45,7 @@ class Host:
     network: Network
     wallet: Wallet
     names: Names
+    executor: Executor
     folder: Path
     shelf: Shelf
     wake: Callable[[], None]
@@ -245,17 +247,18 @@ class Flow:
         record = self.record
         folder = self._host.shelf.folder(self.job)
         site = Site(
-            network=self._host.network, names=self._host.names, record=record, book=self.book,
+            executor=self._host.executor, names=self._host.names, record=record, book=self.book,
             bell=self.bell, folder=folder, cache=self._host.folder / "cache", save=self._save,
         )  # fmt: skip
         groups: dict[str, list[Operation]] = {}
-        for spec, state in zip(definition.ops, record.states, strict=True):
+        for index, (spec, state) in enumerate(zip(definition.ops, record.states, strict=True)):
             if isinstance(spec, RunOperation):
-                operation = Operation(site, spec, definition.defaults, state)
+                operation = Operation(site, spec, definition.defaults, state, index=index)
                 groups.setdefault(state.group, []).append(operation)
                 self.operations.append(operation)
             elif not state.over:
-                _refuse_volume(state)
+                # Before all else: a volume has nothing to wait for, and others may need it.
+                await self._create_volume(spec, state)
         for operation in self.operations:
             if record.reason:
                 operation.halt(record.reason)
@@ -289,6 +292,17 @@ class Flow:
             for task in leash:
                 task.cancel()
 
+    async def _create_volume(self, spec: VolumeOperation, state: OpState) -> None:
+        state.start_time = now()
+        try:
+            await self._host.executor.create_volume(self.job, spec.args.name)
+            state.status, state.exit_code = "success", 0
+        except Unstartable as error:
+            state.status, state.exit_code = "failed", error.code
+            state.errors.append({"event": error.event, "message": str(error)})
+        state.end_time = now()
+        self._save()
+
     def _known(self, definition: Definition) -> dict[str, Any]:
         """Return the values of literals, as far as they are known now."""
         network = self._host.network
@@ -300,8 +314,9 @@ class Flow:
         }
         for name, value in ((definition.defaults and definition.defaults.variables) or {}).items():
             known[f"global.variables.{name}"] = value
-        for state in self.record.states:
-            known[f"ops.{state.operation_id}.host"] = "127.0.0.1"
+        for index, state in enumerate(self.record.states):
+            name = self._host.executor.hostname(self.job, index)
+            known[f"ops.{state.operation_id}.host"] = name
             for name, found in state.results.items():
                 known[f"ops.{state.operation_id}.results.{name}"] = found
         for service in self.record.services:
@@ -358,13 +373,6 @@ class Flow:
 
     def _save(self) -> None:
         self._host.shelf.keep(self.record)
-
-
-def _refuse_volume(state: OpState) -> None:
-    text = "volumes need containers"
-    state.status, state.exit_code = "failed", 2
-    state.start_time = state.end_time = now()
-    state.errors.append({"event": "container-runtime-error", "message": text})
 
 
 async def _follow(operation: Operation, other: Operation) -> None:

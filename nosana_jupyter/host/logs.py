@@ -31,6 +31,9 @@ PIECE = 1 << 18
 LONGEST = 64 << 10
 """Bytes after which a line without an end is passed on."""
 
+SYSTEM = "system"
+"""Operation under which the host itself says how far it is."""
+
 MANY, SHEET = 2000, 4096
 """Lines at once from which on they are passed on by so many characters and not one by one."""
 
@@ -57,11 +60,14 @@ class Line:
     operation: str
     group: str
     kind: str
-    """`stdout`, `stderr`, or `nodeerr` for what the host itself has to say."""
+    """`stdout`, `stderr`, or `nodeerr` for what the host itself has to say; or that of an event."""
 
     text: str
     moment: int
     """Unix milliseconds; no two lines of a job have the same."""
+
+    event: dict[str, Any] | None = None
+    """What there is instead of a text: how far a pull or a download is."""
 
     def told(self) -> dict[str, Any]:
         """Return the line as a result has it."""
@@ -84,17 +90,31 @@ class Book:
         self._bell = Bell()
 
     def add(
-        self, operation: str, group: str, kind: str, text: str, *, moment: int | None = None
+        self,
+        operation: str,
+        group: str,
+        kind: str,
+        text: str,
+        *,
+        moment: int | None = None,
+        event: dict[str, Any] | None = None,
     ) -> None:
         """Write a line down; `moment` is when it was said, in Unix milliseconds."""
         self._moment = max(self._moment + 1, moment or int(time.time() * 1000))
         self._lines.append(
-            Line(operation=operation, group=group, kind=kind, text=text, moment=self._moment)
-        )
+            Line(
+                operation=operation, group=group, kind=kind, text=text, moment=self._moment,
+                event=event,
+            )
+        )  # fmt: skip
         self._size += len(text) + OVERHEAD
         if self._size > MOST_KEPT:
             self._drop()
         self._bell.ring()
+
+    def show(self, operation: str, group: str, kind: str, event: dict[str, Any]) -> None:
+        """Write down how far something is."""
+        self.add(operation, group, kind, "", event=event)
 
     def of(self, operation: str) -> list[Line]:
         """Return the newest lines of an operation, the oldest first, as many as a result holds."""
@@ -169,7 +189,7 @@ class Tail:
         self._rest = ""
         if data and lines and not lines[-1].endswith("\n") and len(lines[-1]) < LONGEST:
             self._rest = lines.pop()
-        return lines if len(lines) < MANY else list(_sheets(lines))
+        return lines if len(lines) < MANY else list(sheets(lines))
 
     def size(self) -> int:
         """Return how many bytes the file has."""
@@ -192,7 +212,7 @@ class Tail:
         yield self.read() + list(filter(None, [self._decoder.decode(b"", final=True)]))
 
 
-def _sheets(lines: Sequence[str]) -> Iterator[str]:
+def sheets(lines: Sequence[str]) -> Iterator[str]:
     """Join lines to texts that are not much longer than a sheet."""
     sheet: list[str] = []
     size = 0

@@ -1,5 +1,5 @@
 """
-What this machine is: processor, memory, disk, cards, and whether it has a container engine.
+What this machine is: processor, memory, disk, cards, and what jobs run in.
 """
 
 from __future__ import annotations
@@ -43,11 +43,17 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     system: str
     cards: tuple[Card, ...]
     engine: str
-    """`docker` or `podman` where one is installed; empty where there is none."""
+    """What jobs run in: the name and version of an engine, or `plain processes`."""
 
 
-async def inspect(folder: Path) -> Machine:
-    """Look at this machine; `folder` is on the disk that jobs will use."""
+async def inspect(folder: Path, *, engine: str) -> Machine:
+    """
+    Look at this machine.
+
+    Args:
+        folder: On the disk that jobs will use.
+        engine: What jobs run in.
+    """
     return Machine(
         cpu=_cpu(),
         cores=psutil.cpu_count(logical=False) or 1,
@@ -55,12 +61,14 @@ async def inspect(folder: Path) -> Machine:
         memory=psutil.virtual_memory().total >> 20,
         disk=shutil.disk_usage(folder).free >> 30,
         system=platform.platform(),
-        cards=await _cards(),
-        engine=_engine(),
+        cards=await cards(),
+        engine=engine,
     )
 
 
-def node_info(machine: Machine, *, node: str, state: str, uptime: float) -> dict[str, Any]:
+def node_info(
+    machine: Machine, *, node: str, state: str, uptime: float, holdings: dict[str, list[str]]
+) -> dict[str, Any]:
     """Return what `GET /node/info` answers."""
     return {
         "node": node,
@@ -71,6 +79,7 @@ def node_info(machine: Machine, *, node: str, state: str, uptime: float) -> dict
             "country": None,
             "system_environment": machine.system,
             "protocol": "nosana_jupyter",
+            "engine": machine.engine,
             "disk_gb": machine.disk,
             "ram_mb": machine.memory,
             "cpu": {
@@ -93,7 +102,7 @@ def node_info(machine: Machine, *, node: str, state: str, uptime: float) -> dict
                 "nvml_driver_version": machine.cards[0].driver if machine.cards else None,
             },
         },
-        "resources": {"images": [], "volumes": []},
+        "resources": holdings,
     }
 
 
@@ -106,17 +115,7 @@ def _cpu() -> str:
     return platform.processor() or platform.machine()
 
 
-def _engine() -> str:
-    for name, sockets in {
-        "docker": ["/var/run/docker.sock"],
-        "podman": ["/run/podman/podman.sock"],
-    }.items():
-        if any(Path(path).is_socket() for path in sockets):
-            return name
-    return ""
-
-
-async def _cards() -> tuple[Card, ...]:
+async def cards() -> tuple[Card, ...]:
     """Ask the driver's own tool; no tool, no cards."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
@@ -131,14 +130,14 @@ async def _cards() -> tuple[Card, ...]:
     except TimeoutError:
         process.kill()
         return ()
-    cards = []
+    found = []
     for line in output.decode(errors="replace").splitlines():
         parts = [part.strip() for part in line.split(",")]
         if len(parts) == 5 and parts[0].isdigit():
-            cards.append(
+            found.append(
                 Card(
                     index=int(parts[0]), name=parts[1], uuid=parts[2],
                     memory=float(parts[3]), driver=parts[4],
                 )
             )  # fmt: skip
-    return tuple(cards)
+    return tuple(found)

@@ -10,18 +10,17 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from ..errors import RemoteProtocolError
-from ..network import Network
 from ..wire.definition import Defaults, Run, RunOperation
-from . import health, process
+from . import health
 from .captures import capture
+from .executor import GRACE, Executor, Outcome, Running, Task, Unstartable
 from .literals import fill
-from .logs import Bell, Book, Tail
-from .process import Process
+from .logs import SYSTEM, Bell, Book
 from .record import OpState, Record, now
 from .tunnel import Names
 
@@ -37,11 +36,14 @@ HASTE = 1.0
 """Seconds in place of the usual grace when this host has to go."""
 
 
+T = TypeVar("T")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Site:
     """What all operations of one job share."""
 
-    network: Network
+    executor: Executor
     names: Names
     record: Record
     book: Book
@@ -66,12 +68,20 @@ class Operation:
         spec: What the definition says.
         defaults: The definition's own.
         state: What is known of it; changed here.
+        index: Its place in the definition, counting every operation.
     """
 
     def __init__(
-        self, site: Site, spec: RunOperation, defaults: Defaults | None, state: OpState
+        self,
+        site: Site,
+        spec: RunOperation,
+        defaults: Defaults | None,
+        state: OpState,
+        *,
+        index: int,
     ) -> None:
         self.spec = spec
+        self.index = index
         self.state = state
         self.ready = asyncio.Event()
         """Set when others that depend on it may start."""
@@ -130,97 +140,119 @@ class Operation:
         self.over.set()
         self._site.bell.ring()
 
-    def fail(self, event: str, text: str, *, code: int = 2) -> None:
-        """Say that it cannot run."""
+    def fail(self, event: str, text: str, *, code: int = 2, status: int = 0) -> None:
+        """Say that it cannot run; `status` is that of the HTTP answer that says so, if any."""
         state = self.state
         state.status, state.exit_code = "failed", code
         state.end_time = now()
-        state.errors.append({"event": event, "message": text})
+        error = {"event": event, "message": text}
+        state.errors.append({**error, "code": status} if status else error)
         self._say("nodeerr", f"{text}\n")
         state.logs = [line.told() for line in self._site.book.of(self.id)]
         log.info("operation %s of job %s fails: %s", self.id, self._site.record.job, text)
         self._site.save()
 
-    async def _begin(self, known: Mapping[str, Any]) -> Process | None:
+    async def _begin(self, known: Mapping[str, Any]) -> Running | None:
         """Take it up where it runs already, or start it."""
-        record = self._site.record
-        started = record.started.get(self.id)
-        if started is not None:
-            found = Process(started)
-            if found.began:
+        record, executor = self._site.record, self._site.executor
+        if (started := record.started.get(self.id)) is not None:
+            found = await executor.resume(started)
+            if found is not None:
                 self.state.status = "running"
                 log.info("job %s still runs operation %s", record.job, self.id)
                 return found
-            found.clean()
         if self._halt.is_set():
             self.state.status = "stopped"
             return None
         try:
-            run = msgspec.convert(fill(record.args(self.id), known), Run)
+            task = self._task(known)
         except (RemoteProtocolError, msgspec.ValidationError) as error:
             # As on a real node: the operation has failed, though nothing ran.
             self.fail("operation-error", str(error), code=0)
             return None
-        if missing := process.refuse(run, self._site.network):
+        if missing := executor.refuse(task):
             self.fail("container-runtime-error", missing)
             return None
         try:
-            started = process.plan(run, self._site.folder, self.id)
-        except OSError as error:
-            self.fail("container-runtime-error", f"{type(error).__name__}: {error.strerror}")
+            planned = record.started[self.id] = executor.plan(task)
+            self._site.save()
+            running = await self._unless_halted(executor.start(task, planned, self._show))
+        except Unstartable as error:
+            self.fail(error.event, str(error), code=error.code, status=error.status)
             return None
-        record.started[self.id] = started
-        self._site.save()
-        try:
-            running = process.start(
-                run, self._defaults, started, job=record.job, timeout=record.timeout,
-                cache=self._site.cache,
-            )  # fmt: skip
-        except (OSError, ValueError) as error:
-            Process(started).clean()
-            self.fail("container-runtime-error", f"{type(error).__name__}: {error}")
+        if running is None:
             return None
+        record.started[self.id] = running.started
         self.state.status, self.state.start_time = "running", now()
-        self.state.provider_id = str(running.pid)
-        log.info("job %s runs operation %s, process %s", record.job, self.id, running.pid)
+        self.state.provider_id = running.ident
+        log.info("job %s runs operation %s as %s", record.job, self.id, running.ident)
         return running
 
-    async def _attend(self, running: Process) -> None:
+    def _task(self, known: Mapping[str, Any]) -> Task:
+        record = self._site.record
+        filled = fill(record.args(self.id), known)
+        return Task(
+            run=msgspec.convert(filled, Run), defaults=self._defaults, job=record.job,
+            project=record.project, operation=self.id, index=self.index, timeout=record.timeout,
+            folder=self._site.folder, cache=self._site.cache,
+        )  # fmt: skip
+
+    async def _unless_halted(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """Do what may take long, as pulling an image; nothing comes of it if the flow ends."""
+        starting = asyncio.ensure_future(work)
+        halted = asyncio.ensure_future(self._halt.wait())
+        try:
+            await asyncio.wait([starting, halted], return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                return starting.result()
+            self._close(None, ended_itself=False)
+            self.state.status = "stopped"
+            return None
+        finally:
+            for task in (starting, halted):
+                task.cancel()
+            await asyncio.gather(starting, halted, return_exceptions=True)
+
+    async def _attend(self, running: Running) -> None:
         """Listen until it ends or has to, then end all of it."""
         self._site.save()
         self._site.bell.ring()
         self._flooded = False
         sides = [asyncio.create_task(self._publish(running))]
         sides += [asyncio.create_task(each) for each in self._checks(running)]
-        tails = {kind: Tail(Path(running.started.folder) / kind) for kind in ("stdout", "stderr")}
         try:
-            while (code := running.exit_code()) is None and not self._halt.is_set():
-                self._read(tails)
-                if any(tail.size() > MOST_SAID for tail in tails.values()):
+            while (outcome := running.outcome()) is None and not self._halt.is_set():
+                self._read(running)
+                if running.said > MOST_SAID:
                     self._flooded = True
                     break
                 await asyncio.sleep(TICK)
+        except asyncio.CancelledError:
+            running.leave()
+            raise
         finally:
             for side in sides:
                 side.cancel()
             await asyncio.gather(*sides, return_exceptions=True)
-        await running.stop(HASTE if self._why == "shutdown" else process.GRACE)
-        for kind, tail in tails.items():
-            for texts in tail.drain():
-                for text in texts:
-                    self._say(kind, text)
-                await asyncio.sleep(0)
+        await running.stop(HASTE if self._why == "shutdown" else GRACE)
+        for said in running.drain():
+            for kind, text in said:
+                self._say(kind, text)
+            await asyncio.sleep(0)
         for ident in self._idents():
             await self._site.names.remove(ident)
         lines = [(line.kind, line.text) for line in self._site.book.of(self.id)]
         self.state.results = await capture(self.spec.results, lines)
-        self._close(running.exit_code(), ended_itself=code is not None)
-        await asyncio.to_thread(running.clean)
+        self._close(running.outcome(), ended_itself=outcome is not None)
+        await running.clean()
 
-    def _read(self, tails: Mapping[str, Tail]) -> None:
-        for kind, tail in tails.items():
-            for text in tail.read():
-                self._say(kind, text)
+    def _read(self, running: Running) -> None:
+        for kind, text in running.read():
+            self._say(kind, text)
+
+    def _show(self, kind: str, event: dict[str, Any]) -> None:
+        """Say how far a pull or a download is, as a real node does."""
+        self._site.book.show(SYSTEM, self.state.group, kind, event)
 
     def _say(self, kind: str, text: str) -> None:
         self._site.book.add(self.id, self.state.group, kind, text)
@@ -230,12 +262,12 @@ class Operation:
         mine = [each for each in self._site.record.services if each.operation == self.id]
         return {each.ident: each.port for each in mine}
 
-    async def _publish(self, running: Process) -> None:
+    async def _publish(self, running: Running) -> None:
         for ident, port in self._idents().items():
             if port in running.started.ports:
                 await self._site.names.add(ident, running.started.ports[port])
 
-    def _checks(self, running: Process) -> list[Coroutine[Any, Any, None]]:
+    def _checks(self, running: Running) -> list[Coroutine[Any, Any, None]]:
         """Return what watches the services; without checks it is ready when it runs."""
         found: list[Coroutine[Any, Any, None]] = []
         self.up = {}
@@ -257,21 +289,22 @@ class Operation:
             self.ready.set()
         self._site.bell.ring()
 
-    def _close(self, code: int | None, *, ended_itself: bool) -> None:
+    def _close(self, outcome: Outcome | None, *, ended_itself: bool) -> None:
         state = self.state
+        code = outcome.code if outcome else None
         state.end_time, state.exit_code = now(), code
         if ended_itself:
             state.status = "success" if code == 0 else "failed"
         elif self._flooded:
             state.status = "failed"
-            text = f"it said more than {MOST_SAID >> 20} MiB"
-            state.errors.append({"event": "container-runtime-error", "message": text})
+            self._blame(f"it said more than {MOST_SAID >> 20} MiB")
         else:
             state.status = {"expired": "success", "shutdown": "failed"}.get(self._why, "stopped")
-        if code == process.LOST and ended_itself:
-            state.errors.append(
-                {"event": "container-runtime-error", "message": "its process was killed"}
-            )
+        if outcome and outcome.error and ended_itself:
+            self._blame(outcome.error)
+        elif outcome and outcome.starved:
+            # It went on without it: no error of the operation, and yet what one wants to know.
+            self._say("nodeerr", "a process in it was killed (out of memory)\n")
         why = "" if ended_itself else self._why
         state.diagnostics = {
             "reason": {
@@ -279,8 +312,18 @@ class Operation:
                 "jobStopped": why == "stopped",
                 "jobExpired": why == "expired",
             },
-            "state": {"Running": False, "OOMKilled": False, "ExitCode": code},
+            "state": {
+                **(outcome.details if outcome else {}),
+                "Running": False,
+                "OOMKilled": bool(outcome and outcome.starved),
+                "ExitCode": code,
+            },
         }
         self.up = dict.fromkeys(self.up, False)
         state.logs = [line.told() for line in self._site.book.of(self.id)]
         self._site.save()
+
+    def _blame(self, text: str) -> None:
+        """Note an error of an operation that ran, for the result and for who reads its output."""
+        self.state.errors.append({"event": "container-runtime-error", "message": text})
+        self._say("nodeerr", f"{text}\n")

@@ -23,7 +23,6 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-import msgspec
 import psutil
 
 from ..errors import UsageError
@@ -33,6 +32,7 @@ from ..settings import environment_value
 from ..wire import launch
 from ..wire.definition import Defaults, Run
 from . import surroundings
+from .executor import GRACE, KILLED, Started
 
 MOST_FILES = 4096
 MOST_BYTES = 64 << 30
@@ -51,9 +51,6 @@ CERTIFICATES = (
 
 NICENESS = 5
 
-GRACE = 3.0
-"""Seconds between asking an operation to end and ending it."""
-
 PREFIX = "nosana-"
 """How the names of operations' folders begin."""
 
@@ -63,7 +60,7 @@ CURRENT, HOME, TEMPORARY = "work", "home", "tmp"
 PYTHON = "python"
 """Folder of its Python, beside its output: what it installs may be too much for the others."""
 
-LOST = 137
+LOST = KILLED
 """Exit code of an operation that was killed together with the shell that watched it."""
 
 # Says its number before anything else, bounds itself, and leaves the exit code where a host finds
@@ -80,19 +77,6 @@ code=$?
 echo $code > "$0/exit"
 exit $code
 """
-
-
-class Started(msgspec.Struct, frozen=True, kw_only=True):
-    """An operation, as it is written down before it runs."""
-
-    folder: str
-    """Where its number, output and exit code go."""
-
-    work: str
-    """Where its current, home and temporary folders are, each a folder of its own."""
-
-    ports: dict[int, int]
-    """Exposed ports, and where they really are."""
 
 
 def refuse_strangers(network: Network) -> None:
@@ -140,7 +124,7 @@ def plan(run: Run, parent: Path, name: str) -> Started:
         folder=str(folder),
         # Short: a socket's path may have no more than 108 characters.
         work=tempfile.mkdtemp(prefix=PREFIX),
-        ports=dict(zip(run.ports(), _free_ports(len(run.ports())), strict=True)),
+        ports=dict(zip(run.ports(), free_ports(len(run.ports())), strict=True)),
     )
 
 
@@ -364,7 +348,8 @@ def _environment(
     }
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Return ports of this machine that nobody listens on, for now."""
     with contextlib.ExitStack() as stack:
         probes = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:

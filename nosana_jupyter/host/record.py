@@ -17,7 +17,7 @@ import msgspec
 
 from ..errors import RemoteProtocolError
 from ..wire.definition import Definition, RunOperation, parse, service_id
-from .process import Started
+from .executor import Started
 
 log = logging.getLogger("nosana_jupyter.host")
 

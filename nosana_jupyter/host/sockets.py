@@ -108,10 +108,11 @@ class Socket(tornado.websocket.WebSocketHandler):
         asked = {key: body[key] for key in ("opId", "group", "type") if body.get(key)}
 
         def frame(line: Line) -> dict[str, Any] | None:
+            kind = "error" if line.kind == "nodeerr" else "container"
             told = {
                 "opId": line.operation, "group": line.group,
-                "type": "error" if line.kind == "nodeerr" else "container",
-                "timestamp": line.moment, "message": line.text,
+                "type": kind if line.event is None else "info", "timestamp": line.moment,
+                "message": line.text if line.event is None else _progress(line),
             }  # fmt: skip
             return told if told | asked == told else None
 
@@ -119,10 +120,11 @@ class Socket(tornado.websocket.WebSocketHandler):
 
     async def _basic(self, flow: Flow, _: dict[str, Any]) -> None:
         def frame(line: Line) -> dict[str, Any]:
-            return {
+            told = {
                 "log": line.text, "type": line.kind, "method": "container",
                 "timestamp": line.moment, "job": flow.job,
             }  # fmt: skip
+            return told if line.event is None else told | _progress(line)
 
         await self._lines(flow, "log", frame)
 
@@ -158,3 +160,8 @@ class Socket(tornado.websocket.WebSocketHandler):
             await self.write_message(json.dumps({"path": path, "data": json.dumps(data)}))
         except tornado.websocket.WebSocketClosedError:
             raise asyncio.CancelledError from None
+
+
+def _progress(line: Line) -> dict[str, Any]:
+    """Return how far something is, as a real node says it."""
+    return {"type": line.kind, "payload": {"event": line.event}}

@@ -142,7 +142,7 @@ def _spawn(folder: Path, options: argparse.Namespace) -> subprocess.Popen[bytes]
         command += ["--fee", str(options.fee)]
     if options.no_host:
         command.append("--no-host")
-    command += ["--executor", engines.chosen(options.executor or engines.PROCESS)]
+    command += ["--executor", engines.chosen(options.executor)]
     with (folder / "log.txt").open("ab") as output:
         return subprocess.Popen(
             command,
@@ -178,7 +178,7 @@ def _serve(folder: Path, options: argparse.Namespace) -> int:
             asyncio.run(
                 serve(
                     folder, fee=options.fee, with_host=not options.no_host,
-                    executor=engines.chosen(options.executor or engines.PROCESS),
+                    executor=engines.chosen(options.executor),
                 )
             )  # fmt: skip
     except Held:

@@ -94,14 +94,16 @@ def alive(pid: int) -> bool:
 class Machine:
     """A host that can be started, killed and started again."""
 
-    def __init__(self, home: Path, network: Path, trusted: str) -> None:
+    def __init__(
+        self, home: Path, network: Path, trusted: str, *, executor: str = "process"
+    ) -> None:
         self.folder = home / "host"
         self.key = self.folder / "key.json"
         self.process: subprocess.Popen[bytes] | None = None
         self._command = [
             sys.executable, "-m", "nosana_jupyter.host", "run", "--network", str(network),
             "--key", str(self.key), "--market", MARKET.slug, "--trust", trusted,
-            "--capacity", "8",
+            "--capacity", "8", "--executor", executor,
         ]  # fmt: skip
         self._environment = {**os.environ, **SECRETS, "NOSANA_JUPYTER_HOME": str(home)}
 
@@ -144,13 +146,14 @@ class Machine:
 class World:
     """A network, its host, the wallet that the host trusts, and what a poster does."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, executor: str = "process") -> None:
         self.home = home
         self.environment = {**os.environ, "NOSANA_JUPYTER_HOME": str(home)}
-        text = self._local("start", "--no-host", "--json")
+        text = self._local("start", "--no-host", "--json", "--executor", executor)
         self.network = msgspec.json.decode(text, type=Network)
         self.wallet = Wallet.load(Path(self.network.wallet))
-        self.machine = Machine(home, home / "local" / "network.json", self.wallet.address)
+        file = home / "local" / "network.json"
+        self.machine = Machine(home, file, self.wallet.address, executor=executor)
         self.node = Wallet.load(self.machine.key).address
 
     def close(self) -> None:
