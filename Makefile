@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test check format bench conformance-mainnet clean
 
 demo: .venv/demo
 	$(BIN)/python notebooks/demo.py notebooks/first_cell.ipynb
@@ -24,6 +24,12 @@ format: .venv/test
 bench: .venv/test
 	$(BIN)/python bench/first_cell.py
 	$(BIN)/python bench/start.py
+
+# Compares our rules with programs of mainnet: JOBS=file STAKE=file REWARDS=file, or PROGRAMS=folder.
+# Without any it says how to get them.
+conformance-mainnet: .venv/test
+	$(BIN)/python tests/conformance_mainnet/compare.py $(if $(PROGRAMS),--programs $(PROGRAMS)) \
+	  $(if $(JOBS),--jobs $(JOBS)) $(if $(STAKE),--stake $(STAKE)) $(if $(REWARDS),--rewards $(REWARDS))
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'

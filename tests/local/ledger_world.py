@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from solders.account import Account
@@ -17,9 +19,9 @@ from nosana_jupyter.chain.accounts import Job, Market, Run, Stake
 from nosana_jupyter.chain.instructions import JOBS, STAKE, Spec, build
 from nosana_jupyter.chain.instructions import stake as stake_instruction
 from nosana_jupyter.local.ledger import Ledger, Outcome, Refused
-from nosana_jupyter.network import DEVNET
+from nosana_jupyter.network import MAINNET
 
-PROGRAMS = DEVNET.programs
+PROGRAMS = MAINNET.programs
 MINT = Pubkey.from_string(PROGRAMS.mint)
 SYSTEM = addresses.SYSTEM
 BEGIN = 1_800_000_000
@@ -40,7 +42,14 @@ class Clock:
 
 @dataclass
 class World:
-    """A ledger, its clock, and the keys of everybody on it."""
+    """
+    A ledger, its clock, and the keys of everybody on it: the same ones in every world.
+
+    Its ledger may be another kind, of a certain build: see `tests/conformance_mainnet`.
+    """
+
+    kind: ClassVar[Callable[..., Ledger]] = Ledger
+    build: ClassVar[dict[str, Any]] = {}
 
     fee_divisor: int = 0
     duplicate_rule: bool = True
@@ -49,7 +58,8 @@ class World:
     deployed: dict[Pubkey, bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.ledger = Ledger(
+        vars(self).update(self.build)
+        self.ledger = self.kind(
             self.path,
             programs=PROGRAMS,
             fee_divisor=self.fee_divisor,
@@ -68,7 +78,8 @@ class World:
 
     def fresh(self) -> Pubkey:
         """Return a key that nothing is known of."""
-        return self.know(Keypair())
+        seed = hashlib.sha256(f"key {len(self.keys)}".encode()).digest()
+        return self.know(Keypair.from_seed(seed))
 
     def person(self, *, nos: int | None = 10**12, sol: int = 100 * 10**9) -> Pubkey:
         """Return a wallet with SOL and NOS; None makes no NOS account."""

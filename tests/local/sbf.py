@@ -124,3 +124,21 @@ SILENT = elf_of(op(MOV, 0) + op(EXIT), b"")
 
 # Never ends.
 ENDLESS = elf_of(op(ALWAYS, at=-1) + op(EXIT), b"")
+
+
+def complete(*, at: int) -> bytes:
+    """
+    Return a jobs program that knows `complete` only, and not what it refuses.
+
+    Args:
+        at: Where in the job it writes the result.
+    """
+    text = b"Instruction: Complete"
+    second = DATA + 240 + 10_240 + 8
+    argument = second + 88 + 10_240 + 8 + 8 + 8
+    copied = [
+        op(LOAD, 2, 6, at=argument + offset) + op(STORE, 6, 2, at=DATA + at + offset)
+        for offset in range(0, 32, 8)
+    ]
+    said = [op(MOV, 1), op(MOV, 2, value=len(text)), call("sol_log_")]
+    return elf_of(b"".join([op(MOV_REGISTER, 6, 1), *said, *copied, op(MOV, 0), op(EXIT)]), text)

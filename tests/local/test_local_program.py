@@ -196,6 +196,7 @@ REFUSALS: list[tuple[str, dict[str, Any], int | str, str, str]] = [
     ("close", {"readonly": ("authority",)}, "PrivilegeEscalation", "", ""),
     ("close_admin", {"authority": "stranger"}, 6000, "Unauthorized", "authority"),
     ("close_admin", {"vault": "other_vault"}, 6007, "InvalidVault", "market"),
+    ("close_admin", {"user": "vault"}, 2040, "ConstraintDuplicateMutableAccount", "user"),
     # list
     ("list", {"vault": "other_vault"}, 6007, "InvalidVault", "market"),
     ("list", {"unsigned": ("run",)}, 6003, "MissingSignature", "run"),
@@ -228,6 +229,7 @@ REFUSALS: list[tuple[str, dict[str, Any], int | str, str, str]] = [
     ("assign", {"node": "stranger"}, 6002, "NotInMarketQueue", ""),
     ("assign", {"vault": "vault"}, 6007, "InvalidVault", "market"),
     ("assign", {"user": "stranger_ata"}, 6011, "InvalidATA", "user"),
+    ("assign", {"user": "other_vault"}, 2040, "ConstraintDuplicateMutableAccount", "vault"),
     ("assign", {"run": "run_signed"}, 0, "", ""),
     # delist
     ("delist", {"payer": "stranger"}, 6008, "InvalidPayer", "job"),
@@ -248,6 +250,7 @@ REFUSALS: list[tuple[str, dict[str, Any], int | str, str, str]] = [
     ("recover", {"job": "done"}, 6004, "JobInWrongState", "job"),
     ("recover", {"readonly": ("payer",)}, 2000, "ConstraintMut", "payer"),
     ("recover", {"vault": "other_vault"}, 6007, "InvalidVault", "market"),
+    ("recover", {"user": "vault"}, 2040, "ConstraintDuplicateMutableAccount", "user"),
     # extend
     ("extend", {"market": "nodes_market"}, 6000, "InvalidMarketAccount", "job"),
     ("extend", {"authority": "stranger"}, 6000, "Unauthorized", "job"),
@@ -256,6 +259,7 @@ REFUSALS: list[tuple[str, dict[str, Any], int | str, str, str]] = [
     ("extend", {"job": "stopped"}, 6004, "JobInWrongState", "job"),
     ("extend", {"vault": "other_vault"}, 6007, "InvalidVault", "market"),
     ("extend", {"user": "stranger_ata"}, 6011, "InvalidATA", "user"),
+    ("extend", {"user": "vault"}, 2040, "ConstraintDuplicateMutableAccount", "vault"),
     ("extend", {"args": {"timeout": 3600}}, 6008, "JobTimeoutNotGreater", ""),
     ("extend", {"args": {"timeout": -1}}, 6008, "JobTimeoutNotGreater", ""),
     ("extend", {"args": {"timeout": 2**63 - 1}}, PANIC, "", ""),
@@ -267,6 +271,7 @@ REFUSALS: list[tuple[str, dict[str, Any], int | str, str, str]] = [
     ("end", {"job": "queued"}, 6003, "InvalidJobAccount", "run"),
     ("end", {"deposit": "stranger_ata"}, 6011, "InvalidATA", "deposit"),
     ("end", {"user": "stranger_ata"}, 6011, "InvalidATA", "user"),
+    ("end", {"user": "vault"}, 2040, "ConstraintDuplicateMutableAccount", "vault"),
     ("end", {"run": "nobody"}, 3012, "AccountNotInitialized", "run"),
     # work
     ("work", {"unsigned": ("run",)}, 6003, "MissingSignature", "run"),
@@ -286,6 +291,7 @@ REFUSALS: list[tuple[str, dict[str, Any], int | str, str, str]] = [
     ("claim", {"job": "queued"}, 6004, "JobInWrongState", "job"),
     ("claim", {"job": "done"}, 6004, "JobInWrongState", "job"),
     ("claim", {"stake": "node_stake"}, 6000, "Unauthorized", "stake"),
+    ("claim", {"stake": "forged_stake"}, 6012, "InvalidStakeAccount", "stake"),
     ("claim", {"run": "run_signed"}, 0, "", ""),
     # complete
     ("complete", {"job": "queued"}, 6004, "JobInWrongState", "job"),
@@ -912,6 +918,15 @@ def test_a_token_of_the_collection_opens_a_market(scene: Scene) -> None:
     assert scene.world.read_market(accounts["market"]).queue == (scene.stranger,)
 
 
+def claiming(scene: Scene, accounts: dict[str, Pubkey]) -> dict[str, Pubkey]:
+    """Let the market of a stopped job want the same token; return the accounts of `claim`."""
+    collection = scene.world.read_market(accounts["market"]).node_access_key
+    terms = {"node_stake_minimum": 0}
+    scene.world.run(scene.instruction("update", access_key=collection, args=terms))
+    return scene.accounts("claim") | {slot: accounts[slot] for slot in ("nft", "metadata")}
+
+
+@pytest.mark.parametrize("name", ["work", "claim"])
 @pytest.mark.parametrize(
     ("options", "change", "code", "error"),
     [
@@ -922,14 +937,32 @@ def test_a_token_of_the_collection_opens_a_market(scene: Scene) -> None:
     ],
 )
 def test_other_tokens_do_not_open_it(
-    scene: Scene, options: dict[str, Any], change: dict[str, Pubkey], code: int, error: str
+    scene: Scene,
+    name: str,
+    options: dict[str, Any],
+    change: dict[str, Pubkey],
+    code: int,
+    error: str,
 ) -> None:
     """Owner, amount, collection and the address of the metadata are checked, in that order."""
     accounts = access(scene, **options) | change
-    refused = scene.world.refuses(scene.world.instruction("work", **accounts))
+    if name == "claim":
+        accounts = claiming(scene, accounts)
+    refused = scene.world.refuses(scene.world.instruction(name, **accounts))
 
     assert number(refused) == code
     assert error in line(refused)
+
+
+def test_claiming_wants_what_working_wants(scene: Scene) -> None:
+    """A stake that is large enough, and a token of the collection."""
+    world = scene.world
+    world.run(scene.instruction("update", args={"node_stake_minimum": 1}))
+    assert number(world.refuses(scene.instruction("claim"))) == 6013
+    accounts = claiming(scene, access(scene))
+    world.do("claim", **accounts)
+
+    assert world.read_run(accounts["run"]).node == scene.stranger
 
 
 def test_cut_metadata_is_an_error_and_not_a_crash(scene: Scene) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_world import FORTNIGHT, MINT, PROGRAMS, World, line, number, put_nos
+from ledger_world import BEGIN, FORTNIGHT, MINT, PROGRAMS, World, line, number, put, put_nos
+from solders.account import Account
 from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
 
@@ -15,7 +17,7 @@ from nosana_jupyter.chain import addresses
 from nosana_jupyter.chain.accounts import Reflection, Reward, Settings, Stake, rent
 from nosana_jupyter.chain.instructions import REWARDS, STAKE
 from nosana_jupyter.chain.instructions import stake as stake_instruction
-from nosana_jupyter.local import rewards, staking
+from nosana_jupyter.local import rewards, staking, tokens
 from nosana_jupyter.local.invocation import Failure
 from nosana_jupyter.local.staking import LONGEST, released, weight
 
@@ -50,6 +52,20 @@ def rewarding(world: World, name: str, owner: Pubkey, **rest: Any) -> Instructio
         program=PROGRAMS.rewards,
         **{slot: value for slot, value in accounts.items() if slot in wanted},
     )
+
+
+def play_mint(world: World) -> Pubkey:
+    """Return a mint that is not that of NOS."""
+    key = world.fresh()
+    put(world, key, world.ledger.get_account(MINT))
+    return key
+
+
+def play_money(world: World, mint: Pubkey, owner: Pubkey) -> Pubkey:
+    """Return an account of another mint."""
+    key, data = world.fresh(), tokens.account_bytes(mint, owner)
+    put(world, key, Account(lamports=rent(len(data)), data=data, owner=addresses.TOKEN))
+    return key
 
 
 def pool(world: World) -> Reflection:
@@ -228,6 +244,59 @@ class TestStaking:
         assert settings.authority == heir
         assert number(world.refuses(world.staking("init", heir))) == 0
 
+    def test_only_nos_is_staked(self, world: World) -> None:
+        """Another mint has other addresses, and is refused all the same."""
+        owner, mint = world.person(), play_mint(world)
+        instruction = world.staking(
+            "stake",
+            owner,
+            mint=mint,
+            vault=addresses.derive(PROGRAMS.stake, b"vault", mint, owner),
+            stake=addresses.derive(PROGRAMS.stake, b"stake", mint, owner),
+            args={"amount": 0, "duration": FORTNIGHT},
+        )
+        assert "account: mint. Error Code: InvalidMint" in line(world.refuses(instruction))
+
+        settings = world.staking(
+            "update_settings",
+            owner,
+            authority=world.admin,
+            token_account=play_money(world, mint, owner),
+        )
+        refused = world.refuses(settings)
+        assert "account: token_account. Error Code: InvalidTokenAccount" in line(refused)
+
+    @pytest.mark.parametrize("name", ["topup", "withdraw", "close", "slash"])
+    def test_no_account_is_given_twice(self, world: World, name: str) -> None:
+        """The vault is not paid out to itself."""
+        owner = staked(world)
+        vault = addresses.stake_vault(PROGRAMS, owner)
+        if name in ("withdraw", "close"):
+            world.run(world.staking("unstake", owner))
+        slot = {"token_account": vault} if name == "slash" else {"user": vault}
+        instruction = world.staking(name, owner, args={"amount": 1}, **slot)
+        assert number(world.refuses(instruction)) == 2040
+
+    def test_slashing_wants_the_stakes_own_vault(self, world: World) -> None:
+        """And not another's."""
+        owner, stranger = staked(world), staked(world)
+        other = addresses.stake_vault(PROGRAMS, stranger)
+        instruction = world.staking(
+            "slash", owner, vault=other, authority=world.admin, args={"amount": 1}
+        )
+        assert "account: stake. Error Code: InvalidVault" in line(world.refuses(instruction))
+
+    def test_settings_begin_with_what_the_program_knows(self, world: World) -> None:
+        """Whoever initialises them gains nothing by it."""
+        key, anybody = addresses.stake_settings(PROGRAMS), world.person()
+        put(world, key, None)
+        world.run(world.staking("init", anybody))
+
+        program = world.ledger._programs[Pubkey.from_string(PROGRAMS.stake)]
+        config = program.config  # type: ignore[attr-defined]
+        first = Settings(authority=config.authority, token_account=config.token_account)
+        assert Settings.decode(world.data(key)) == first
+
 
 class TestRewards:
     """The rewards program."""
@@ -266,6 +335,68 @@ class TestRewards:
         world.run(rewarding(world, "close", first))
         check(world, steps[7])
         assert world.lamports(first) == rents + rent(Reward.SIZE)
+
+    def test_the_pool_begins_empty(self, world: World) -> None:
+        """With the rate at its highest, and for NOS only."""
+        for key in (addresses.reflection(PROGRAMS), addresses.rewards_vault(PROGRAMS)):
+            put(world, key, None)
+        begin = world.instruction(
+            "init",
+            spec=REWARDS["init"],
+            program=PROGRAMS.rewards,
+            reflection=addresses.reflection(PROGRAMS),
+            vault=addresses.rewards_vault(PROGRAMS),
+            authority=world.person(),
+        )
+        world.run(begin)
+
+        assert pool(world).rate == rewards.INITIAL_RATE
+        assert (pool(world).total_xnos, pool(world).total_reflection) == (0, 0)
+        assert number(world.refuses(begin)) == 0
+
+    def test_the_pool_is_for_nos(self, world: World) -> None:
+        """Whoever begins it, before anyone else, cannot choose another mint."""
+        put(world, addresses.reflection(PROGRAMS), None)
+        mint = play_mint(world)
+        begin = world.instruction(
+            "init",
+            spec=REWARDS["init"],
+            program=PROGRAMS.rewards,
+            mint=mint,
+            reflection=addresses.reflection(PROGRAMS),
+            vault=addresses.derive(PROGRAMS.rewards, mint),
+            authority=world.person(),
+        )
+        assert "account: mint. Error Code: InvalidMint" in line(world.refuses(begin))
+
+    def test_a_stake_that_ends_takes_no_part(self, world: World) -> None:
+        """It may not enter, claim or sync; the last two could not even happen."""
+        owner = staked(world)
+        world.run(rewarding(world, "enter", owner))
+        ended = replace(world.read_stake(owner), time_unstake=BEGIN, xnos=0)
+        key = addresses.stake(PROGRAMS, owner)
+        data = ended.encode().ljust(Stake.SIZE, b"\0")
+        held = world.ledger.get_account(key)
+        assert held is not None
+        put(world, key, Account(lamports=held.lamports, data=data, owner=held.owner))
+        for name in ("claim", "sync"):
+            refused = world.refuses(rewarding(world, name, owner))
+            assert "account: stake. Error Code: AlreadyUnstaked" in line(refused)
+        put(world, addresses.reward(PROGRAMS, owner), None)
+        refused = world.refuses(rewarding(world, "enter", owner))
+        assert "account: stake. Error Code: AlreadyUnstaked" in line(refused)
+
+    @pytest.mark.parametrize("name", ["add_fee", "claim"])
+    def test_the_vault_is_given_once_and_is_the_pools(self, world: World, name: str) -> None:
+        """It pays nobody but those who take part."""
+        owner = staked(world)
+        world.run(rewarding(world, "enter", owner))
+        vault = addresses.rewards_vault(PROGRAMS)
+        twice = rewarding(world, name, owner, user=vault, args={"amount": 1})
+        assert number(world.refuses(twice)) == 2040
+        other = addresses.stake_vault(PROGRAMS, owner)
+        wrong = rewarding(world, name, owner, vault=other, args={"amount": 1})
+        assert "account: reflection. Error Code: InvalidVault" in line(world.refuses(wrong))
 
     def test_a_claim_without_fees_pays_nothing(self, world: World) -> None:
         """It succeeds and changes nothing."""
