@@ -13,8 +13,18 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from . import conversation, extending, ipfs, markets, network, pythons, quoting, settings, sweep
-from .chain import keys
+from . import (
+    conversation,
+    extending,
+    ipfs,
+    markets,
+    network,
+    pythons,
+    quoting,
+    settings,
+    sweep,
+    wallets,
+)
 from .chain.rpc import Rpc
 from .chain.wallet import Wallet
 from .choosing import Requirements
@@ -76,7 +86,7 @@ class Client:
         """
         chosen = settings.load()
         chain = await asyncio.to_thread(network.load, chosen.network, chosen)
-        wallet = await asyncio.to_thread(_open_wallet, chain, chosen)
+        wallet = await asyncio.to_thread(wallets.find, chain, chosen)
         async with AsyncExitStack() as opened:
             journal = Journal()
             opened.callback(journal.close)
@@ -358,10 +368,3 @@ async def _collect(host: Node) -> None:
         else:
             return
         await asyncio.sleep(0.05)
-
-
-def _open_wallet(chain: Network, chosen: Settings) -> Wallet:
-    """Open the wallet that pays: the network's own where it brings one, or the user's."""
-    if chain.wallet:
-        return keys.open_wallet(chain.wallet)
-    return keys.open_wallet(chosen.wallet, key=settings.private_key())

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import base58
 
 from .errors import NetworkError
-from .network import Network, hidden, proxied, shown
+from .network import Network, hidden, proxied, shown, unreached
 
 if TYPE_CHECKING:
     import httpx
@@ -142,7 +142,7 @@ async def pin(network: Network, document: Any, *, token: str = "") -> str:
         cid = to_v0(json.loads(said)["IpfsHash"])
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         raise NetworkError(
-            f"the pin service at {place} does not answer ({type(error).__name__})",
+            f"the pin service at {place} does not answer: {unreached(error)}",
             hint="Try again in a moment.",
         ) from None
     except UnicodeEncodeError:
@@ -202,7 +202,7 @@ async def fetch_bytes(network: Network, cid: str) -> bytes:
             content = await _bounded(answer, LARGEST)
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         raise NetworkError(
-            f"{cid} cannot be read from the gateway at {place} ({type(error).__name__})",
+            f"{cid} cannot be read from the gateway at {place}: {unreached(error)}",
             hint="Try again in a moment.",
         ) from None
     except _TooLarge:

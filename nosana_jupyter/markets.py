@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from .errors import NetworkError
-from .network import proxied
+from .network import proxied, shown, unreached
 from .units import MICRO, GiB, MicroNos, MicroUsd, Seconds, nos, usd
 
 if TYPE_CHECKING:
@@ -233,6 +233,7 @@ async def _get(network: Network, path: str, form: Any) -> Any:
         return msgspec.json.decode(answer.content, type=form)
     except (httpx.HTTPError, msgspec.DecodeError) as error:
         raise NetworkError(
-            f"the market list of {network.name} cannot be read ({type(error).__name__})",
+            f"the market list of {network.name} at {shown(network.api)} cannot be read: "
+            f"{unreached(error)}",
             hint="Try again in a moment.",
-        ) from error
+        ) from None  # Its words may name an address in full.

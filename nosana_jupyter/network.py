@@ -8,6 +8,7 @@ so that nothing outside this module and `local/` needs to know which one it talk
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,12 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     mirrors: tuple[str, ...] = ()
     """Gateways to ask for what the first does not give: whoever gives it, its hash is checked."""
 
+    sol_from: str = ""
+    """Where SOL comes from, as a sentence."""
+
+    nos_from: str = ""
+    """Where NOS comes from, as a sentence."""
+
     pin_page: str = ""
     """Where a token of the pin service is made. Empty: it wants none, and is given none."""
 
@@ -135,6 +142,8 @@ MAINNET = Network(
         "https://gateway.pinata.cloud/ipfs/",
     ),
     pin_page="https://app.pinata.cloud/developers/api-keys",
+    sol_from="Exchanges sell SOL.",
+    nos_from="Exchanges sell it, and most wallets swap SOL for it.",
 )
 
 DEVNET = msgspec.structs.replace(
@@ -150,6 +159,8 @@ DEVNET = msgspec.structs.replace(
         jobs="nosJTmGQxvwXy23vng5UjkTbfv91Bzf9jEuro78dAGR",
         mint="devr1BGQndEW5k5zfvG5FsLyZv1Ap73vNgAHcQ9sUVP",
     ),
+    sol_from="Play money: https://faucet.solana.com",
+    nos_from="Play money: Nosana's team gives it to who builds on devnet.",
     real_money=False,
 )
 
@@ -189,6 +200,16 @@ def hidden(text: str, address: str) -> str:
     for secret in sorted(secrets | {unquote(secret) for secret in secrets}, key=len, reverse=True):
         text = text.replace(secret, "…")
     return text[:300]
+
+
+def unreached(error: BaseException) -> str:
+    """Say why a service does not answer, as far as a reader can do something about it."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, socket.gaierror):
+        cause = cause.__cause__ or cause.__context__
+    if cause is not None:
+        return "nobody knows its name; is this machine online?"
+    return "no connection" if "Connect" in type(error).__name__ else type(error).__name__
 
 
 def proxied(address: str) -> bool:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .events import Cell, Plan, Status, Swept
     from .journal import Entry, Receipt
     from .markets import Market, Quote
+    from .needs import Needs
     from .units import Seconds
 
 __all__ = ["TICK", "CellRun", "Confirm", "Portal", "Presses", "shared"]
@@ -161,6 +162,12 @@ class Portal:
     def status(self) -> Status:
         """Say where the user is: network, wallet, balances, open jobs."""
         return self.call(lambda client: client.status())
+
+    def needs(self) -> Needs:
+        """Say what the network needs of the user; also where no client can be opened."""
+        from . import needs, settings
+
+        return self.wait(self.start(needs.look(settings.load())))
 
     def jobs(self, limit: int = 20) -> list[Entry]:
         """Return the newest jobs, newest first."""

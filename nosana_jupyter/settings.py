@@ -167,7 +167,7 @@ def load() -> Settings:
         UsageError: The file is not TOML, or it or the environment names an unknown setting or a
             value of the wrong form; says where it is set and how to change it.
     """
-    _take_key()
+    take_key()
     values = dict(_read_file())
     for name in values:
         if name not in Settings.__dataclass_fields__:
@@ -204,6 +204,16 @@ def save(name: str, value: str) -> None:
     draft.touch(mode=0o600)
     draft.write_text(tomlkit.dumps(values))
     draft.replace(path)
+
+
+def check(name: str, value: str) -> None:
+    """
+    See that a value can be that of a setting.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    _check(known(name), value, "It was not saved.")
 
 
 def change(name: str) -> str:
@@ -252,7 +262,7 @@ def private_key() -> str:
     Raises:
         UsageError: The environment names a wallet as well.
     """
-    _take_key()
+    take_key()
     if _key.text and os.environ.get(variable("wallet")):
         raise UsageError(
             f"{KEY_VARIABLE} and {variable('wallet')} in the environment name two wallets",
@@ -261,8 +271,8 @@ def private_key() -> str:
     return _key.text
 
 
-def _take_key() -> None:
-    # Programs that are started from here, as cells are on a host beside it, do not inherit it.
+def take_key() -> None:
+    """Take a key out of the environment: programs that are started from here do not inherit it."""
     if text := os.environ.pop(KEY_VARIABLE, ""):
         _key.text = text
 

@@ -53,11 +53,14 @@ class Rpc:
     Args:
         network: Where.
         timeout: Seconds for one question.
+        pauses: Seconds before a question is asked again; by default as long as may help.
     """
 
-    def __init__(self, network: Network, *, timeout: float = 20.0) -> None:
+    def __init__(
+        self, network: Network, *, timeout: float = 20.0, pauses: Sequence[float] | None = None
+    ) -> None:
         self.network = network
-        self._line = Transport(network.rpc, timeout=timeout)
+        self._line = Transport(network.rpc, timeout=timeout, pauses=pauses)
         self._sender = Sender(self._line, network)
 
     async def __aenter__(self) -> Self:

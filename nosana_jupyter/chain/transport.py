@@ -15,12 +15,12 @@ import itertools
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import RpcError
-from ..network import hidden, proxied, shown
+from ..network import hidden, proxied, shown, unreached
 
 if TYPE_CHECKING:
     import httpx
@@ -39,7 +39,7 @@ LARGEST = 64 << 20
 PASSING = frozenset({-32004, -32005, -32007, -32014, -32016})
 """Codes of nodes that are behind: a moment later, or at another node, the answer is another."""
 
-HINT = "Try again in a moment, or set another RPC: %nosana config rpc URL"
+HINT = "Try again in a moment, or set another RPC: %nosana config rpc --ask"
 
 
 class Unanswered(RpcError):
@@ -103,14 +103,18 @@ class Transport:
     Args:
         address: Its URL.
         timeout: Seconds for one question.
+        pauses: Seconds before a question is asked again.
     """
 
-    def __init__(self, address: str, *, timeout: float = 20.0) -> None:
+    def __init__(
+        self, address: str, *, timeout: float = 20.0, pauses: Sequence[float] | None = None
+    ) -> None:
         self.place = shown(address)
         """The URL as it may be shown."""
 
         self._address = address
         self._timeout = timeout
+        self._pauses = RETRIES if pauses is None else pauses
         self._numbers = itertools.count(1)
         self._http: httpx.AsyncClient | None = None
         self._shorten = _Shorten(address)
@@ -152,7 +156,7 @@ class Transport:
             Unanswered: It says nothing, or nothing that can be read.
         """
         began = time.monotonic()
-        for pause in (*RETRIES, None):
+        for pause in (*self._pauses, None):
             try:
                 result = await self.ask(method, *params)
                 try:
@@ -198,11 +202,11 @@ class Transport:
                     if len(content) > LARGEST:
                         raise self._unread(method, f"its answer is over {LARGEST >> 20} MiB")
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
-            raise self._silent(method, type(error).__name__, unsent=True) from None
+            raise self._silent(method, unreached(error), unsent=True) from None
         except TimeoutError:
             raise self._silent(method, f"nothing within {self._timeout:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise self._silent(method, type(error).__name__) from None
+            raise self._silent(method, unreached(error)) from None
         if answer.status_code != 200:
             raise self._turned_away(method, answer, bytes(content))
         return bytes(content)

@@ -12,9 +12,10 @@ import contextlib
 import json
 import logging
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Literal
+from typing import Any
 
-from ..network import Network, proxied, shown
+from .. import dial
+from ..network import Network, shown
 
 log = logging.getLogger("nosana_jupyter.chain")
 
@@ -78,11 +79,13 @@ async def _listen(
     from websockets.exceptions import WebSocketException
 
     asked = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
-    proxy: Literal[True] | None = True if proxied(network.websocket) else None
     while True:
         try:
             async with connect(
-                network.websocket, proxy=proxy, max_size=LARGEST, close_timeout=1
+                network.websocket,
+                max_size=LARGEST,
+                close_timeout=1,
+                **await dial.options(network.websocket),
             ) as line:
                 await line.send(json.dumps(asked))
                 async for _ in line:

@@ -23,17 +23,17 @@ COMMANDS = {
     "receipts": "what they cost: receipts [NUMBER], or all of one: receipts JOB",
     "stop": "end a job: stop JOB",
     "sweep": "settle everything this wallet left behind",
-    "wallet": "address and balance of the wallet",
+    "wallet": "address and balance; to get one: wallet create [FILE], wallet import [FILE]",
     "markets": "cards, prices and free hosts: markets [--vram 16] [--gpu 4090]",
     "quote": "what a cell may cost: quote [--vram 16] [--timeout 30m]",
-    "network": "show or choose the network: network [local|devnet|mainnet]",
-    "config": "show or change settings: config [NAME [VALUE]] [--unset]",
+    "network": "choose the network, and see what it needs: network [local|devnet|mainnet]",
+    "config": "show or change settings: config [NAME [VALUE|--ask|--unset]]",
     "help": "this list, or more on one command: help [COMMAND]",
 }
 """What `%nosana` understands, and what each does."""
 
 MOST_WORDS = {
-    "": 0, "sweep": 0, "wallet": 0, "jobs": 1, "receipts": 1, "stop": 1, "network": 1, "help": 1,
+    "": 0, "sweep": 0, "jobs": 1, "receipts": 1, "stop": 1, "network": 1, "help": 1,
 }  # fmt: skip
 """Most words that a command takes; the others read their own."""
 

@@ -11,7 +11,6 @@ import argparse
 import inspect
 import re
 from concurrent.futures import CancelledError
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
@@ -197,11 +196,11 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
         except NosanaError as error:
             return tables.unusable(settings.load().network, error)
 
-    def do_wallet(self, _rest: str) -> Any:
-        """Show the wallet."""
-        from . import tables
+    def do_wallet(self, rest: str) -> Any:
+        """Show the wallet, make one, or take one that was made elsewhere."""
+        from . import setup
 
-        return tables.wallet(self.portal.status())
+        return setup.wallet(self.portal, rest)
 
     def do_jobs(self, rest: str) -> Any:
         """Show the newest jobs."""
@@ -260,40 +259,15 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
 
     def do_network(self, rest: str) -> Any:
         """Show or choose the network. One that lacks something is chosen too, and says what."""
-        if rest:
-            settings.save("network", rest)
-            self.portal.reload()
-        return self.do_status("")
+        from . import setup
+
+        return setup.network(self.portal, rest)
 
     def do_config(self, rest: str) -> Any:
         """Show or change settings."""
-        from . import tables
+        from . import setup
 
-        name, *words = grammar.split(rest) or [""]
-        if not name:
-            return tables.config()
-        if not words:
-            settings.known(name)
-            return tables.config()
-        value = "" if words == ["--unset"] else " ".join(words)
-        settings.save(name, value)
-        self.portal.reload()
-        return tables.config(note=self._doubt(name, value))
-
-    def _doubt(self, name: str, value: str) -> str:
-        """Say what is doubtful about a setting that may be right all the same."""
-        from ..choosing import find
-
-        if name == "wallet" and value and not Path(value).expanduser().is_file():
-            return f"There is no file {value} yet."
-        if name == "market" and value:
-            try:
-                find(self.portal.markets(), value)
-            except NosanaError as error:
-                return f"Saved, but {error}. {error.hint}"
-        if settings.origin(name) == "environment":
-            return f"{settings.variable(name)} in the environment wins over what was saved."
-        return ""
+        return setup.config(self.portal, rest)
 
     def do_help(self, rest: str) -> Any:
         """Show what there is, or more on one command."""
@@ -347,6 +321,7 @@ Commands of the line:
 
 def load(shell: InteractiveShell) -> None:
     """Make the magics known to a shell."""
+    settings.take_key()
     shell.register_magics(NosanaMagics)
 
 

@@ -14,6 +14,7 @@ from ..errors import NosanaError
 from ..events import Plan, Status, Swept
 from ..journal import Entry, Receipt
 from ..markets import Market, Quote
+from ..needs import Needs
 from ..network import shown
 from ..sanitize import line
 from ..units import duration, nos, size, sol
@@ -65,7 +66,6 @@ def status(found: Status) -> Table:
     ]
     if network.stand_in:
         rows.append(("hosts", f"stand in for the cards of their market: {network.stand_in}"))
-        rows.append(("isolation", "none: jobs of this wallet run as plain processes"))
     running = [entry.intent.job for entry in found.running]
     rows.append(("open jobs", ", ".join(running) or "none"))
     return Table(head=("", ""), rows=rows)
@@ -75,6 +75,37 @@ def unusable(network: str, error: NosanaError) -> Table:
     """Say where the user is when the network or the wallet cannot be used."""
     rows = [("network", network), ("not usable", line(str(error)))]
     return Table(head=("", ""), rows=rows, note=error.hint)
+
+
+def needs(found: Needs, *, note: str = "") -> Table:
+    """Say what a network needs of the user, what is there, and the next step to the rest."""
+    network = found.network
+    rows = [("network", "ok", network.name + ("" if network.real_money else " (play money)"))]
+    if network.stand_in:
+        rows.append(("hosts", "ok", f"stand in for the cards of their market: {network.stand_in}"))
+    for need in found.rows:
+        rows.append((need.what, need.mark, line(need.state)))
+        if need.todo:
+            rows.append(("", "", f"→ {line(need.todo)}"))
+    notes = [note] if note else []
+    if missing := found.marked("missing"):
+        notes.append(f"Missing before a cell can run here: {', '.join(missing)}.")
+    elif not found.marked("unknown"):
+        notes.append("All that a cell needs is there.")
+    if not network.faucet:
+        notes.append("Back to play money on this machine: %nosana network local")
+    return Table(head=("", "", ""), rows=rows, note="\n".join(notes))
+
+
+def new_wallet(address: str, place: str, *, imported: bool, note: str = "") -> Table:
+    """Show a wallet that was just made or taken, and how not to lose it."""
+    rows = [("address", address), ("kept in", place or "~/.config/solana/id.json")]
+    advice = "Who has the key has the money." if imported else (
+        "Make a copy of the key now, and keep it elsewhere: who loses it loses the money, and who "
+        "has it has the money."
+    )  # fmt: skip
+    notes = [advice, "What it still needs: %nosana network", *([note] if note else [])]
+    return Table(head=("", ""), rows=rows, note="\n".join(notes))
 
 
 def wallet(found: Status) -> Table:

@@ -311,7 +311,7 @@ def test_line_magics_answer(any_front: Front) -> None:
     ok(any_front.run("%%nosana\nprint('a job for the lists')"))
     expected = {
         "%nosana": r"network +local \(play money\)\nwallet +\w{32,44}\nbalance +[\d.]+ NOS, "
-        r"[\d.]+ SOL\nhosts +stand in .*CPU\nisolation +none: .*\nopen jobs +none",
+        r"[\d.]+ SOL\nhosts +stand in .*CPU, as a plain process, .*\nopen jobs +none",
         "%nosana jobs 1": r"job +state +market +posted +cost +cell\n\w+ +done +nvidia-\S+ .*"
         r"print\('a job for the lists'\)",
         "%nosana receipts 1": r"job +status .*\n\w+ +done .*stand-in: runs on this machine's CPU"
@@ -322,8 +322,10 @@ def test_line_magics_answer(any_front: Front) -> None:
         "%nosana quote --vram 16GB --timeout 90s": r"market +\S+: .*\nprice .*\ndeposit +[\d.]+ "
         r"NOS for 90 s; .*\nnetwork fee .*\nat most +[\d.]+ NOS, \$[\d.]+",
         "%nosana sweep": r"Nothing was left behind\.",
-        "%nosana network": r"network +local",
-        "%nosana network local": r"network +local",
+        "%nosana network": r"network +ok +local \(play money\)\nhosts +ok .*\nwallet +ok +\w+, "
+        r"from .*local\.json\nSOL +ok .*\nNOS +ok .* at most [\d.]+ NOS for 30 min on .*\n"
+        r"RPC +ok .* answers\nAll that a cell needs is there\.",
+        "%nosana network local": r"network +ok +local",
         "%nosana config": r"timeout +30m +default",
         "%nosana config timeout 20m": r"timeout +20m +file",
         "%nosana config timeout": r"timeout +20m +file",
@@ -347,19 +349,29 @@ def test_line_magics_answer(any_front: Front) -> None:
 def test_a_network_that_cannot_be_used_is_named(any_front: Front) -> None:
     """
     A network without its wallet is chosen all the same, what is missing is said, and `%nosana`
-    answers; so is a market that is not there.
+    answers; one command goes back. So does a market that is not there.
     """
     any_front.run("%nosana config wallet /nowhere/id.json")
+    any_front.run("%nosana config rpc http://127.0.0.1:9")
     try:
-        for line in ("%nosana network devnet", "%nosana", "%nosana network"):
+        for line in ("%nosana network devnet", "%nosana network"):
             shown = any_front.run(line)
             assert shown.error is None, (line, shown.text)
-            assert re.search(r"network +devnet\n", shown.text), shown.text
-            assert re.search(r"not usable +there is no wallet at /nowhere", shown.text), shown.text
+            assert re.search(r"network +ok +devnet \(play money\)\n", shown.text), shown.text
+            assert re.search(r"wallet +missing +there is no wallet at /nowhere", shown.text)
+            assert re.search(r"RPC +unknown .*no connection", shown.text)
+            assert "→ Make one: %nosana wallet create" in shown.text
+            assert "Back to play money on this machine: %nosana network local" in shown.text
+        shown = any_front.run("%nosana")
+        assert re.search(r"network +devnet\n", shown.text), shown.text
+        assert re.search(r"not usable +there is no wallet at /nowhere", shown.text), shown.text
+        back = any_front.run("%nosana network local")
+        assert re.search(r"network +ok +local \(play money\)", back.text)
+        assert "All that a cell needs is there." in back.text
     finally:
         any_front.run("%nosana config wallet --unset")
-        back = any_front.run("%nosana network local")
-    assert re.search(r"network +local \(play money\)", back.text)
+        any_front.run("%nosana config rpc --unset")
+        any_front.run("%nosana network local")
     try:
         shown = any_front.run("%nosana config market zzz")
         assert "there is no market 'zzz'" in shown.text

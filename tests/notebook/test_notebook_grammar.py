@@ -166,7 +166,7 @@ def test_commands_are_read() -> None:
 @pytest.mark.parametrize(
     ("line", "word"),
     [
-        ("sweep now", "now"), ("wallet extra args", "extra args"), ("jobs 5 6", "6"),
+        ("sweep now", "now"), ("jobs 5 6", "6"),
         ("help jobs now", "now"), ("network local please", "please"), ("stop a b", "b"),
     ],
 )  # fmt: skip

@@ -1,0 +1,218 @@
+"""
+What a network needs of a user before a cell can run there, what is there, and how to get the rest.
+
+Nothing here spends, and nothing is raised for a service that does not answer: that is what is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from . import network as networks
+from . import quoting, wallets
+from .chain.rpc import Rpc
+from .choosing import Requirements
+from .errors import NosanaError, UsageError
+from .markets import Quote
+from .network import DEVNET, MAINNET, Network, shown
+from .purse import SOL_NEEDED
+from .settings import Settings
+from .units import duration, nos, parse_seconds, sol
+
+T = TypeVar("T")
+
+Mark = Literal["ok", "missing", "unknown"]
+
+PATIENCE = 8.0
+"""Seconds for each question to a service."""
+
+
+PAUSES = (0.3, 1.0)
+"""Seconds before a question to the RPC is asked again: who looks does not wait for long."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Need:
+    """One thing that a network needs of its user."""
+
+    what: str
+    state: str
+    """What there is of it, or why that is not known."""
+
+    mark: Mark = "ok"
+    """`missing`: no cell can run before it is there. `unknown`: nobody could be asked."""
+
+    todo: str = ""
+    """The next step, as a command where there is one. Empty: none is needed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Needs:
+    """All that a network needs of its user."""
+
+    network: Network
+    rows: tuple[Need, ...]
+
+    def marked(self, mark: Mark) -> list[str]:
+        """Return what is missing, or not known."""
+        return [row.what for row in self.rows if row.mark == mark]
+
+
+async def look(chosen: Settings) -> Needs:
+    """
+    Say what the network of the settings needs, and what of it is there.
+
+    Raises:
+        NetworkError: The local network does not start.
+    """
+    network = await asyncio.to_thread(networks.load, chosen.network, chosen)
+    async with Rpc(network, timeout=PATIENCE, pauses=PAUSES) as rpc:
+        rows = [
+            *(await _credits(chosen) if chosen.pay == "credits" else await _funds(rpc, chosen)),
+            await _rpc(rpc),
+            *_tokens(network, chosen),
+            *_consent(network, chosen),
+        ]
+    return Needs(network=network, rows=tuple(rows))
+
+
+async def _funds(rpc: Rpc, chosen: Settings) -> list[Need]:
+    """Say what the wallet is, what it holds, and how much more it takes."""
+    network = rpc.network
+    try:
+        wallet = await asyncio.to_thread(wallets.find, network, chosen)
+    except UsageError as error:
+        found = [each for each in wallets.others() if each != chosen.wallet]
+        todo = f"{error.hint} There is also {found[0]}." if found else error.hint
+        later = Need(what="SOL and NOS", state="there is no wallet to look into", mark="unknown")
+        return [Need(what="wallet", state=str(error), mark="missing", todo=todo), later]
+    known = Need(what="wallet", state=f"{wallet.address}, from {wallets.place(network, chosen)}")
+    held, lamports, quote = await asyncio.gather(
+        _told(rpc.token_balance(wallet.address)),
+        _told(rpc.get_balance(wallet.address)),
+        _told(quoting.quote(network, rpc, chosen, Requirements(), parse_seconds(chosen.timeout))),
+    )
+    if isinstance(held, NosanaError) and isinstance(lamports, NosanaError):
+        return [known, Need(what="SOL and NOS", state="the RPC does not answer", mark="unknown")]
+    return [
+        known,
+        _sol(network, wallet.address, lamports),
+        _nos(network, wallet.address, held, quote),
+    ]
+
+
+def _sol(network: Network, address: str, held: int | NosanaError) -> Need:
+    if isinstance(held, NosanaError):
+        return Need(what="SOL", state=str(held), mark="unknown")
+    if held >= SOL_NEEDED:
+        return Need(what="SOL", state=f"{sol(held)}, {sol(SOL_NEEDED)} needed")
+    short = sol(SOL_NEEDED - held)
+    return Need(
+        what="SOL", mark="missing",
+        state=f"{sol(held)}, {sol(SOL_NEEDED)} needed: {short} missing",
+        todo=f"Send {short} or more to {address}. {network.sol_from}".strip(),
+    )  # fmt: skip
+
+
+def _nos(
+    network: Network,
+    address: str,
+    held: int | NosanaError,
+    quote: Quote | NosanaError,
+) -> Need:
+    """Compare what the wallet holds with the deposit of a cell as the settings have it."""
+    if isinstance(held, NosanaError):
+        return Need(what="NOS", state=str(held), mark="unknown")
+    if isinstance(quote, NosanaError):
+        state = f"{nos(held)}; what a cell takes is not known: {quote}"
+        return Need(what="NOS", state=state, mark="unknown", todo=quote.hint)
+    what = f"{nos(quote.most)} for {duration(quote.timeout)} on {quote.market.gpu}"
+    if held >= quote.most:
+        return Need(what="NOS", state=f"{nos(held)}, at most {what}")
+    short = nos(quote.most - held)
+    return Need(
+        what="NOS", mark="missing", state=f"{nos(held)}, at most {what}: {short} missing",
+        todo=f"Send {short} or more to {address}, or shorten the time: %nosana config timeout "
+        f"5m. NOS is the token {network.programs.mint}. {network.nos_from}".strip(),
+    )  # fmt: skip
+
+
+async def _credits(chosen: Settings) -> list[Need]:
+    if chosen.api_key:
+        return [Need(what="API key", state="set; its credits pay")]
+    return [
+        Need(
+            what="API key", state="unset, and credits are to pay", mark="missing",
+            todo="Make one at https://deploy.nosana.com, then: %nosana config api_key --ask; or "
+            "pay from a wallet: %nosana config pay nos",
+        )
+    ]  # fmt: skip
+
+
+async def _rpc(rpc: Rpc) -> Need:
+    """Say which RPC is asked, whether it answers, and whether it is of this network."""
+    network = rpc.network
+    own = "%nosana config rpc --ask"
+    programs = [network.programs.jobs, network.programs.mint]
+    found = await _told(rpc.accounts(programs))
+    if isinstance(found, NosanaError):
+        todo = f"Try again in a moment, or set another: {own}"
+        return Need(what="RPC", state=str(found), mark="unknown", todo=todo)
+    if None in found:
+        state = f"{shown(network.rpc)} does not know Nosana's programs: it is of another network"
+        return Need(what="RPC", state=state, mark="missing", todo=f"Set another: {own}")
+    if network.rpc not in (MAINNET.rpc, DEVNET.rpc):
+        return Need(what="RPC", state=f"{shown(network.rpc)} answers")
+    return Need(
+        what="RPC", state=f"{shown(network.rpc)} answers; it is public, and turns down who asks "
+        "often", todo=f"For more than a few cells set one of your own: {own}",
+    )  # fmt: skip
+
+
+def _tokens(network: Network, chosen: Settings) -> list[Need]:
+    """Say whether there is a token for the pin service, where it wants one."""
+    if not network.pin_page:
+        return []
+    place = shown(network.pin)
+    if chosen.pin_token:
+        return [Need(what="pin token", state=f"set, for {place}")]
+    if chosen.pin:
+        todo = "If it wants one: %nosana config pin_token --ask"
+        return [Need(what="pin token", state=f"unset; {place} is your own", todo=todo)]
+    return [
+        Need(
+            what="pin token", state=f"unset; {place} wants one", mark="missing",
+            todo=f"Make one at {network.pin_page}, then: %nosana config pin_token --ask",
+        )
+    ]  # fmt: skip
+
+
+def _consent(network: Network, chosen: Settings) -> list[Need]:
+    """Say whether somebody is asked before money is spent."""
+    if not network.real_money:
+        return []
+    cap = f"a cell costs at most {chosen.max_cost}"
+    if chosen.confirm == "yes":
+        return [
+            Need(what="consent", state=f"given for good; {cap}", todo="%nosana config confirm ask")
+        ]
+    return [
+        Need(
+            what="consent", state=f"asked for once in each kernel; {cap}",
+            todo="Without a question: --yes above a cell, or %nosana config confirm yes",
+        )
+    ]  # fmt: skip
+
+
+async def _told(asking: Coroutine[Any, Any, T]) -> T | NosanaError:
+    """Return what somebody says, or why nothing is known."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await asking
+    except NosanaError as error:
+        return error
+    except TimeoutError:
+        return NosanaError(f"no answer within {PATIENCE:g} s")

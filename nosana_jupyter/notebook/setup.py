@@ -1,0 +1,146 @@
+"""
+What `%nosana network`, `wallet` and `config` do: choosing, and saying what is missing.
+
+What is secret is asked for unseen. On the line of a magic it would stand in the notebook, and in
+the history of IPython.
+"""
+
+from __future__ import annotations
+
+import getpass
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import settings
+from ..errors import NosanaError, UsageError
+from ..forms import KEY_VARIABLE, looks_like_key
+from . import grammar, tables
+
+if TYPE_CHECKING:
+    from ..portal import Portal
+
+ASK = "--ask"
+"""In place of a value: it is typed unseen."""
+
+UNSET = "--unset"
+
+
+def network(portal: Portal, name: str) -> tables.Table:
+    """Show or choose the network, and say what it needs that is not there."""
+    if name:
+        settings.save("network", name)
+        portal.reload()
+    return tables.needs(portal.needs(), note=_overruled("network") if name else "")
+
+
+def wallet(portal: Portal, rest: str) -> tables.Table:
+    """Show the wallet, make one, or take one that was made elsewhere."""
+    _refuse_key(rest)
+    command, *words = grammar.split(rest) or [""]
+    if not command:
+        try:
+            return tables.wallet(portal.status())
+        except NosanaError as error:
+            return tables.unusable(settings.load().network, error)
+    if command not in ("create", "import"):
+        raise UsageError(
+            f"%nosana wallet does not take {command!r}",
+            hint=f"%nosana wallet: {grammar.COMMANDS['wallet']}.",
+        )
+    place = words[0] if words else ""
+    _refuse_key(place)
+    if len(words) > 1:
+        raise UsageError(
+            f"%nosana wallet {command} takes one place, not {' '.join(words)!r}",
+            hint="Name a file, or keyring:NAME.",
+        )
+    from .. import wallets
+
+    if command == "create":
+        made = wallets.create(place)
+    else:
+        made = wallets.take(_unseen("Key, or the file that holds it: "), place)
+    portal.reload()
+    place = place or settings.load().wallet
+    return tables.new_wallet(
+        made.address, place, imported=command == "import", note=_overruled("wallet")
+    )
+
+
+def config(portal: Portal, rest: str) -> tables.Table:
+    """Show or change settings."""
+    name, *words = grammar.split(rest) or [""]
+    if not name:
+        return tables.config()
+    if not words:
+        settings.known(name)
+        return tables.config()
+    value = "" if words == [UNSET] else " ".join(words)
+    if words == [ASK]:
+        value = _unseen(f"{settings.known(name)}: ")
+        settings.check(name, value)
+    settings.save(name, value)
+    portal.reload()
+    return tables.config(note=_doubt(portal, name, value))
+
+
+def _doubt(portal: Portal, name: str, value: str) -> str:
+    """Say what is doubtful about a setting that may be right all the same."""
+    from ..choosing import find
+
+    file = name == "wallet" and value and not value.startswith("keyring:")
+    if file and not Path(value).expanduser().is_file():
+        return f"There is no file {value} yet."
+    if name == "market" and value:
+        try:
+            find(portal.markets(), value)
+        except NosanaError as error:
+            return f"Saved, but {error}. {error.hint}"
+    return _overruled(name)
+
+
+def _overruled(name: str) -> str:
+    """Say so where the environment wins over what was saved."""
+    if settings.origin(name) == "environment":
+        return f"{settings.variable(name)} in the environment wins over what was saved."
+    if name == "wallet" and settings.private_key():
+        return f"{KEY_VARIABLE} in the environment wins over what was saved."
+    return ""
+
+
+def _unseen(prompt: str) -> str:
+    """
+    Ask for what is not to be seen.
+
+    Raises:
+        UsageError: Nobody can be asked, or nothing was said.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Where it cannot be hidden it is not asked for.
+            warnings.simplefilter("error", getpass.GetPassWarning)
+            text = getpass.getpass(prompt).strip()
+    except (EOFError, NotImplementedError, getpass.GetPassWarning):
+        raise UsageError(
+            "nothing can be typed unseen here",
+            hint="Use a notebook or terminal that takes input, or a variable of the environment.",
+        ) from None
+    if not text:
+        raise UsageError("nothing was typed, and nothing was changed", hint="Ask again.")
+    return text
+
+
+def _refuse_key(text: str) -> None:
+    """
+    Refuse a key on the line of a magic.
+
+    Raises:
+        UsageError: There is one. It is not repeated.
+    """
+    if looks_like_key(text):
+        raise UsageError(
+            "this line holds a key, which now stands in the notebook and in IPython's history",
+            hint="Move what it holds to a new wallet: others may have seen this one. Without a "
+            "key on the line, %nosana wallet import asks for it unseen.",
+        )
