@@ -1,10 +1,17 @@
 # Two commands set up everything on a machine with Python 3.11 or newer and make:
 #   make demo   runs the first notebook on a network of its own
 #   make test   runs every test
+# With Docker, `make images` builds a runner's image: see images/Dockerfile.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format bench conformance-mainnet clean
+DOCKER ?= docker
+IMAGE ?= cpu
+MINOR = $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+BASE ?= docker.io/library/python:$(MINOR)-slim
+TAG ?= nosana-runner:$(IMAGE)-$(MINOR)
+
+.PHONY: demo test check format bench images lock conformance-mainnet clean
 
 demo: .venv/demo
 	$(BIN)/python notebooks/demo.py notebooks/first_cell.ipynb
@@ -24,6 +31,15 @@ format: .venv/test
 bench: .venv/test
 	$(BIN)/python bench/first_cell.py
 	$(BIN)/python bench/start.py
+
+images:
+	DOCKER_BUILDKIT=1 $(DOCKER) build --network=host --target $(IMAGE) --tag $(TAG) \
+	  --build-arg BASE=$(BASE) $(PIP_CONF:%=--secret id=pip,src=%) $(CA:%=--secret id=ca,src=%) \
+	  --build-arg VERSION=$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' nosana_jupyter/__init__.py) images
+
+lock: .venv/test
+	cd images && for image in cpu cuda; do ../$(BIN)/uv pip compile --quiet --upgrade --universal \
+	  --python-version 3.11 --no-annotate --no-header $$image.in -o $$image.txt; done
 
 # Compares our rules with programs of mainnet: JOBS=file STAKE=file REWARDS=file, or PROGRAMS=folder.
 # Without any it says how to get them.
