@@ -156,8 +156,13 @@ class Operation:
         """Take it up where it runs already, or start it."""
         record, executor = self._site.record, self._site.executor
         if (started := record.started.get(self.id)) is not None:
-            found = await executor.resume(started)
+            try:
+                found = await executor.resume(started)
+            except Unstartable as error:
+                self.fail(error.event, str(error), code=error.code, status=error.status)
+                return None
             if found is not None:
+                record.started[self.id] = found.started
                 self.state.status = "running"
                 log.info("job %s still runs operation %s", record.job, self.id)
                 return found

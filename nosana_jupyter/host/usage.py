@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import psutil
@@ -51,6 +52,35 @@ def sample(pid: int) -> Sample:
                 read, written = read + counted.read_bytes, written + counted.write_bytes
     most = psutil.virtual_memory().total
     return Sample(processor=processor, memory=memory, most=most, read=read, written=written)
+
+
+def of_container(found: Mapping[str, Any]) -> Sample | None:
+    """Read what an engine has measured of a container; nothing if it does not run."""
+    memory = found.get("memory_stats") or {}
+    if not memory.get("limit"):
+        return None
+    now, before = found["cpu_stats"], found["precpu_stats"]
+    used = now["cpu_usage"]["total_usage"] - before["cpu_usage"]["total_usage"]
+    passed = now.get("system_cpu_usage", 0) - before.get("system_cpu_usage", 0)
+    # What is only cached is given back when it is needed.
+    kinds = memory.get("stats", {})
+    cached = kinds.get("total_inactive_file", kinds.get("inactive_file", 0))
+    blocks = (found.get("blkio_stats") or {}).get("io_service_bytes_recursive") or ()
+    disk = {
+        kind: sum(each["value"] for each in blocks if each["op"].lower() == kind)
+        for kind in ("read", "write")
+    }
+    lines = (found.get("networks") or {}).values()
+    cores = now.get("online_cpus") or 1
+    return Sample(
+        processor=round(100 * cores * used / passed, 2) if passed > 0 else 0.0,
+        memory=max(0, memory.get("usage", 0) - cached),
+        most=memory["limit"],
+        read=disk["read"],
+        written=disk["write"],
+        received=sum(line["rx_bytes"] for line in lines),
+        sent=sum(line["tx_bytes"] for line in lines),
+    )
 
 
 def _told(operation: str, found: Sample) -> dict[str, Any]:

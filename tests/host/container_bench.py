@@ -13,8 +13,9 @@ from host_world import until
 from solders.keypair import Keypair
 
 from nosana_jupyter import engines
+from nosana_jupyter.host.belongings import JOB, NODE
 from nosana_jupyter.host.confinement import Limits
-from nosana_jupyter.host.docker import JOB, NODE, Containers
+from nosana_jupyter.host.docker import Containers
 from nosana_jupyter.host.executor import Outcome, Running, Task
 from nosana_jupyter.host.machine import Card
 from nosana_jupyter.network import MAINNET, Network

@@ -9,7 +9,7 @@ import docker
 import pytest
 from host_world import Document, World, awaited, document, op, said, until
 
-from nosana_jupyter.host.docker import JOB, NODE
+from nosana_jupyter.host.belongings import JOB, NODE
 
 pytestmark = pytest.mark.engine
 

@@ -1,0 +1,135 @@
+"""
+How a container is made of a task, and why an engine may not start it, in words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import docker.types
+
+from ..engines import Engine
+from ..wire import launch
+from ..wire.definition import Run
+from . import confinement
+from .belongings import OPERATION
+from .confinement import Limits
+from .container import AGAIN, PRIVATE
+from .executor import Started, Task, Unstartable
+
+FAILED = "container-runtime-error"
+
+_NO_COMMAND = re.compile("executable file not found|no such file or directory", re.IGNORECASE)
+_NO_RIGHT = re.compile("permission denied|is a directory", re.IGNORECASE)
+
+
+def create(
+    engine: Engine,
+    task: Task,
+    started: Started,
+    image: Mapping[str, Any],
+    *,
+    network: str,
+    labels: Mapping[str, str],
+    limits: Limits,
+    mounts: Sequence[docker.types.Mount] = (),
+    cards: bool,
+) -> str:
+    """
+    Create a container; return its id. Blocks.
+
+    Args:
+        engine: Where.
+        task: What it is to run.
+        started: Its name and ports.
+        image: What the engine knows of its image.
+        network: That of its job.
+        labels: Whose it is.
+        limits: What it may have.
+        mounts: What else is in it, beside the job's volumes.
+        cards: Whether it gets the machine's.
+
+    Raises:
+        APIError: The engine does not take it.
+    """
+    api, run = engine.client.api, task.run
+    environment = {**task.environment, launch.JOB: task.job}
+    volumes = [
+        docker.types.Mount(volume.dest, f"{task.job}-{volume.name}", type="volume")
+        for volume in run.volumes or ()
+    ]
+    every = [docker.types.DeviceRequest(count=-1, capabilities=[["gpu"]])]
+    made = api.create_container(
+        run.image,
+        task.command,
+        name=started.container,
+        hostname=started.container,
+        entrypoint=task.entrypoint,
+        working_dir=task.work_dir or None,
+        environment=environment,
+        labels={**labels, OPERATION: task.operation, **_own_labels(run)},
+        ports=list(started.ports),
+        host_config=confinement.host_config(
+            engine,
+            limits,
+            network_mode=network,
+            port_bindings={port: ("127.0.0.1", real) for port, real in started.ports.items()},
+            mounts=[*volumes, *mounts],
+            read_only=confinement.READ_ONLY in environment and _is_root(image),
+            device_requests=every if cards else None,
+        ),
+        networking_config=api.create_networking_config(
+            {network: api.create_endpoint_config(aliases=_aliases(task))}
+        ),
+    )
+    return str(made["Id"])
+
+
+def explained(said: str, task: Task, status: int) -> Unstartable:
+    """Return the error of a container that an engine did not start, from what it said."""
+    program = next(iter([*(task.entrypoint or ()), *(task.command or ())]), "")
+    if "exec" in said and _NO_COMMAND.search(said):
+        text, code = f"the image {task.run.image} has no program {program!r}", 127
+    elif "exec" in said and _NO_RIGHT.search(said):
+        text, code = f"{program!r} cannot be executed", 126
+    elif "no command specified" in said.lower():
+        text, code = f"neither the job nor the image {task.run.image} says what to run", 2
+    else:
+        text, code = f"the engine says: {said.strip()[:300]}", 2
+    return Unstartable(FAILED, text, status=status, code=code)
+
+
+def failed(error: Exception, what: str) -> Unstartable:
+    """Return the error of what an engine did not do."""
+    said = str(getattr(error, "explanation", "") or type(error).__name__)
+    status = getattr(error, "status_code", None) or 0
+    return Unstartable(FAILED, f"{what}: {said.strip()[:300]}", status=status)
+
+
+def _own_labels(run: Run) -> dict[str, str]:
+    """Return what of a definition has to be known when its container has ended."""
+    found = {}
+    if run.authentication and run.authentication.docker:
+        found[PRIVATE] = "1"
+    policy = run.restart_policy
+    if policy in ("always", "unless-stopped"):
+        found[AGAIN] = "always"
+    elif policy == "on-failure":
+        found[AGAIN] = str(1 << 30)
+    elif policy is not None and not isinstance(policy, str):
+        found[AGAIN] = str(policy.restart_tries)
+    return found
+
+
+def _aliases(task: Task) -> list[str]:
+    """Return the names under which an operation is found by others of its job."""
+    asked = task.run.aliases or []
+    names = asked.split(",") if isinstance(asked, str) else asked
+    return [name.strip() for name in [task.operation, *names] if name.strip()]
+
+
+def _is_root(image: Mapping[str, Any]) -> bool:
+    user = str((image.get("Config") or {}).get("User") or "")
+    return user.partition(":")[0] in ("", "0", "root")
