@@ -71,6 +71,11 @@ class Report:
     units: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Most compute units of ours and of theirs, by instruction."""
 
+    @property
+    def share(self) -> float:
+        """Differences by transaction."""
+        return len(self.rows) / max(self.transactions, 1)
+
     def take(self, message: AnyMessage, ours: Attempt, theirs: Attempt) -> None:
         """Compare one transaction."""
         self.transactions += 1
