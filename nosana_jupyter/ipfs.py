@@ -3,31 +3,28 @@ IPFS: content ids, the pin service and the gateway.
 
 A content id is 34 bytes in base58, of which the chain keeps the last 32. Ours can be computed
 without asking anybody: the bytes in UnixFS blocks, hashed. So a gateway is not trusted with what it
-gives: content that does not hash to its id is refused.
+gives: content that does not hash to its id is refused, and any gateway may be asked.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import hashlib
 import json
 import logging
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import base58
 
+from . import __version__
 from .errors import NetworkError
 from .network import Network, hidden, proxied, shown, unreached
+from .unixfs import PREFIX, digest
 
 if TYPE_CHECKING:
     import httpx
 
 log = logging.getLogger("nosana_jupyter.ipfs")
-
-PREFIX = b"\x12\x20"
-"""SHA-256, 32 bytes."""
 
 NONE = bytes(32)
 """What the chain keeps where there is no document."""
@@ -43,12 +40,6 @@ TIMEOUT = 30.0
 
 PATIENCE = 180.0
 """Seconds for all that a gateway gives."""
-
-CHUNK = 256 << 10
-"""Bytes of one block of content."""
-
-LINKS = 174
-"""Most blocks that one block points at."""
 
 _V1 = b"\x01\x70" + PREFIX
 """Version 1, of a block as version 0 has it."""
@@ -101,11 +92,7 @@ def compact(document: Any) -> bytes:
 
 def cid_of(content: bytes) -> str:
     """Return the content id of bytes, cut and linked as IPFS does unless it is told otherwise."""
-    pieces = [content[at : at + CHUNK] for at in range(0, len(content), CHUNK)] or [b""]
-    blocks = [_leaf(piece) for piece in pieces]
-    while len(blocks) > 1:
-        blocks = [_parent(blocks[at : at + LINKS]) for at in range(0, len(blocks), LINKS)]
-    return hash_to_cid(blocks[0].digest)
+    return hash_to_cid(digest(content))
 
 
 async def pin(network: Network, document: Any, *, token: str = "") -> str:
@@ -138,7 +125,7 @@ async def pin(network: Network, document: Any, *, token: str = "") -> str:
             said = await _bounded(answer, LARGEST_ANSWER)
         if not answer.is_success:
             reason = hidden(_reason(said).replace(token or "\n", "…"), network.pin)
-            raise _refused(place, answer.status_code, reason, token)
+            raise _refused(network, answer.status_code, reason, token)
         cid = to_v0(json.loads(said)["IpfsHash"])
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         raise NetworkError(
@@ -148,7 +135,7 @@ async def pin(network: Network, document: Any, *, token: str = "") -> str:
     except UnicodeEncodeError:
         raise NetworkError(
             "the token of the pin service holds what no token holds",
-            hint="Set it again: %nosana config pin_token TOKEN",
+            hint="Set it again: %nosana config pin_token --ask",
         ) from None
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise NetworkError(
@@ -178,21 +165,38 @@ async def fetch_bytes(network: Network, cid: str) -> bytes:
     """
     Read content by its id, and see that it is that content.
 
-    Raises:
-        NetworkError: The gateway does not have it, or it is too large, or other content.
-    """
-    import httpx
+    Other gateways are asked for what the network's own does not give.
 
-    place = shown(network.gateway)
+    Raises:
+        NetworkError: No gateway has it, or it is too large, or other content.
+    """
     try:
         known = to_v0(cid)
     except ValueError:
         raise NetworkError(f"{cid[:100]!r} is not a content id that can be checked") from None
+    first: NetworkError | None = None
+    for address in network.documents(cid):
+        try:
+            return await _from_gateway(address, cid, known)
+        except NetworkError as error:
+            log.info("%s", error)
+            first = first or error
+    assert first is not None
+    if network.mirrors:
+        first.hint = f"Nor does another gateway give it. {first.hint}".strip()
+    raise first
+
+
+async def _from_gateway(address: str, cid: str, known: str) -> bytes:
+    """Read content from one gateway, and see that it is what was asked for."""
+    import httpx
+
+    place = shown(address.replace(cid, ""))
     try:
         async with (
             asyncio.timeout(PATIENCE),
-            _client(network.gateway) as http,
-            http.stream("GET", network.gateway + cid, follow_redirects=True) as answer,
+            _client(address) as http,
+            http.stream("GET", address, follow_redirects=True) as answer,
         ):
             if not answer.is_success:
                 raise NetworkError(
@@ -233,18 +237,25 @@ def _client(address: str) -> httpx.AsyncClient:
 
     # Reading the certificates takes longer than a request; plain HTTP has no use for them.
     return httpx.AsyncClient(
-        timeout=TIMEOUT, verify=address.startswith("https:"), trust_env=proxied(address)
+        timeout=TIMEOUT,
+        verify=address.startswith("https:"),
+        trust_env=proxied(address),
+        # Gateways turn down who only says that it is a library.
+        headers={"User-Agent": f"nosana-jupyter/{__version__}"},
     )
 
 
-def _refused(place: str, status: int, reason: str, token: str) -> NetworkError:
+def _refused(network: Network, status: int, reason: str, token: str) -> NetworkError:
     """Return the error of a pin service that says no."""
     hint = "Try again in a moment."
     if status in (401, 403):
-        hint = "Set a token: %nosana config pin_token TOKEN"
+        made = (
+            f"Make a token at {network.pin_page}, then: " if network.pin_page else "Set a token: "
+        )
+        hint = f"{made}%nosana config pin_token --ask"
         if token:
-            hint = "It does not take the token; set another: %nosana config pin_token TOKEN"
-    text = f"the pin service at {place} answers {status}"
+            hint = "It does not take the token; set another: %nosana config pin_token --ask"
+    text = f"the pin service at {shown(network.pin)} answers {status}"
     return NetworkError(text + (f": {reason}" if reason else ""), hint=hint)
 
 
@@ -256,51 +267,3 @@ def _reason(said: bytes) -> str:
     except (ValueError, LookupError, TypeError, RecursionError):
         return ""
     return found[:200] if isinstance(found, str) else ""
-
-
-class _Block(NamedTuple):
-    """A block of content, as those that point at it need to know it."""
-
-    digest: bytes
-    size: int
-    """Bytes of content in it and under it."""
-
-    weight: int
-    """Bytes of it and of the blocks under it."""
-
-
-def _leaf(content: bytes) -> _Block:
-    field = b"\x12" + _varint(len(content)) + content if content else b""
-    return _block(b"", field, len(content), 0)
-
-
-def _parent(blocks: list[_Block]) -> _Block:
-    """Return the block that points at others."""
-    links = b"".join(
-        b"\x12" + _varint(len(link)) + link
-        for link in (
-            b"\x0a\x22" + PREFIX + block.digest + b"\x12\x00\x18" + _varint(block.weight)
-            for block in blocks
-        )
-    )
-    size = sum(block.size for block in blocks)
-    weight = sum(block.weight for block in blocks)
-    return _block(links, b"", size, weight, [block.size for block in blocks])
-
-
-def _block(
-    links: bytes, content: bytes, size: int, under: int, sizes: Sequence[int] = ()
-) -> _Block:
-    inner = b"\x08\x02" + content + b"\x18" + _varint(size)
-    inner += b"".join(b"\x20" + _varint(each) for each in sizes)
-    whole = links + b"\x0a" + _varint(len(inner)) + inner
-    return _Block(hashlib.sha256(whole).digest(), size, under + len(whole))
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while True:
-        number, low = number >> 7, number & 127
-        out.append(low | (128 if number else 0))
-        if not number:
-            return bytes(out)

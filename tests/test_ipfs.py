@@ -259,7 +259,7 @@ def served(
     async def run() -> None:
         server = await asyncio.start_server(answer, "127.0.0.1", 0)
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{path}"
-        network = msgspec.structs.replace(DEVNET, pin=url, gateway=f"{url}/ipfs/")
+        network = msgspec.structs.replace(DEVNET, pin=url, gateway=f"{url}/ipfs/", mirrors=())
         async with server:
             await script(network)
             for task in tasks:
@@ -301,6 +301,84 @@ def test_a_pin_is_the_official_request(token: str) -> None:
     assert ("authorization" in headers) is bool(token)
     if token:
         assert f"Authorization: Bearer {token}" in head
+
+
+# Other gateways
+
+CONTENT = compact(DOCUMENT)
+FAULTS: dict[str, bytes] = {
+    "404": http(b"", status=404),
+    "403": http(b"blocked", status=403),
+    "504": http(b"", status=504),
+    "closed": b"",
+    "cut off": http(CONTENT)[:-5],
+    "other content": http(b'{"version":"0.1","type":"container","ops":[{}]}'),
+    "a page": http(b"<html>please wait</html>"),
+    "too large": http(b" " * (1 << 20)),
+}
+
+
+def mirrored(network: Network) -> Network:
+    """Return a network with two other gateways, the second with the id in its middle."""
+    place = network.pin
+    return msgspec.structs.replace(
+        network, mirrors=(f"{place}/second/", f"{place}/third/{{cid}}/raw?key=path-key")
+    )
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize("good", ["second", "third"])
+def test_what_one_gateway_does_not_give_another_may(
+    fault: bytes, good: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Missing, refused, cut off, large or false: the next gateway is asked, and its content is checked
+    as well. Nobody but the pin service sees a token, and each is told who asks.
+    """
+    monkeypatch.setattr(ipfs, "LARGEST", 1 << 19)
+
+    async def script(network: Network) -> None:
+        assert await fetch(mirrored(network), cid_of(CONTENT)) == DOCUMENT
+
+    asked = served(
+        lambda head, *_: http(CONTENT) if f"/{good}/" in head.split("\r\n")[0] else fault, script
+    )
+    paths = [head.split()[1] for head, _ in asked]
+
+    assert [path.split("/")[1] for path in paths] == ["ipfs", "second", "third"][: len(paths)]
+    assert paths[-1].split("/")[1] == good
+    assert all("user-agent: nosana-jupyter/" in head.lower() for head, _ in asked)
+    assert not any("authorization" in head.lower() for head, _ in asked)
+
+
+def test_what_no_gateway_gives_is_told_of_the_first() -> None:
+    """
+    Where none has it, the error is that of the network's own gateway, and no key is shown.
+    """
+
+    async def script(network: Network) -> None:
+        with pytest.raises(NetworkError, match=r"/ipfs|HTTP 404") as caught:
+            await fetch(mirrored(network), cid_of(CONTENT))
+
+        assert "HTTP 404" in str(caught.value)
+        assert caught.value.hint.startswith("Nor does another gateway give it.")
+        assert "path-key" not in told(caught.value)
+
+    asked = served(lambda head, *_: http(b"", status=404 if "/ipfs/" in head else 500), script)
+
+    assert len(asked) == 3
+
+
+def test_a_false_id_is_asked_of_nobody() -> None:
+    """
+    What is no id that can be checked goes to no gateway.
+    """
+
+    async def script(network: Network) -> None:
+        with pytest.raises(NetworkError, match="is not a content id that can be checked"):
+            await fetch(mirrored(network), "../../etc/passwd")
+
+    assert served(lambda *_: http(CONTENT), script) == []
 
 
 @pytest.mark.parametrize("name", ["ipfs.retrieve(cid)", "ipfs.retrieve(32 bytes)"])
@@ -389,7 +467,7 @@ def test_a_pin_that_fails_says_why_and_shows_no_token(answer: bytes, text: str) 
 
 
 @pytest.mark.parametrize(
-    ("token", "hint"), [("", "Set a token"), (TOKEN, "does not take the token")]
+    ("token", "hint"), [("", DEVNET.pin_page), (TOKEN, "does not take the token")]
 )
 def test_a_refused_token_is_told_from_a_missing_one(token: str, hint: str) -> None:
     """
@@ -401,6 +479,7 @@ def test_a_refused_token_is_told_from_a_missing_one(token: str, hint: str) -> No
             await pin(network, DOCUMENT, token=token)
 
         assert hint in caught.value.hint
+        assert caught.value.hint.endswith("%nosana config pin_token --ask")
 
     served(lambda *_: http(b"", status=401), script)
 
