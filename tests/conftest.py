@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import docker
@@ -16,6 +16,19 @@ from nosana_jupyter import portal
 
 # What the networks of tests run jobs in, where a test does not say: the same on all machines.
 os.environ.setdefault("NOSANA_EXECUTOR", "process")
+
+
+NEED = frozenset(os.environ.get("NOSANA_TESTS_NEED", "").split())
+"""Markers of tests that may not be skipped here: what they need is said to be on this machine."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport]:
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and NEED & {*item.keywords}:
+        report.outcome = "failed"
+        report.longrepr = f"skipped, though nothing may be missing here: {report.longrepr}"
+    return report
 
 
 @pytest.fixture(scope="session")
