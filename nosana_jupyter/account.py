@@ -294,7 +294,7 @@ class Account:
 def _hint(status: int, said: str) -> str:
     """Say what to do about a refusal."""
     if status == 401:
-        return f"Make a key at {PLACE} and set it: NOSANA_API_KEY, or %nosana config api_key KEY"
+        return f"Make a key at {PLACE} and set it: NOSANA_API_KEY, or %nosana config api_key --ask"
     if status == 403:
         return (
             "The key lacks a right. A cell needs credits:read, jobs:read, jobs:write and "

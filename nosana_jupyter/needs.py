@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from . import network as networks
-from . import quoting, wallets
+from . import payers, quoting, wallets
+from .account import PLACE, Account
 from .chain.rpc import Rpc
 from .choosing import Requirements
 from .errors import NosanaError, UsageError
@@ -20,7 +21,7 @@ from .markets import Quote
 from .network import DEVNET, MAINNET, Network, shown
 from .purse import SOL_NEEDED
 from .settings import Settings
-from .units import duration, nos, parse_seconds, sol
+from .units import MicroUsd, duration, nos, parse_seconds, sol, usd
 
 T = TypeVar("T")
 
@@ -71,7 +72,11 @@ async def look(chosen: Settings) -> Needs:
     network = await asyncio.to_thread(networks.load, chosen.network, chosen)
     async with Rpc(network, timeout=PATIENCE, pauses=PAUSES) as rpc:
         rows = [
-            *(await _credits(chosen) if chosen.pay == "credits" else await _funds(rpc, chosen)),
+            *(
+                await _credits(rpc, chosen)
+                if chosen.pay == "credits"
+                else await _funds(rpc, chosen)
+            ),
             await _rpc(rpc),
             *_tokens(network, chosen),
             *_consent(network, chosen),
@@ -93,7 +98,7 @@ async def _funds(rpc: Rpc, chosen: Settings) -> list[Need]:
     held, lamports, quote = await asyncio.gather(
         _told(rpc.token_balance(wallet.address)),
         _told(rpc.get_balance(wallet.address)),
-        _told(quoting.quote(network, rpc, chosen, Requirements(), parse_seconds(chosen.timeout))),
+        _told(_quote(rpc, chosen)),
     )
     if isinstance(held, NosanaError) and isinstance(lamports, NosanaError):
         return [known, Need(what="SOL and NOS", state="the RPC does not answer", mark="unknown")]
@@ -140,16 +145,42 @@ def _nos(
     )  # fmt: skip
 
 
-async def _credits(chosen: Settings) -> list[Need]:
-    if chosen.api_key:
-        return [Need(what="API key", state="set; its credits pay")]
+async def _credits(rpc: Rpc, chosen: Settings) -> list[Need]:
+    """Say whether there is an account, and compare its credits with what a cell sets aside."""
+    network = rpc.network
+    instead = "or pay from a wallet: %nosana config pay nos"
+    try:
+        account = Account(network, payers.api_key(network, chosen))
+    except UsageError:
+        todo = f"Make one at {PLACE}, then: %nosana config api_key --ask; {instead}"
+        state = "unset, and credits are to pay"
+        return [Need(what="API key", state=state, mark="missing", todo=todo)]
+    held, quote = await asyncio.gather(_told(account.balance()), _told(_quote(rpc, chosen)))
+    await account.close()
+    known = Need(what="API key", state="set; its credits pay")
+    if isinstance(held, NosanaError):
+        return [known, Need(what="credits", state=str(held), mark="unknown", todo=held.hint)]
+    free = f"{usd(held.available)} free of {usd(held.assigned)}"
+    if isinstance(quote, NosanaError):
+        state = f"{free}; what a cell takes is not known: {quote}"
+        return [known, Need(what="credits", state=state, mark="unknown", todo=quote.hint)]
+    what = f"{usd(quote.usd)} for {duration(quote.timeout)} on {quote.market.gpu}"
+    if held.available >= quote.usd:
+        return [known, Need(what="credits", state=f"{free}, at most {what}")]
+    short = usd(MicroUsd(quote.usd - held.available))
     return [
+        known,
         Need(
-            what="API key", state="unset, and credits are to pay", mark="missing",
-            todo="Make one at https://deploy.nosana.com, then: %nosana config api_key --ask; or "
-            "pay from a wallet: %nosana config pay nos",
-        )
+            what="credits", state=f"{free}, at most {what}: {short} missing", mark="missing",
+            todo=f"Add credits at {PLACE}; {instead}",
+        ),
     ]  # fmt: skip
+
+
+def _quote(rpc: Rpc, chosen: Settings) -> Coroutine[Any, Any, Quote]:
+    """Ask what a cell may cost as the settings have it."""
+    timeout = parse_seconds(chosen.timeout)
+    return quoting.quote(rpc.network, rpc, chosen, Requirements(), timeout)
 
 
 async def _rpc(rpc: Rpc) -> Need:

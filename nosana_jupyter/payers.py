@@ -40,19 +40,24 @@ def open_payer(
     """
     if chosen.pay != "credits":
         return Purse(rpc, wallet)
-    account = Account(network, _api_key(network, chosen))
+    account = Account(network, api_key(network, chosen))
     stack.push_async_callback(account.close)
     return Credits(rpc, account)
 
 
-def _api_key(network: Network, chosen: Settings) -> str:
-    """Return the key of the network's own account, or else the user's: one never goes elsewhere."""
+def api_key(network: Network, chosen: Settings) -> str:
+    """
+    Return the key of the network's own account, or else the user's: one never goes elsewhere.
+
+    Raises:
+        UsageError: There is none.
+    """
     if network.api_key:
         return Path(network.api_key).read_text().strip()
     if not chosen.api_key:
         raise UsageError(
             f"credits are to pay on {network.name}, and no API key is set",
             hint=f"Make one at {PLACE} and set it: NOSANA_API_KEY in the environment, or "
-            "%nosana config api_key KEY. Or pay in NOS: %nosana config pay nos",
+            "%nosana config api_key --ask. Or pay in NOS: %nosana config pay nos",
         )
     return chosen.api_key

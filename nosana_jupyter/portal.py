@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .journal import Entry, Receipt
     from .markets import Market, Quote
     from .needs import Needs
+    from .payer import Extended
     from .units import Seconds
 
 __all__ = ["TICK", "CellRun", "Confirm", "Portal", "Presses", "shared"]
@@ -180,6 +181,10 @@ class Portal:
     def stop(self, job: str) -> Receipt:
         """End a job by its address or the beginning of it."""
         return self.call(lambda client: client.stop(job))
+
+    def extend(self, job: str, seconds: Seconds) -> Extended:
+        """Give a job more time, by its address or the beginning of it."""
+        return self.call(lambda client: client.extend(job, seconds))
 
     def sweep(self) -> Swept:
         """Settle everything this wallet left behind, and fetch the rent of what is long over."""

@@ -302,6 +302,11 @@ def _check(name: str, value: object, change: str) -> None:
             raise UsageError(f"setting {name}: {error}", hint=f"{error.hint} {change}") from None
 
 
+def names() -> list[str]:
+    """Return the names of all settings."""
+    return [each.name for each in fields(Settings)]
+
+
 def known(name: str) -> str:
     """
     Return the name of a setting.
@@ -309,9 +314,8 @@ def known(name: str) -> str:
     Raises:
         UsageError: There is none; names the nearest.
     """
-    names = [each.name for each in fields(Settings)]
-    if name in names:
+    if name in names():
         return name
-    near = difflib.get_close_matches(name.lower(), names, n=1)
-    hint = f"Did you mean {near[0]}?" if near else f"Settings are {', '.join(names)}."
+    near = difflib.get_close_matches(name.lower(), names(), n=1)
+    hint = f"Did you mean {near[0]}?" if near else f"Settings are {', '.join(names())}."
     raise UsageError(f"there is no setting {name!r}", hint=hint)

@@ -83,7 +83,7 @@ LAYERS = {
     "requirements": ROW1 | {"wire"},
     "quoting": ROW2 | {"chain", "markets", "choosing"},
     "wallets": ROW1 | {"network", "settings", "forms", "chain"},
-    "needs": ROW2 | {"chain", "markets", "choosing", "purse", "quoting", "wallets"},
+    "needs": ROW2 | PAYERS | {"chain", "markets", "choosing", "quoting", "wallets"},
     "control": ROW1,
     "rental": ROW5 | {"control"},
     "waiting": ROW1 | {"chain", "jobs"},

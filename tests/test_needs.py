@@ -156,6 +156,23 @@ def test_without_a_market_list_the_balance_is_told(here: Path, network: LocalNet
     )
 
 
+@pytest.mark.network
+def test_credits_are_compared_with_what_a_cell_sets_aside(
+    here: Path, network: LocalNetwork
+) -> None:
+    """
+    The account of the local network has enough for a cell, and not for a year of them.
+    """
+    rich = look(network="local", pay="credits")
+    poor = look(network="local", pay="credits", timeout="365d", max_cost="none")
+
+    assert rich.marked("missing") == rich.marked("unknown") == []
+    assert re.match(r"\$[\d.]+ free of \$[\d.]+, at most \$", row(rich, "credits").state)
+    assert poor.marked("missing") == ["credits"]
+    assert re.search(r": \$[\d.]+ missing", row(poor, "credits").state)
+    assert "%nosana config pay nos" in row(poor, "credits").todo
+
+
 def test_an_rpc_of_another_network_is_noticed() -> None:
     """
     An RPC that does not know Nosana's programs is told from one that does not answer.

@@ -227,6 +227,19 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
             raise UsageError("which job?", hint="Write %nosana stop JOB; see %nosana jobs.")
         return tables.receipts([self.portal.stop(rest)])
 
+    def do_extend(self, rest: str) -> Any:
+        """Give a job more time."""
+        from ..units import parse_seconds
+        from . import tables
+
+        job, *words = grammar.split(rest) or [""]
+        if not job or not words:
+            raise UsageError(
+                "which job, and how much more time?",
+                hint="Write %nosana extend JOB 30m; see %nosana jobs.",
+            )
+        return tables.extended(self.portal.extend(job, parse_seconds(" ".join(words))))
+
     def do_sweep(self, _rest: str) -> Any:
         """Settle everything this wallet left behind."""
         from . import tables

@@ -74,15 +74,16 @@ def config(portal: Portal, rest: str) -> tables.Table:
     if not name:
         return tables.config()
     if not words:
-        settings.known(name)
-        return tables.config()
+        return tables.config(settings.known(name))
     value = "" if words == [UNSET] else " ".join(words)
     if words == [ASK]:
         value = _unseen(f"{settings.known(name)}: ")
         settings.check(name, value)
     settings.save(name, value)
     portal.reload()
-    return tables.config(note=_doubt(portal, name, value))
+    # Who removes what is no setting sees all that are.
+    shown = name if name in settings.names() else ""
+    return tables.config(shown, note=_doubt(portal, name, value))
 
 
 def _doubt(portal: Portal, name: str, value: str) -> str:

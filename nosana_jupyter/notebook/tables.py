@@ -16,6 +16,7 @@ from ..journal import Entry, Receipt
 from ..markets import Market, Quote
 from ..needs import Needs
 from ..network import shown
+from ..payer import Extended
 from ..sanitize import line
 from ..units import duration, nos, size, sol
 from .grammar import COMMANDS, market_grammar, option_help, quote_grammar
@@ -151,6 +152,17 @@ def receipt(found: Receipt) -> Table:
     return Table(head=("", ""), rows=found.lines())
 
 
+def extended(found: Extended) -> Table:
+    """Show a job that has more time."""
+    rows = [
+        ("job", found.job),
+        ("time", f"{duration(found.timeout)} in all, {duration(found.seconds)} of it new"),
+        ("at most", f"{found.cost} more; what is not used returns"),
+        ("tx extend", found.signature),
+    ]
+    return Table(head=("", ""), rows=[row for row in rows if row[1]])
+
+
 def swept(found: Swept, *, young: int) -> Table:
     """
     Show what was settled.
@@ -229,11 +241,11 @@ def plan(found: Plan) -> tuple[Table, Table]:
     return travels, quote(found.quote)
 
 
-def config(*, note: str = "") -> Table:
-    """Show the settings and where they come from. What may be a secret is not shown."""
+def config(only: str = "", *, note: str = "") -> Table:
+    """Show the settings, or one, and where they come from. What may be a secret is not shown."""
     chosen = settings.load()
     rows = []
-    for name in chosen.__dataclass_fields__:
+    for name in [only] if only else chosen.__dataclass_fields__:
         value = getattr(chosen, name)
         if name in settings.SECRET and value:
             value = "set"

@@ -32,6 +32,7 @@ from nosana_jupyter.network import DEVNET
 from nosana_jupyter.notebook import card, tables
 from nosana_jupyter.notebook.card import MIME, Card
 from nosana_jupyter.notebook.handles import RemoteHandle
+from nosana_jupyter.payer import Extended
 from nosana_jupyter.units import GiB, Lamports, MicroNos, Seconds
 from nosana_jupyter.wire.messages import ClearOutput, Handle, Stream
 
@@ -303,6 +304,20 @@ def test_sweeps_are_told() -> None:
         "minute."
     )
     assert lines[2].split()[:2] == [JOB, "done"]
+
+
+def test_more_time_is_told() -> None:
+    """
+    What was added, what the job has now, and what it may cost.
+    """
+    found = Extended(job=JOB, timeout=5400, seconds=1800, cost="0.491400 NOS", signature="Sig")
+
+    assert repr(tables.extended(found)).splitlines() == [
+        f"job        {JOB}",
+        "time       90 min in all, 30 min of it new",
+        "at most    0.491400 NOS more; what is not used returns",
+        "tx extend  Sig",
+    ]
 
 
 def test_an_unusable_network_is_named() -> None:

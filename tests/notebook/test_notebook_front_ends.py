@@ -326,8 +326,8 @@ def test_line_magics_answer(any_front: Front) -> None:
         r"from .*local\.json\nSOL +ok .*\nNOS +ok .* at most [\d.]+ NOS for 30 min on .*\n"
         r"RPC +ok .* answers\nAll that a cell needs is there\.",
         "%nosana network local": r"network +ok +local",
-        "%nosana config": r"timeout +30m +default",
-        "%nosana config timeout 20m": r"timeout +20m +file",
+        "%nosana config": r"(?s)network +local .*timeout +30m +default",
+        "%nosana config timeout 20m": r"setting +value +from\ntimeout +20m +file$",
         "%nosana config timeout": r"timeout +20m +file",
         "%nosana config timeout --unset": r"timeout +30m +default",
         "%nosana help": r"%nosana receipts +what they cost",

@@ -140,17 +140,20 @@ def test_a_terminal_is_interrupted_too(terminal: Terminal) -> None:
 
 def test_a_job_is_stopped_from_elsewhere(kernel: Kernel, terminal: Terminal) -> None:
     """
-    `%nosana stop` in another notebook ends the job; the cell says so, and where the money is.
+    `%nosana extend` in another notebook gives the job more time, and `%nosana stop` ends it; the
+    cell says so, and where the money is.
     """
     ident = kernel.begin(SLEEPER)
     begun = kernel.follow(ident, until="begun\n")
     [job] = {data["job"] for data in jobs_of(begun)} - {""}
 
     open_jobs = terminal.run("%nosana").screen
+    longer = terminal.run(f"%nosana extend {job[:8]} 1h 30m").screen
     stopped = terminal.run(f"%nosana stop {job[:8]}").screen
     shown = kernel.follow(ident)
 
     assert re.search(rf"open jobs +{job}", open_jobs)
+    assert re.search(r"time +2 h in all, 90 min of it new\nat most +[\d.]+ NOS more;", longer)
     assert re.search(rf"{job} +stopped", stopped)
     assert shown.error is not None
     assert shown.error["ename"] in ("HostFailed", "JobError")
