@@ -13,9 +13,12 @@ from solders.system_program import ID as SYSTEM
 from solders.transaction import VersionedTransaction
 
 from ..errors import NosanaError
-from .message import AnyMessage, BadTransaction
+from .message import BadTransaction
 
 PACKET_BYTES = 1232
+MOST_ACCOUNTS = 256
+"""Most accounts of one transaction."""
+
 LAMPORTS_PER_BYTE = 6960
 ACCOUNT_OVERHEAD = 128
 
@@ -57,7 +60,7 @@ def minimum_balance(size: int) -> int:
     return (ACCOUNT_OVERHEAD + size) * LAMPORTS_PER_BYTE
 
 
-def check_form(tx: VersionedTransaction) -> AnyMessage:
+def check_form(tx: VersionedTransaction) -> Message | MessageV0:
     """
     Refuse what is not a transaction, or not one that can run here.
 
@@ -65,39 +68,43 @@ def check_form(tx: VersionedTransaction) -> AnyMessage:
         Its message.
 
     Raises:
-        Refused: It is too large, malformed, or uses address lookup tables.
+        Refused: It is too large or malformed.
     """
     size = len(bytes(tx))
     message = tx.message
     if size > PACKET_BYTES:
-        raise _invalid(f"transaction too large: {size} bytes (max: {PACKET_BYTES} bytes)")
+        raise invalid(f"transaction too large: {size} bytes (max: {PACKET_BYTES} bytes)")
     if not isinstance(message, Message | MessageV0):
-        raise _invalid("transactions of this version are not supported on the local network")
-    if isinstance(message, MessageV0) and message.address_table_lookups:
-        raise _invalid("address lookup tables are not supported on the local network")
+        raise invalid("transactions of this version are not supported on the local network")
     if len(set(message.account_keys)) != len(message.account_keys):
-        raise _invalid("invalid transaction: account loaded twice")
+        raise invalid("invalid transaction: account loaded twice")
     if not _sane(message, signatures=len(tx.signatures)):
-        raise _invalid("invalid transaction: its account offsets cannot be")
+        raise invalid("invalid transaction: its account offsets cannot be")
     return message
 
 
-def _sane(message: AnyMessage, *, signatures: int) -> bool:
+def _sane(message: Message | MessageV0, *, signatures: int) -> bool:
     """Say whether indices and counts of a message are possible."""
     header, count = message.header, len(message.account_keys)
+    lookups = message.address_table_lookups if isinstance(message, MessageV0) else []
+    looked_up = [len(each.writable_indexes) + len(each.readonly_indexes) for each in lookups]
+    whole = count + sum(looked_up)
     return (
         0 < header.num_required_signatures == signatures
         and header.num_readonly_signed_accounts < header.num_required_signatures
         and header.num_required_signatures + header.num_readonly_unsigned_accounts <= count
         and all(
             0 < instruction.program_id_index < count
-            and all(index < count for index in instruction.accounts)
+            and all(index < whole for index in instruction.accounts)
             for instruction in message.instructions
         )
+        and all(looked_up)
+        and whole <= MOST_ACCOUNTS
     )
 
 
-def _invalid(text: str) -> Refused:
+def invalid(text: str) -> Refused:
+    """Return the refusal of what is not a transaction that could land."""
     return Refused(text, code=INVALID_PARAMS)
 
 

@@ -11,19 +11,20 @@ from typing import Any
 
 import base58
 from solders.account import Account
-from solders.message import Message, MessageV0
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
 from ..errors import NosanaError
-from . import tokens
-from .message import writable
+from . import lookups, tokens
 from .outcome import Outcome
 
 Read = Callable[[Pubkey], Account | None]
 """Reads another account: the mint of a token account says how many decimals it has."""
 
 ENCODINGS = ("binary", "base58", "base64", "base64+zstd", "jsonParsed")
+
+ZSTD_BLOCK = 128 << 10
+"""Most bytes of a block of Zstandard."""
 
 LONGEST_BASE58 = 128
 """Most bytes of an account in base58."""
@@ -79,6 +80,8 @@ def _encoded(raw: bytes, encoding: str, config: dict[str, Any], *, notice: bool)
         if offset < 0 or length < 0:
             raise BadRequest("Invalid params: a slice begins and ends within the data")
         raw = raw[offset : offset + length]
+    if encoding == "base64+zstd":
+        return [base64.b64encode(_zstd(raw)).decode(), encoding]
     if encoding not in ("binary", "base58"):
         return [base64.b64encode(raw).decode(), "base64"]
     if len(raw) <= LONGEST_BASE58:
@@ -94,8 +97,18 @@ def _encoded(raw: bytes, encoding: str, config: dict[str, Any], *, notice: bool)
     return text if encoding == "binary" else [text, "base58"]
 
 
+def _zstd(raw: bytes) -> bytes:
+    """Return a frame of Zstandard that holds the data as it is: clients unpack it all the same."""
+    blocks = [raw[at : at + ZSTD_BLOCK] for at in range(0, len(raw), ZSTD_BLOCK)] or [b""]
+    frame = b"\x28\xb5\x2f\xfd\xa0" + len(raw).to_bytes(4, "little")
+    for block in blocks[:-1]:
+        frame += (len(block) << 3).to_bytes(3, "little") + block
+    return frame + (len(blocks[-1]) << 3 | 1).to_bytes(3, "little") + blocks[-1]
+
+
 def _parsed(account: Account, *, read: Read) -> dict[str, Any] | None:
-    """Return the data of a token account or mint as `jsonParsed` shows it."""
+    """Return the data of a token account, mint or lookup table as `jsonParsed` shows it."""
+    program = "spl-token"
     held, mint = tokens.read(account), tokens.read_mint(account)
     if held is not None:
         unit = tokens.read_mint(read(held.mint))
@@ -118,10 +131,12 @@ def _parsed(account: Account, *, read: Read) -> dict[str, Any] | None:
             "supply": str(mint.supply),
         }
         kind = "mint"
+    elif table := lookups.table(account):
+        info, kind, program = table.json(), "lookupTable", "address-lookup-table"
     else:
         return None
     return {
-        "program": "spl-token",
+        "program": program,
         "space": len(account.data),
         "parsed": {"type": kind, "info": info},
     }
@@ -185,89 +200,6 @@ def read_transaction(text: str, config: dict[str, Any]) -> VersionedTransaction:
         raise BadRequest(
             f"failed to deserialize solana_transaction::versioned::VersionedTransaction: {error}"
         ) from None
-
-
-def transaction_json(outcome: Outcome, encoding: str) -> Any:
-    """
-    Return a transaction as `getTransaction` gives it.
-
-    Raises:
-        BadRequest: There is no such form.
-    """
-    if encoding == "base64":
-        return [base64.b64encode(outcome.wire).decode(), "base64"]
-    if encoding == "base58":
-        return [base58.b58encode(outcome.wire).decode(), "base58"]
-    if encoding == "binary":
-        return base58.b58encode(outcome.wire).decode()
-    if encoding not in ("json", "jsonParsed"):
-        raise BadRequest(f"Invalid params: unknown variant `{encoding}`.")
-    transaction = VersionedTransaction.from_bytes(outcome.wire)
-    message = transaction.message
-    assert isinstance(message, Message | MessageV0)  # No other has landed.
-    header = message.header
-    instructions = [
-        {
-            "programIdIndex": each.program_id_index,
-            "accounts": list(each.accounts),
-            "data": base58.b58encode(bytes(each.data)).decode(),
-            "stackHeight": None,
-        }
-        for each in message.instructions
-    ]
-    shown: dict[str, Any] = {"recentBlockhash": str(message.recent_blockhash)}
-    keys = [str(each) for each in message.account_keys]
-    if encoding == "jsonParsed":
-        shown["accountKeys"] = [
-            {
-                "pubkey": key,
-                "signer": place < header.num_required_signatures,
-                "source": "transaction",
-                "writable": may,
-            }
-            for place, (key, may) in enumerate(zip(keys, writable(message), strict=True))
-        ]
-        shown["instructions"] = [spelled(each, keys) for each in instructions]
-    else:
-        shown["accountKeys"] = keys
-        shown["header"] = {
-            "numRequiredSignatures": header.num_required_signatures,
-            "numReadonlySignedAccounts": header.num_readonly_signed_accounts,
-            "numReadonlyUnsignedAccounts": header.num_readonly_unsigned_accounts,
-        }
-        shown["instructions"] = instructions
-    if outcome.version == 0:
-        shown["addressTableLookups"] = []
-    return {"signatures": [str(each) for each in transaction.signatures], "message": shown}
-
-
-def meta_json(outcome: Outcome, encoding: str) -> dict[str, Any]:
-    """Return `meta` of `getTransaction`."""
-    meta = outcome.meta()
-    if encoding == "jsonParsed":
-        keys = [str(each) for each in mentioned(outcome)]
-        meta["innerInstructions"] = [
-            {**group, "instructions": [spelled(each, keys) for each in group["instructions"]]}
-            for group in outcome.inner
-        ]
-        del meta["loadedAddresses"]
-    return meta
-
-
-def mentioned(outcome: Outcome) -> list[Pubkey]:
-    """Return all accounts that a transaction names."""
-    return list(VersionedTransaction.from_bytes(outcome.wire).message.account_keys)
-
-
-def spelled(instruction: dict[str, Any], keys: list[str]) -> dict[str, Any]:
-    """Return an instruction with addresses in place of indices, as `jsonParsed` has those of
-    programs it cannot parse."""
-    return {
-        "programId": keys[instruction["programIdIndex"]],
-        "accounts": [keys[place] for place in instruction["accounts"]],
-        "data": instruction["data"],
-        "stackHeight": instruction["stackHeight"],
-    }
 
 
 def status_json(outcome: Outcome) -> dict[str, Any]:

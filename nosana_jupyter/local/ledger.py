@@ -34,14 +34,15 @@ from solders.transaction import VersionedTransaction
 
 from ..chain.instructions import create_ata
 from ..network import Programs
-from . import genesis, tokens
+from . import genesis, lookups, tokens
 from .admission import Refused, check_form, check_signatures, refused
 from .attempt import Attempt, attempt, restore
 from .deployed import load_programs
 from .message import AnyMessage, BadTransaction, budget, calls
 from .outcome import Outcome, Simulation, inner_json, record, returned_json
+from .reading import Reading
 from .runtime import Bank
-from .slots import BLOCKHASH_SLOTS, Slots
+from .slots import Slots
 from .store import LedgerBroken, Store
 
 __all__ = ["Ledger", "LedgerBroken", "Outcome", "Refused", "Simulation"]
@@ -50,7 +51,7 @@ Listener = Callable[[int, Mapping[Pubkey, Account | None], Signature, Any, list[
 """Called after each commit: slot, changed accounts, signature, error, logs."""
 
 
-class Ledger:
+class Ledger(Reading):
     """
     A Solana ledger with the Nosana programs.
 
@@ -113,36 +114,9 @@ class Ledger:
             self._bank.put(key, account)
         self._store.write(accounts=dict(accounts))
 
-    # Time and blockhashes
-
-    def now(self) -> float:
-        """Unix time of the ledger, in seconds. It never goes back."""
-        return self._slots.now()
-
     def warp(self, seconds: float) -> None:
         """Move the time of the ledger forward. Blockhashes age with it."""
         self._slots.warp(seconds)
-
-    def slot(self) -> int:
-        """The current slot, which is the block height as well."""
-        return self._slots.current()
-
-    def block_time(self, slot: int) -> int | None:
-        """Unix time of a slot, or None for one that has not come yet."""
-        return self._slots.time(slot)
-
-    def genesis_hash(self) -> Hash:
-        """The name of this chain."""
-        return self._slots.blockhash(0)
-
-    def latest_blockhash(self) -> tuple[Hash, int]:
-        """Return a blockhash, and the last block height that accepts it."""
-        slot = self.slot()
-        return self._slots.blockhash(slot), slot + BLOCKHASH_SLOTS
-
-    def is_blockhash_valid(self, blockhash: Hash) -> bool:
-        """Say whether a transaction with this blockhash may land now."""
-        return self._slots.valid(blockhash)
 
     # Transactions
 
@@ -162,7 +136,7 @@ class Ledger:
             Refused: It did not land.
             LedgerBroken: It could not be written.
         """
-        message = check_form(tx)
+        message = self._loaded(check_form(tx))
         check_signatures(tx)
         known = self._store.outcome(tx.signatures[0])
         if known is not None:
@@ -201,7 +175,7 @@ class Ledger:
         Raises:
             Refused: It is malformed, or its signatures are asked for and bad.
         """
-        message = check_form(tx)
+        message = self._loaded(check_form(tx))
         if sig_verify:
             check_signatures(tx)
         slot, wanted = self.slot(), list(accounts)
@@ -241,12 +215,17 @@ class Ledger:
             Refused: Its compute budget is malformed.
         """
         try:
-            asked = budget(calls(message))
+            asked = budget(calls(self._loaded(message)))
         except BadTransaction as bad:
             raise refused(bad.err) from bad
         return asked.fee(signatures=message.header.num_required_signatures)
 
+    def _loaded(self, message: AnyMessage) -> AnyMessage:
+        return lookups.load(message, read=self.get_account, slot=self.slot())
+
     def _attempt(self, message: AnyMessage) -> Attempt:
+        if lookups.PROGRAM in message.account_keys:
+            lookups.show_slots(self._bank, slot=self.slot(), blockhash=self._slots.blockhash)
         return attempt(
             message,
             bank=self._bank,
@@ -288,87 +267,6 @@ class Ledger:
         """
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
-
-    # Reading
-
-    def get_account(self, key: Pubkey) -> Account | None:
-        """Read an account; None if there is none."""
-        return self._stubs.get(key) or self._bank.get(key)
-
-    def get_program_accounts(
-        self, owner: Pubkey, filters: Sequence[int | tuple[int, bytes]] = ()
-    ) -> list[tuple[Pubkey, Account]]:
-        """
-        Read the accounts of a program.
-
-        Args:
-            owner: The program.
-            filters: A size in bytes, or an offset and the bytes that stand there.
-        """
-
-        def fits(data: bytes) -> bool:
-            return all(
-                len(data) == each
-                if isinstance(each, int)
-                else data[each[0] : each[0] + len(each[1])] == each[1]
-                for each in filters
-            )
-
-        return [pair for pair in self._bank.svm.get_program_accounts(owner) if fits(pair[1].data)]
-
-    def token_accounts(
-        self, owner: Pubkey, *, mint: Pubkey | None = None
-    ) -> list[tuple[Pubkey, Account]]:
-        """Read the token accounts of a wallet."""
-        filters: list[int | tuple[int, bytes]] = [tokens.ACCOUNT_SIZE, (32, bytes(owner))]
-        if mint is not None:
-            filters.append((0, bytes(mint)))
-        return self.get_program_accounts(tokens.TOKEN, filters)
-
-    def token_balance(self, key: Pubkey) -> tuple[int, int] | None:
-        """Return amount and decimals of a token account; None if it is not one."""
-        token = tokens.read(self._bank.get(key))
-        if token is None:
-            return None
-        mint = tokens.read_mint(self._bank.get(token.mint))
-        return token.amount, mint.decimals if mint else 0
-
-    def token_supply(self, key: Pubkey) -> tuple[int, int] | None:
-        """Return supply and decimals of a mint; None if it is not one."""
-        mint = tokens.read_mint(self._bank.get(key))
-        return (mint.supply, mint.decimals) if mint else None
-
-    def nos(self, owner: Pubkey) -> int:
-        """Return the NOS in a wallet's associated account, in micro-NOS."""
-        balance = self.token_balance(tokens.associated(owner, self.mint_key))
-        return balance[0] if balance else 0
-
-    def accounts(self) -> dict[Pubkey, Account]:
-        """Read every account that was ever changed here and still exists."""
-        return dict(self._store.accounts())
-
-    def outcome(self, signature: Signature) -> Outcome | None:
-        """Read a transaction; None if it never landed."""
-        return self._store.outcome(signature)
-
-    def outcomes(
-        self,
-        key: Pubkey,
-        *,
-        limit: int = 1000,
-        before: Signature | None = None,
-        until: Signature | None = None,
-    ) -> list[Outcome]:
-        """Read the transactions an account took part in, newest first."""
-        return self._store.of(key, limit=limit, before=before, until=until)
-
-    def transaction_count(self) -> int:
-        """Count the transactions that landed."""
-        return self._store.count()
-
-    def supply(self) -> int:
-        """Return the lamports of all accounts that were ever changed here."""
-        return sum(account.lamports for _, account in self._store.accounts())
 
     # Faucet
 

@@ -7,14 +7,44 @@ programs that Python runs, so the questions are asked here once for the whole tr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from solders.compute_budget import ID as COMPUTE_BUDGET
-from solders.message import Message, MessageV0
+from solders.hash import Hash
+from solders.instruction import CompiledInstruction
+from solders.message import Message, MessageHeader, MessageV0
 from solders.pubkey import Pubkey
 
-AnyMessage = Message | MessageV0
+
+@dataclass(frozen=True, slots=True)
+class LoadedMessage:
+    """A message, and the accounts that it names by their places in lookup tables."""
+
+    message: MessageV0
+    writable: tuple[Pubkey, ...]
+    readonly: tuple[Pubkey, ...]
+
+    @property
+    def account_keys(self) -> list[Pubkey]:
+        """All accounts, in the order that instructions count them."""
+        return [*self.message.account_keys, *self.writable, *self.readonly]
+
+    @property
+    def header(self) -> MessageHeader:
+        return self.message.header
+
+    @property
+    def instructions(self) -> Sequence[CompiledInstruction]:
+        return self.message.instructions
+
+    @property
+    def recent_blockhash(self) -> Hash:
+        return self.message.recent_blockhash
+
+
+AnyMessage = Message | MessageV0 | LoadedMessage
 
 MEMO = (
     Pubkey.from_string("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr"),
@@ -112,12 +142,18 @@ def writable(message: AnyMessage) -> tuple[bool, ...]:
     signers = header.num_required_signatures
     keys = message.account_keys
     called = {instruction.program_id_index for instruction in message.instructions}
+    named = lent = len(keys)
+    if isinstance(message, LoadedMessage):
+        named = len(message.message.account_keys)
+        lent = named + len(message.writable)
 
     def one(index: int, key: Pubkey) -> bool:
         if index < signers:
             asked = index < signers - header.num_readonly_signed_accounts
+        elif index < named:
+            asked = index < named - header.num_readonly_unsigned_accounts
         else:
-            asked = index < len(keys) - header.num_readonly_unsigned_accounts
+            asked = index < lent
         return asked and key not in RESERVED and index not in called
 
     return tuple(one(index, key) for index, key in enumerate(keys))

@@ -6,19 +6,19 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import base58
 from solders.account import Account
 from solders.hash import Hash
-from solders.message import MessageV0
+from solders.message import Message
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
 from . import tokens
 from .attempt import Attempt
-from .message import MEMO, AnyMessage
+from .message import MEMO, AnyMessage, LoadedMessage
 from .runtime import Bank, Execution
 
 
@@ -58,6 +58,8 @@ class Outcome:
     version: str | int = "legacy"
     returned: dict[str, Any] | None = None
     memo: str | None = None
+    loaded: dict[str, list[str]] = field(default_factory=lambda: {"writable": [], "readonly": []})
+    """Accounts that came from lookup tables."""
 
     def meta(self) -> dict[str, Any]:
         """Return `meta` of `getTransaction`."""
@@ -72,7 +74,7 @@ class Outcome:
             "innerInstructions": self.inner,
             "logMessages": self.logs,
             "rewards": [],
-            "loadedAddresses": {"writable": [], "readonly": []},
+            "loadedAddresses": self.loaded,
             "computeUnitsConsumed": self.units,
         }
         if self.returned is not None:
@@ -125,9 +127,15 @@ def record(
         pre_tokens=_token_balances(tokens_before, decimals=decimals),
         post_tokens=_token_balances(tokens_after, decimals=decimals),
         wire=bytes(tx),
-        version=0 if isinstance(message, MessageV0) else "legacy",
+        version="legacy" if isinstance(message, Message) else 0,
         returned=returned_json(execution),
         memo=_memo(message),
+        loaded={
+            "writable": [str(key) for key in message.writable],
+            "readonly": [str(key) for key in message.readonly],
+        }
+        if isinstance(message, LoadedMessage)
+        else {"writable": [], "readonly": []},
     )
 
 

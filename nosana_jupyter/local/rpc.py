@@ -19,34 +19,30 @@ from solders.signature import Signature
 
 from . import tokens
 from .admission import Refused, minimum_balance
+from .blocks import Blocks
 from .forms import (
     BadRequest,
     account_json,
     filters,
-    meta_json,
     read_transaction,
     status_json,
-    transaction_json,
 )
-from .ledger import Ledger
+from .landed import landed_json
 
 VERSION = "2.2.0"
 MOST_ACCOUNTS = 100
 MOST_SIGNATURES = 256
+MOST_HOLDERS = 20
 LARGEST_ACCOUNT = 10 << 20
-SLOTS_PER_EPOCH = 432_000
 
 
-class Methods:
+class Methods(Blocks):
     """
     The RPC methods of one ledger.
 
     Args:
         ledger: What they read and write.
     """
-
-    def __init__(self, ledger: Ledger) -> None:
-        self.ledger = ledger
 
     def reply(self, asked: Any) -> Any:
         """Answer a request, or a list of them."""
@@ -92,6 +88,8 @@ class Methods:
         if len(addresses) > MOST_ACCOUNTS:
             raise BadRequest(f"Too many inputs provided; max {MOST_ACCOUNTS}")
         found = [self.ledger.get_account(_key(address)) for address in addresses]
+        # Not `binary`, which is what the other methods take it for.
+        config = {"encoding": "base64"} | (config or {})
         return self._context([self._form(account, config) for account in found])
 
     def do_getProgramAccounts(self, program: str, config: Any = None) -> Any:
@@ -129,6 +127,21 @@ class Methods:
         ]
         return self._context(rows)
 
+    def do_getTokenLargestAccounts(self, mint: str, _config: Any = None) -> Any:
+        supply = self.ledger.token_supply(_key(mint))
+        if supply is None:
+            raise BadRequest("Invalid param: could not find mint")
+        held = [
+            (balance[0], str(address))
+            for address, _ in self.ledger.holders(_key(mint))
+            if (balance := self.ledger.token_balance(address)) is not None
+        ]
+        rows = [
+            {"address": address, **tokens.amount_json(amount, supply[1])}
+            for amount, address in sorted(held, reverse=True)[:MOST_HOLDERS]
+        ]
+        return self._context(rows)
+
     def do_getTokenSupply(self, mint: str, _config: Any = None) -> Any:
         supply = self.ledger.token_supply(_key(mint))
         if supply is None:
@@ -140,7 +153,7 @@ class Methods:
             raise BadRequest("Invalid params: no account has that size")
         return minimum_balance(size)
 
-    # Time, blocks and the node itself
+    # The node itself
 
     def do_getLatestBlockhash(self, _config: Any = None) -> Any:
         blockhash, height = self.ledger.latest_blockhash()
@@ -149,37 +162,11 @@ class Methods:
     def do_isBlockhashValid(self, blockhash: str, _config: Any = None) -> Any:
         return self._context(self.ledger.is_blockhash_valid(_hash(blockhash)))
 
-    def do_getSlot(self, _config: Any = None) -> int:
-        return self.ledger.slot()
-
-    def do_getBlockHeight(self, _config: Any = None) -> int:
-        return self.ledger.slot()
-
-    def do_getBlockTime(self, slot: int) -> int | None:
-        return self.ledger.block_time(slot)
-
-    def do_getEpochInfo(self, _config: Any = None) -> Any:
-        slot = self.ledger.slot()
-        return {
-            "absoluteSlot": slot,
-            "blockHeight": slot,
-            "epoch": slot // SLOTS_PER_EPOCH,
-            "slotIndex": slot % SLOTS_PER_EPOCH,
-            "slotsInEpoch": SLOTS_PER_EPOCH,
-            "transactionCount": self.ledger.transaction_count(),
-        }
-
-    def do_getGenesisHash(self) -> str:
-        return str(self.ledger.genesis_hash())
-
     def do_getHealth(self) -> str:
         return "ok"
 
     def do_getVersion(self) -> Any:
         return {"solana-core": VERSION, "feature-set": 0}
-
-    def do_getTransactionCount(self, _config: Any = None) -> int:
-        return self.ledger.transaction_count()
 
     def do_getRecentPrioritizationFees(self, _addresses: Any = None) -> Any:
         return [{"slot": self.ledger.slot(), "prioritizationFee": 0}]
@@ -263,23 +250,11 @@ class Methods:
         outcome = self.ledger.outcome(Signature.from_string(text))
         if outcome is None:
             return None
-        if outcome.version == 0 and "maxSupportedTransactionVersion" not in config:
-            raise BadRequest(
-                "Transaction version (0) is not supported by the requesting client. Please try "
-                "the request again with the following configuration parameter: "
-                '"maxSupportedTransactionVersion": 0',
-                code=-32015,
-            )
-        encoding = config.get("encoding", "json")
-        found = {
+        return {
             "slot": outcome.slot,
             "blockTime": outcome.time,
-            "meta": meta_json(outcome, encoding),
-            "transaction": transaction_json(outcome, encoding),
+            **landed_json(outcome, config),
         }
-        if "maxSupportedTransactionVersion" in config:
-            found["version"] = outcome.version
-        return found
 
     def do_requestAirdrop(self, address: str, lamports: int, _config: Any = None) -> str:
         return self.ledger.airdrop(_key(address), lamports).signature

@@ -7,6 +7,7 @@ go on after it: `LedgerBroken` stops the process, and a restart goes on from the
 
 from __future__ import annotations
 
+import bisect
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,12 @@ CREATE TABLE IF NOT EXISTS part (
     key BLOB NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (key, number)
 ) WITHOUT ROWID;
 """
+
+
+class _Slot(msgspec.Struct):
+    """Of what became of a transaction, when."""
+
+    slot: int
 
 
 class LedgerBroken(SystemExit):
@@ -134,6 +141,22 @@ class Store:
             "SELECT outcome FROM landed WHERE signature = ?", (bytes(signature),)
         ).fetchone()
         return msgspec.json.decode(row[0], type=Outcome) if row else None
+
+    def landed_in(self, slot: int) -> list[Outcome]:
+        """Read the transactions of a slot. Later transactions never have an earlier slot."""
+        numbers = range(1, self.count() + 1)
+        first = bisect.bisect_left(numbers, slot, key=self._slot)
+        last = bisect.bisect_right(numbers, slot, lo=first, key=self._slot)
+        rows = self._db.execute(
+            "SELECT outcome FROM landed WHERE number > ? AND number <= ? ORDER BY number",
+            (first, last),
+        )
+        return [msgspec.json.decode(row[0], type=Outcome) for row in rows]
+
+    def _slot(self, number: int) -> int:
+        query = "SELECT outcome FROM landed WHERE number = ?"
+        row = self._db.execute(query, (number,)).fetchone()
+        return int(msgspec.json.decode(row[0], type=_Slot).slot)
 
     def count(self) -> int:
         """Count the transactions."""

@@ -14,7 +14,8 @@ from solders.account import Account
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 
-from .forms import BadRequest, account_json, filters, mentioned
+from .forms import BadRequest, account_json, filters
+from .landed import mentioned
 from .ledger import Ledger
 from .rpc import VERSION, Methods
 from .slots import SLOT_SECONDS

@@ -141,7 +141,7 @@ class TestLanding:
             assert caught.value.code == -32003
 
     def test_malformed_transactions_are_refused(self, world: World) -> None:
-        """Too large, with lookup tables, or with too few signatures."""
+        """Too large, with a lookup table that is not there, or with too few signatures."""
         payer = world.person()
         keypair, blockhash = world.keys[payer], world.ledger.latest_blockhash()[0]
         large = sign(world.ledger, Instruction(MEMO[0], bytes(1300), []), by=[keypair])
@@ -154,7 +154,7 @@ class TestLanding:
 
         for tx, text in [
             (large, "too large"),
-            (VersionedTransaction(looked, [keypair]), "lookup tables"),
+            (VersionedTransaction(looked, [keypair]), "doesn't exist"),
             (unsigned, "offsets"),
         ]:
             with pytest.raises(Refused, match=text) as caught:
