@@ -115,7 +115,7 @@ async def _run(options: argparse.Namespace, key: Path) -> None:
     machine, markets = await asyncio.gather(
         inspect(folder, engine=str(engine or plain)), _markets(network, options)
     )
-    executor = plain or _containers(engine, network, wallet, machine)
+    executor = plain or _containers(engine, network, wallet, machine, folder)
     async with Rpc(network) as rpc:
         agent = Agent(
             network, rpc, wallet, executor, folder, markets=markets,
@@ -138,13 +138,15 @@ async def _run(options: argparse.Namespace, key: Path) -> None:
 
 
 def _containers(
-    engine: engines.Engine | None, network: Network, wallet: Wallet, machine: Machine
+    engine: engines.Engine | None, network: Network, wallet: Wallet, machine: Machine, folder: Path
 ) -> Executor:
     # What speaks to engines takes a while to load.
     from .docker import Containers
 
     assert engine is not None
-    return Containers(engine, network, node=wallet.address, cards=machine.cards)
+    return Containers(
+        engine, network, node=wallet.address, cache=folder / "cache", cards=machine.cards
+    )
 
 
 def _listen(server: tornado.httpserver.HTTPServer, asked: int, memory: Path) -> int:

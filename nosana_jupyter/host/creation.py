@@ -18,6 +18,7 @@ from .belongings import OPERATION
 from .confinement import Limits
 from .container import AGAIN, PRIVATE
 from .executor import Started, Task, Unstartable
+from .resources import Ready, archive
 
 FAILED = "container-runtime-error"
 
@@ -34,7 +35,7 @@ def create(
     network: str,
     labels: Mapping[str, str],
     limits: Limits,
-    mounts: Sequence[docker.types.Mount] = (),
+    ready: Sequence[Ready] = (),
     cards: bool,
 ) -> str:
     """
@@ -48,7 +49,7 @@ def create(
         network: That of its job.
         labels: Whose it is.
         limits: What it may have.
-        mounts: What else is in it, beside the job's volumes.
+        ready: Its resources.
         cards: Whether it gets the machine's.
 
     Raises:
@@ -56,10 +57,15 @@ def create(
     """
     api, run = engine.client.api, task.run
     environment = {**task.environment, launch.JOB: task.job}
-    volumes = [
-        docker.types.Mount(volume.dest, f"{task.job}-{volume.name}", type="volume")
+    mounts = [
+        # One that no operation has made is made now, and goes with the job all the same.
+        docker.types.Mount(
+            volume.dest, f"{task.job}-{volume.name}", type="volume", labels=dict(labels)
+        )
         for volume in run.volumes or ()
     ]
+    for number, each in enumerate(ready):
+        mounts.append(each.mount(f"{started.container}-resource-{number}", labels))
     every = [docker.types.DeviceRequest(count=-1, capabilities=[["gpu"]])]
     made = api.create_container(
         run.image,
@@ -76,7 +82,7 @@ def create(
             limits,
             network_mode=network,
             port_bindings={port: ("127.0.0.1", real) for port, real in started.ports.items()},
-            mounts=[*volumes, *mounts],
+            mounts=mounts,
             read_only=confinement.READ_ONLY in environment and _is_root(image),
             device_requests=every if cards else None,
         ),
@@ -84,6 +90,9 @@ def create(
             {network: api.create_endpoint_config(aliases=_aliases(task))}
         ),
     )
+    for each in ready:
+        if each.writable:
+            api.put_archive(made["Id"], each.target, archive(each.folder))
     return str(made["Id"])
 
 

@@ -19,12 +19,13 @@ import msgspec
 from ..engines import Engine
 from ..network import Network
 from . import confinement, creation, images
-from .belongings import Belongings
+from .belongings import JOB, Belongings
 from .confinement import Limits
 from .container import UNANSWERED, RunningContainer, remove_container
 from .executor import Sample, Started, Task, Tell, Unstartable
 from .machine import Card
 from .process import Process, free_ports
+from .resources import Ready, Resources
 from .usage import of_container
 
 log = logging.getLogger("nosana_jupyter.host")
@@ -43,6 +44,7 @@ class Containers:
         engine: With this.
         network: Whose jobs.
         node: Address of this node.
+        cache: Where it keeps what later jobs can use.
         cards: What this machine has.
         limits: What an operation may have; by default most of the machine.
     """
@@ -55,6 +57,7 @@ class Containers:
         network: Network,
         *,
         node: str,
+        cache: Path,
         cards: Sequence[Card] = (),
         limits: Limits | None = None,
     ) -> None:
@@ -64,6 +67,7 @@ class Containers:
         self._info: dict[str, Any] = engine.client.info()
         self._limits = limits or confinement.limits(self._info)
         self._belongings = Belongings(engine, node)
+        self._resources = Resources(cache)
         self._lock = asyncio.Lock()
         """One network at a time: two operations of a job must not make two."""
 
@@ -105,9 +109,8 @@ class Containers:
         except UNANSWERED as error:
             raise creation.failed(error, "the job gets no network") from None
         image = await images.ensure(self._engine, task.run, tell)
-        if task.run.resources:
-            raise Unstartable("resource-error", "resources are not there yet")
-        running = await _to_its_end(lambda: self._start(task, started, image, network))
+        ready = await self._resources.fetch(task, tell)
+        running = await _to_its_end(lambda: self._start(task, started, image, network, ready))
         self._running[started.container] = running
         return running
 
@@ -142,6 +145,7 @@ class Containers:
             self._running.pop(started.container, None)
             if not started.container:
                 await _end_process(started)
+        self._resources.release(job)
         await asyncio.to_thread(self._belongings.sweep, lambda other: other == job)
 
     async def end_strays(self, known: Collection[str], folders: Sequence[Path]) -> None:  # noqa: ARG002 - all is in the engine
@@ -173,7 +177,12 @@ class Containers:
         self._engine.client.close()
 
     def _start(
-        self, task: Task, started: Started, image: Mapping[str, Any], network: str
+        self,
+        task: Task,
+        started: Started,
+        image: Mapping[str, Any],
+        network: str,
+        ready: Sequence[Ready],
     ) -> RunningContainer:
         """Create a container and start it; where its ports are taken, with others. Blocks."""
         remove_container(self._engine, started.container)
@@ -181,7 +190,8 @@ class Containers:
             try:
                 ident = creation.create(
                     self._engine, task, started, image, network=network, limits=self._limits,
-                    labels=self._belongings.labels(task.job), cards=task.gpu and self._promised,
+                    labels=self._belongings.labels(task.job), ready=ready,
+                    cards=task.gpu and self._promised,
                 )  # fmt: skip
                 running = self._follower(started, ident)
                 running.begin()
@@ -211,6 +221,8 @@ class Containers:
         # It may have been started with others than were written down.
         bound = (found["HostConfig"]["PortBindings"] or {}).items()
         ports = {int(port.partition("/")[0]): int(where[0]["HostPort"]) for port, where in bound}
+        mounted = (Path(mount["Source"]) for mount in found["Mounts"] if mount["Type"] == "bind")
+        self._resources.hold(found["Config"]["Labels"].get(JOB, ""), mounted)
         running = self._follower(msgspec.structs.replace(started, ports=ports), found["Id"])
         running.follow()
         return running

@@ -59,8 +59,9 @@ class Bench:
         engine = engines.find(engines.DOCKER)
         assert engine is not None
         return Containers(
-            engine, self._network, node=self.node, limits=self._limits, cards=self._cards
-        )
+            engine, self._network, node=self.node, cache=self.folder / "cache",
+            limits=self._limits, cards=self._cards,
+        )  # fmt: skip
 
     def task(
         self,

@@ -14,6 +14,7 @@ import httpx
 import msgspec
 import pytest
 from container_bench import LOCAL, SMALL, Bench
+from file_server import serving
 from host_world import awaited, until
 
 from nosana_jupyter.host.confinement import READ_ONLY
@@ -510,3 +511,28 @@ def _own_address() -> str:
         probe.connect(("192.0.2.1", 9))
         found: str = probe.getsockname()[0]
         return found
+
+
+@in_place
+async def test_resources_are_mounted(bench: Bench) -> None:
+    """
+    What a job names lies at its target: not to be changed, unless the definition says so, and then
+    a change is the job's own.
+    """
+    with serving() as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL_S3", server.base)
+        server.put("/bucket/a", "one", headers={"ETag": '"1"'})
+        wanted = {"type": "S3", "url": "s3://bucket/a", "target": "/in"}
+        writes = "cat /in/a; echo; echo two > /in/a || echo refused; cat /in/a"
+
+        _, kept, _ = await bench.runs(writes, resources=[wanted])
+        _, own, _ = await bench.runs(
+            f"{writes}; ls -ld /in", resources=[{**wanted, "allowWrite": True}], index=1
+        )
+        _, again, _ = await bench.runs("cat /in/a", resources=[wanted], index=2)
+
+    assert kept == "one\nrefused\none"
+    assert own.startswith("one\ntwo\n")
+    assert again == "one"
+    await bench.executor.release(bench.job, ())
+    assert (await bench.executor.holdings())["volumes"] == []
