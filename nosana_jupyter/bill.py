@@ -12,6 +12,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from .chain.accounts import ZERO, rent
 from .chain.accounts import Job as JobAccount
 from .ipfs import hash_to_cid
@@ -19,12 +21,13 @@ from .journal import Intent, Receipt
 from .units import Lamports, MicroNos, MicroUsd
 
 if TYPE_CHECKING:
-    from .chain.history import Step
+    from .chain.history import Effect, Step
     from .chain.rpc import Rpc
 
 LAGGING = (0.2, 0.5, 1.0, 2.0)
 """Pauses before a node is asked again for the transaction that closed a job."""
 
+_PAYS = frozenset({"list", "assign", "extend"})
 _PAYS_HOST = frozenset({"end", "finish"})
 _CLOSES = _PAYS_HOST | {"delist", "recover"}
 
@@ -66,13 +69,15 @@ async def read(rpc: Rpc, intent: Intent, account: JobAccount | None, told: Told)
     steps = await _steps(rpc, intent)
     names = {step.name for step in steps}
     money = _of_account(account) if account else _of_steps(steps, intent)
-    spent = -sum(step.effect.nos for step in steps if step.name in ("list", "assign", "extend"))
-    own = {s.signature: s.effect.fee for s in steps if s.effect.payer == intent.funder}
+    moved = {step.signature: step.effect for step in steps}
+    pays = {step.signature for step in steps if step.name in _PAYS}
+    spent = -sum(moved[signature].nos for signature in pays)
+    fees = sum(each.fee for each in moved.values() if each.payer == intent.funder)
     service = intent.pay == "credits"  # It pays in SOL as well.
     timeout = money.deposit // money.price if money.price else intent.timeout
     node = _node(steps, account)
     result = hash_to_cid(account.ipfs_result) if account and any(account.ipfs_result) else ""
-    return Receipt(
+    receipt = Receipt(
         job=intent.job,
         network=intent.network,
         market=intent.slug,
@@ -89,7 +94,7 @@ async def read(rpc: Rpc, intent: Intent, account: JobAccount | None, told: Told)
         paid=MicroNos(money.paid),
         refunded=MicroNos(money.deposit - money.paid),
         network_fee=MicroNos(max(0, spent - money.deposit)),
-        sol_fee=Lamports(0 if service else sum(own.values())),
+        sol_fee=Lamports(0 if service else fees),
         sol_rent=rent(JobAccount.SIZE) if account and not service else Lamports(0),
         signatures={step.name: step.signature for step in steps},
         result=result,
@@ -101,6 +106,19 @@ async def read(rpc: Rpc, intent: Intent, account: JobAccount | None, told: Told)
         payer=intent.payer,
         reserved=intent.usd,
         used=MicroUsd(-(-intent.usd * money.seconds // timeout) if timeout else 0),
+    )
+    complete = bool(names & {"list", "assign"}) and bool(names & _CLOSES)
+    return _reconciled(receipt, list(moved.values())) if complete and not service else receipt
+
+
+def _reconciled(receipt: Receipt, moved: list[Effect]) -> Receipt:
+    """Compare a receipt with what the job's transactions did to who paid, and note what differs."""
+    said = receipt.paid + receipt.network_fee
+    said_sol = receipt.sol_fee + receipt.sol_rent
+    return msgspec.structs.replace(
+        receipt,
+        unexplained=MicroNos(-sum(each.nos for each in moved) - said),
+        unexplained_sol=Lamports(-sum(each.sol for each in moved) - said_sol),
     )
 
 

@@ -254,9 +254,10 @@ class Client:
             UsageError: Nothing fits; says what came closest.
             FundsError: The cheapest that fits is over the cap.
         """
-        return await quoting.quote(
+        found = await quoting.quote(
             self.network, self.rpc, self.settings, wanted, timeout, max_cost=max_cost
         )
+        return await self.jobs.priced(found)
 
     async def markets(self) -> list[markets.Market]:
         """Return the markets of the network, cheapest first."""

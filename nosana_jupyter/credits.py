@@ -14,13 +14,13 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from .account import PLACE, Account
 from .chain.accounts import Job as JobAccount
 from .chain.accounts import JobState
 from .errors import FundsError, JobError, NetworkError
 from .ipfs import cid_of, cid_to_hash, compact
 from .journal import PENDING
 from .payer import Closing, Extended, Listed, Ticket
+from .prepaid import PLACE, Account
 from .units import Lamports, MicroUsd, usd
 from .wire import definition
 
@@ -60,6 +60,10 @@ class Credits:
     name = "credits"
     account = ACCOUNT
     late = 600.0
+
+    async def priced(self, quote: Quote) -> Quote:
+        """Add nothing: the service pays rent and fees."""
+        return quote
 
     async def check(self, quote: Quote) -> None:
         """See that the credits cover what the service will set aside."""

@@ -102,6 +102,8 @@ class Posted:
 
     job: str
     deposit: MicroNos
+    held: str = ""
+    """Where the money is now, in words."""
 
 
 @dataclass(frozen=True, slots=True)

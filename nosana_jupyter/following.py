@@ -17,7 +17,6 @@ from .events import Event, Outcome, Posted, Said, Settled
 from .journal import Receipt
 from .portal import TICK, CellRun, Presses
 from .sanitize import terminal
-from .units import nos
 from .wire.messages import Error
 
 log = logging.getLogger("nosana_jupyter.following")
@@ -97,10 +96,7 @@ class Heard:
             return spent(self._receipt)
         if self._posted is None:
             return "nothing was spent"
-        return (
-            f"up to {nos(self._posted.deposit)} are in the market's vault; "
-            "%nosana sweep brings back what is not used"
-        )
+        return f"{self._posted.held}; %nosana sweep brings back what is not used"
 
 
 def follow(
@@ -174,12 +170,7 @@ def _give_up(running: CellRun, presses: Presses) -> None:
 
 def spent(receipt: Receipt) -> str:
     """Say what a job cost."""
-    if not receipt.cost:
-        return f"no NOS was spent: {nos(receipt.refunded)} are back in the wallet"
-    parts = [f"{nos(receipt.paid)} went to the host for {receipt.seconds} s"]
-    if receipt.network_fee:
-        parts.append(f"{nos(receipt.network_fee)} to the network")
-    return f"{', '.join(parts)}; {nos(receipt.refunded)} are back in the wallet"
+    return receipt.story
 
 
 def _others(frames: TracebackType | None) -> TracebackType | None:

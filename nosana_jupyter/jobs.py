@@ -12,7 +12,7 @@ import asyncio
 import logging
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -106,6 +106,7 @@ class Jobs:
             timeout=quote.timeout,
             fee=quote.fee,
             run=ticket.run,
+            payer=ticket.payer,
             cell=cell,
             owner=owner_of(os.getpid()),
             cid=cid,
@@ -125,9 +126,14 @@ class Jobs:
             raise JobError(
                 f"job {job.address} is said to be posted, and the chain does not show it",
                 hint="Try %nosana sweep in a moment: it settles the job once it is seen.",
-                money=f"up to {job.intent.most} are set aside for it",
+                money=job.intent.held,
             )
         return job
+
+    async def priced(self, quote: Quote, *, cell: str = "") -> Quote:
+        """Add to a quote what posting takes in SOL, and what such a cell cost before."""
+        usual = self.journal.usual(self.network.name, cell) if cell else None
+        return replace(await self.payer.priced(quote), usual=usual)
 
     async def sign(self, message: str) -> str:
         """
@@ -178,7 +184,7 @@ class Jobs:
         raise JobError(
             f"job {job.address} could not be closed",
             hint="Try %nosana sweep in a moment.",
-            money=f"up to {job.intent.most} are set aside for it",
+            money=job.intent.held,
         )
 
     def follows(self, entry: Entry) -> bool:

@@ -20,7 +20,10 @@ from pathlib import Path
 import msgspec
 
 from . import settings
-from .units import Lamports, MicroNos, MicroUsd, duration, nos, sol, usd
+from .receipt import Receipt
+from .units import MicroNos, MicroUsd, Seconds, nos, usd
+
+__all__ = ["Entry", "Intent", "Journal", "Receipt", "owner_of"]
 
 _SCHEMA = """
 create table if not exists jobs (
@@ -107,128 +110,12 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
             return f"{usd(self.usd)} of credits"
         return nos(self.price * self.timeout + self.fee)
 
-
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """What one job cost, read back from the chain."""
-
-    job: str
-    network: str
-    market: str
-    """Slug of the market."""
-
-    market_address: str
-    gpu: str
-    """Card the market promises."""
-
-    wallet: str
-    node: str = ""
-    """Address of the host. Empty if none took the job."""
-
-    ran_by: str = ""
-    """Who ran it, in words: says so where a host only stands in for the card."""
-
-    status: str
-    """`done`, `failed`, `interrupted`, `stopped`; `refunded`: no host; `recovered`: it quit."""
-
-    seconds: int
-    """Time paid for, in seconds."""
-
-    cell_seconds: float = 0.0
-    """Time the cell itself ran, in seconds."""
-
-    price: MicroNos
-    deposit: MicroNos
-    paid: MicroNos
-    """What the host earned, in micro-NOS."""
-
-    refunded: MicroNos
-    """What came back from the deposit, in micro-NOS."""
-
-    network_fee: MicroNos
-    sol_fee: Lamports
-    """Transaction fees, in lamports."""
-
-    sol_rent: Lamports
-    """Rent that the job's account still holds, in lamports; returned when it is cleaned."""
-
-    signatures: dict[str, str] = {}
-    """Transactions by what they did: `list`, `finish`, `end`, `delist`, `recover`."""
-
-    result: str = ""
-    """Content id of the result on IPFS."""
-
-    peak_memory: float = 0.0
-    """Most memory the runner held, in GiB."""
-
-    started: float = 0.0
-    """Unix time of the posting."""
-
-    ended: float = 0.0
-
-    cell: str = ""
-
-    pay: str = "nos"
-    """What paid: `nos` of the wallet, or `credits`; the NOS is then that of the service."""
-
-    payer: str = ""
-    """Address of who paid the deposit on chain, where that is not the wallet."""
-
-    reserved: MicroUsd = MicroUsd(0)
-    """Credits that were set aside, in micro-dollars."""
-
-    used: MicroUsd = MicroUsd(0)
-    """Credits that the seconds of the run cost, by the price they were set aside for."""
-
     @property
-    def cost(self) -> MicroNos:
-        """All NOS that is gone from the wallet: what the host earned and the network fee."""
-        return MicroNos(0) if self.pay == "credits" else MicroNos(self.paid + self.network_fee)
-
-    @property
-    def spent(self) -> str:
-        """What is gone, in words."""
-        return f"{usd(self.used)} of credits" if self.pay == "credits" else nos(self.cost)
-
-    @property
-    def returned(self) -> str:
-        """What came back, in words."""
+    def held(self) -> str:
+        """Where the money is while the job is open, in words."""
         if self.pay == "credits":
-            return f"{usd(self.reserved - self.used)} of credits"
-        return nos(self.refunded)
-
-    def lines(self) -> list[tuple[str, str]]:
-        """Return the receipt as labels and texts, in the order they are shown."""
-        money = self._credits() if self.pay == "credits" else self._nos()
-        rows = [
-            ("job", self.job),
-            ("market", f"{self.market} ({self.gpu})"),
-            ("node", self.node or "none"),
-            ("ran by", self.ran_by),
-            ("status", self.status),
-            ("time paid", f"{duration(self.seconds)} at {nos(self.price)}/s"),
-            *money,
-        ]
-        rows += [(f"tx {name}", signature) for name, signature in self.signatures.items()]
-        return [(label, text) for label, text in rows if text]
-
-    def _nos(self) -> list[tuple[str, str]]:
-        held = f"{sol(self.sol_rent)} held; %nosana sweep returns it after a day"
-        return [
-            ("deposit", nos(self.deposit)),
-            ("paid", nos(self.paid)),
-            ("refunded", nos(self.refunded)),
-            ("network fee", nos(self.network_fee)),
-            ("SOL", f"{sol(self.sol_fee)} fees"),
-            ("rent", held if self.sol_rent else ""),
-        ]
-
-    def _credits(self) -> list[tuple[str, str]]:
-        return [
-            ("reserved", f"{usd(self.reserved)} of credits"),
-            ("used", f"{usd(self.used)} of credits"),
-            ("free again", f"{usd(self.reserved - self.used)} of credits"),
-            ("posted by", f"{self.payer}, the service of the account"),
-        ]
+            return f"up to {self.most} are set aside"
+        return f"up to {nos(self.price * self.timeout)} are in the market's vault"
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -339,6 +226,17 @@ class Journal:
             (network, limit),
         )
         return [entry.receipt for entry in rows if entry.receipt]
+
+    def usual(self, network: str, cell: str) -> Seconds | None:
+        """Return the seconds that a cell took of late, by its first line: the middle of five."""
+        rows = self._entries(
+            "where network = ? and receipt is not null "
+            "and json_extract(intent, '$.cell') = ? and json_extract(receipt, '$.status') = 'done' "
+            "order by created desc limit 5",
+            (network, cell),
+        )
+        seconds = sorted(each.receipt.seconds for each in rows if each.receipt)
+        return Seconds(seconds[len(seconds) // 2]) if seconds else None
 
     def find(self, job: str) -> Entry | None:
         """Return a job by its address or the beginning of it, if only one fits."""

@@ -7,16 +7,18 @@ what a second costs and who waits. Prices and fees are read each time and assume
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from .errors import NetworkError
 from .network import proxied, shown, unreached
-from .units import MICRO, GiB, MicroNos, MicroUsd, Seconds, nos, usd
+from .units import MICRO, GiB, Lamports, MicroNos, MicroUsd, Seconds, duration, nos, sol, usd
 
 if TYPE_CHECKING:
     from .chain.rpc import Rpc
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 
 _SEVERAL = re.compile(r"(?<![a-z0-9])([1-9]\d?)x(?![a-z0-9])")
+
+NO_SOL = Lamports(0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,6 +96,15 @@ class Quote:
     pay: str = "nos"
     """What pays, as the setting of this name has it."""
 
+    rent: Lamports = NO_SOL
+    """Rent of the accounts of job and run, in lamports; it returns."""
+
+    sol_fee: Lamports = NO_SOL
+    """Most that posting and closing take in transaction fees, in lamports; they do not return."""
+
+    usual: Seconds | None = None
+    """What such cells took of late, in seconds. None: this one was not run here before."""
+
     @property
     def price(self) -> MicroNos:
         """Price of one second, in micro-NOS."""
@@ -128,6 +141,38 @@ class Quote:
     def bound(self) -> str:
         """The most the job can cost, in words."""
         return f"{usd(self.usd)} of credits" if self.pay == "credits" else nos(self.most)
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Return what a run may cost as labels and texts, in the order they are shown."""
+        spelled = self.dollars(self.most)
+        whole = duration(self.timeout)
+        if self.pay == "credits":
+            return [
+                ("set aside", f"{self.bound} for {whole}; what is not used is free again"),
+                ("at most", self.bound),
+                ("expected", self._expected()),
+            ]
+        fee = f"{nos(self.fee)} ({self.market.fee_percent:g} %); it does not return"
+        fees = f"up to {sol(self.sol_fee)} of fees, which does not"
+        return [
+            ("deposit", f"{nos(self.deposit)} for {whole}; the unused part returns"),
+            ("network fee", fee if self.fee else "none"),
+            ("at most", nos(self.most) + (f", {spelled}" if spelled else "")),
+            ("expected", self._expected()),
+            ("SOL", f"{sol(self.rent)} of rent, which returns; {fees}" if self.sol_fee else ""),
+        ]
+
+    def _expected(self) -> str:
+        """Say what the run will cost, as far as there is anything to go by."""
+        seconds = self.usual or 60
+        part = Fraction(min(seconds, self.timeout), self.timeout)
+        if self.pay == "credits":
+            cost = usd(math.ceil(self.usd * part))
+        else:
+            cost = nos(self.bill(seconds)[0] + self.fee)
+        if self.usual is None:
+            return f"{cost} for a run of {duration(seconds)}; each second counts"
+        return f"{cost}, as it took {duration(seconds)} of late"
 
     def bill(self, seconds: int) -> tuple[MicroNos, MicroNos]:
         """

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from . import network as networks
 from . import payers, quoting, wallets
-from .account import PLACE, Account
+from .prepaid import PLACE, Account
 from .chain.rpc import Rpc
 from .choosing import Requirements
 from .errors import NosanaError, UsageError

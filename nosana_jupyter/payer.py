@@ -37,6 +37,9 @@ class Ticket:
     keys: tuple[Keypair, ...] = ()
     """Keys of these addresses; they sign the posting."""
 
+    payer: str = ""
+    """Who pays the deposit, where that is not the account itself."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Listed:
@@ -98,6 +101,9 @@ class Payer(Protocol):
 
     def stub(self) -> dict[str, Any]:
         """Return the public definition that stands for a confidential one."""
+
+    async def priced(self, quote: Quote) -> Quote:
+        """Add to a quote what else posting takes."""
 
     async def check(self, quote: Quote) -> None:
         """

@@ -7,9 +7,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .account import PLACE, Account
+from .chain import keys
 from .credits import Credits
 from .errors import UsageError
+from .prepaid import PLACE, Account
 from .purse import Purse
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ def open_payer(
         UsageError: Credits are to pay, and there is no API key.
     """
     if chosen.pay != "credits":
-        return Purse(rpc, wallet)
+        # A network that brings a wallet of its own is not to see the user's.
+        foreign = chosen.payer and not network.wallet
+        return Purse(rpc, wallet, keys.open_wallet(chosen.payer) if foreign else None)
     account = Account(network, api_key(network, chosen))
     stack.push_async_callback(account.close)
     return Credits(rpc, account)

@@ -7,12 +7,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from . import markets
+from .chain import fees as chain_fees
 from .chain import instructions
 from .chain.accounts import Job as JobAccount
-from .chain.accounts import JobState, rent
+from .chain.accounts import JobState, Run, rent
+from .chain.addresses import ata
 from .errors import FundsError
 from .ipfs import cid_to_hash
 from .payer import Closing, Extended, Listed, Ticket
@@ -20,15 +23,15 @@ from .units import Lamports, MicroNos, duration, nos, sol
 from .wire import definition
 
 if TYPE_CHECKING:
+    from solders.instruction import Instruction
+    from solders.keypair import Keypair
+
     from .chain.rpc import FoundRun, Rpc
     from .chain.wallet import Wallet
     from .journal import Intent
     from .markets import Quote
 
 log = logging.getLogger("nosana_jupyter.purse")
-
-SOL_NEEDED = Lamports(5_000_000)
-"""What a wallet should hold to post: rent of job and run accounts, and fees."""
 
 RENT_OF_JOB = rent(JobAccount.SIZE)
 """What the account of a job holds while it exists, and returns to its payer."""
@@ -42,45 +45,81 @@ CLOCKS = 60
 
 class Purse:
     """
-    A wallet that pays in NOS, and is the project of its jobs.
+    A wallet that pays in NOS, and is the project of its jobs; or one that has another pay for it.
 
     Args:
         rpc: The chain.
-        wallet: Who pays.
+        wallet: The project: it posts, stops and speaks to hosts.
+        payer: Pays NOS, rent and fees, and gets back what is not used. By default the wallet.
     """
 
     name = "nos"
     late = 90.0
 
-    def __init__(self, rpc: Rpc, wallet: Wallet) -> None:
+    def __init__(self, rpc: Rpc, wallet: Wallet, payer: Wallet | None = None) -> None:
         self.rpc = rpc
         self.wallet = wallet
+        self.payer = payer or wallet
+        self._signers = [wallet.keypair] if self.payer.pubkey != wallet.pubkey else []
         self._programs = rpc.network.programs
 
     @property
     def account(self) -> str:
         return self.wallet.address
 
-    async def check(self, quote: Quote) -> None:
-        """See that the wallet holds deposit and fee, and SOL for rent."""
-        await self._check(quote.most, "posting")
-
-    async def _check(self, cost: MicroNos, what: str) -> None:
-        held, lamports = await asyncio.gather(
-            self.rpc.token_balance(self.wallet.address), self.rpc.get_balance(self.wallet.address)
+    async def priced(self, quote: Quote) -> Quote:
+        """Add what posting and closing take in SOL."""
+        bid, job, run = await asyncio.gather(
+            self.rpc.bid(), self.rpc.rent(JobAccount.SIZE), self.rpc.rent(Run.SIZE)
         )
-        if held < cost:
+        own = 1 + len(self._signers)
+        posting = chain_fees.most(signatures=own + 2, bid=bid)
+        closing = chain_fees.most(signatures=own, bid=bid)
+        return replace(quote, rent=Lamports(job + run), sol_fee=Lamports(posting + closing))
+
+    async def check(self, quote: Quote) -> None:
+        """See that the payer holds deposit and fee, and SOL for rent and fees."""
+        quote = quote if quote.sol_fee else await self.priced(quote)
+        await self._check(quote.most, quote.rent + quote.sol_fee, "posting")
+
+    async def _check(self, cost: MicroNos, lamports: int, what: str) -> None:
+        """
+        See that the payer can pay.
+
+        Raises:
+            FundsError: It cannot; says what is missing, to the last digit.
+        """
+        payer = self.payer.address
+        place = ata(payer, self._programs.mint)
+        data, held, least = await asyncio.gather(
+            self.rpc.account(place), self.rpc.get_balance(payer), self.rpc.rent(0)
+        )
+        nos_held = int.from_bytes(data[64:72], "little") if data else 0
+        who = f"the payer {payer}" if self._signers else f"the wallet {payer}"
+        if data is None:
             raise FundsError(
-                f"{what} takes {nos(cost)}, the wallet {self.wallet.address} holds "
-                f"{nos(held)}: {nos(cost - held)} are missing. Nothing was spent",
-                hint="Lower the timeout with `--timeout`, or fund the wallet.",
+                f"{what} takes {nos(cost)}, and {who} has never held NOS: its token account "
+                f"{place} does not exist. Nothing was spent",
+                hint=f"Send {nos(cost)} or more to {payer}: the first transfer makes the account.",
             )
-        if lamports < SOL_NEEDED:
+        if nos_held < cost:
+            missing = nos(cost - nos_held)
             raise FundsError(
-                f"{what} takes up to {sol(SOL_NEEDED)} for rent and fees, the wallet "
-                f"{self.wallet.address} holds {sol(lamports)}. Nothing was spent",
-                hint=f"Send {sol(SOL_NEEDED - lamports)} to the wallet.",
+                f"{what} takes {nos(cost)}, {who} holds {nos(nos_held)} in its token account "
+                f"{place}: {missing} are missing. Nothing was spent",
+                hint=f"Lower the timeout with `--timeout`, or send {missing} to {payer}.",
             )
+        # What pays fees must stay exempt from rent itself.
+        if held < lamports + least:
+            missing = sol(lamports + least - held)
+            raise FundsError(
+                f"{what} takes up to {sol(lamports)} for rent and fees and {sol(least)} that stay, "
+                f"{who} holds {sol(held)}: {missing} are missing. Nothing was spent",
+                hint=f"Send {missing} to {payer}; the rent returns.",
+            )
+
+    async def _send(self, wanted: Instruction, *keys: Keypair) -> str:
+        return await self.rpc.send([wanted], self.payer, [*keys, *self._signers])
 
     def stub(self) -> dict[str, Any]:
         """Return the stub that all confidential jobs of wallets share."""
@@ -91,17 +130,22 @@ class Purse:
         from solders.keypair import Keypair
 
         job, run = Keypair(), Keypair()
-        return Ticket(job=str(job.pubkey()), run=str(run.pubkey()), keys=(job, run))
+        return Ticket(
+            job=str(job.pubkey()),
+            run=str(run.pubkey()),
+            keys=(job, run),
+            payer=self.payer.address if self._signers else "",
+        )
 
     async def post(self, ticket: Ticket, intent: Intent, cid: str) -> Listed:
         """Sign and send `list`."""
         wanted = instructions.list_job(
             self._programs, job=ticket.job, run=ticket.run, market=intent.market,
-            payer=self.wallet.pubkey, authority=self.wallet.pubkey, ipfs_job=cid_to_hash(cid),
+            payer=self.payer.pubkey, authority=self.wallet.pubkey, ipfs_job=cid_to_hash(cid),
             timeout=intent.timeout,
         )  # fmt: skip
-        signature = await self.rpc.send([wanted], self.wallet, ticket.keys)
-        return Listed(job=ticket.job, run=ticket.run, signature=signature)
+        signature = await self._send(wanted, *ticket.keys)
+        return Listed(job=ticket.job, run=ticket.run, signature=signature, payer=ticket.payer)
 
     def unsure(self, intent: Intent) -> str:
         """Say where a deposit is that may have left the wallet."""
@@ -115,20 +159,27 @@ class Purse:
         if await self.rpc.job(intent.job) is None:
             return None
         signature = (await self.rpc.signatures_of(intent.job))[0]
-        return Listed(job=intent.job, run=intent.run, signature=signature)
+        return Listed(job=intent.job, run=intent.run, signature=signature, payer=intent.payer)
 
     async def extend(self, job: str, account: JobAccount, seconds: int) -> Extended:
         """Sign and send `extend`, which takes the new total."""
+        if account.price and account.payer != self.payer.pubkey:
+            raise FundsError(
+                f"{account.payer} paid for job {job}, and only that key can extend it, not "
+                f"{self.payer.address}. Nothing was spent",
+                hint="Name its key file: %nosana config payer FILE",
+            )
         percent = await markets.fee_percent(self.rpc.network, str(account.market))
         deposit = account.price * seconds
         cost = MicroNos(deposit + int(deposit * percent / 100))
-        await self._check(cost, f"{duration(seconds)} more of job {job}")
+        fees = chain_fees.most(signatures=1 + len(self._signers), bid=await self.rpc.bid())
+        await self._check(cost, fees, f"{duration(seconds)} more of job {job}")
         total = account.timeout + seconds
         wanted = instructions.extend(
             self._programs, job=job, market=account.market, payer=account.payer,
             authority=self.wallet.pubkey, timeout=total,
         )  # fmt: skip
-        signature = await self.rpc.send([wanted], self.wallet, [])
+        signature = await self._send(wanted)
         return Extended(
             job=job, timeout=total, seconds=seconds, cost=nos(cost), signature=signature
         )
@@ -156,7 +207,7 @@ class Purse:
             wanted = instructions.delist(
                 self._programs, job=job, market=market, payer=account.payer, authority=authority
             )
-        return Closing(name=name, signature=await self.rpc.send([wanted], self.wallet, []))
+        return Closing(name=name, signature=await self._send(wanted))
 
     async def job(self, address: str) -> JobAccount | None:
         """Return a job of the wallet."""
@@ -171,7 +222,7 @@ class Purse:
         paid_here = {
             address: account
             for address, account in (await self.jobs()).items()
-            if account.state == JobState.DONE and account.payer == self.wallet.pubkey
+            if account.state == JobState.DONE and account.payer == self.payer.pubkey
         }
         markets = await self.rpc.markets(list({str(each.market) for each in paid_here.values()}))
         now = time.time() - CLOCKS
@@ -182,7 +233,7 @@ class Purse:
             and market.job_expiration < now - each.time_end
         ]
         for start in range(0, len(expired), CLEANED_AT_ONCE):
-            await self.rpc.send(expired[start : start + CLEANED_AT_ONCE], self.wallet)
+            await self.rpc.send(expired[start : start + CLEANED_AT_ONCE], self.payer)
         return Lamports(len(expired) * RENT_OF_JOB)
 
     async def sign(self, message: str) -> str:

@@ -14,9 +14,7 @@ from .control import Control
 from .errors import NosanaError
 from .events import Event, Posted, Settled
 from .jobs import Job, Jobs
-from .journal import Receipt
 from .markets import Quote
-from .units import nos
 
 log = logging.getLogger("nosana_jupyter.rental")
 
@@ -57,7 +55,7 @@ async def rent(
     # A cancellation must not fall between the transaction and the knowledge of it.
     job, cancelled = await _uncancelled(jobs.post(quote, cid, cell=title))
     jobs.followed.add(job.address)
-    emit(Posted(job.address, quote.deposit))
+    emit(Posted(job.address, quote.deposit, job.intent.held))
     try:
         if cancelled:
             raise asyncio.CancelledError
@@ -94,24 +92,12 @@ async def _settle_failed(jobs: Jobs, job: Job, emit: Callable[[Event], None]) ->
         log.warning("job %s is not settled: %s", job.address, error)
         return _unsettled(job)
     emit(Settled(receipt))
-    return _in_words(receipt)
+    return receipt.story
 
 
 def _unsettled(job: Job) -> str:
     """Say where the deposit of a job is that could not be closed."""
-    return (
-        f"up to {nos(job.intent.price * job.intent.timeout)} are in the market's vault; "
-        "%nosana sweep brings back what is not used"
-    )
-
-
-def _in_words(receipt: Receipt) -> str:
-    """Say where a deposit went."""
-    if not receipt.paid:
-        return f"nobody was paid: {nos(receipt.refunded)} are back in the wallet"
-    if not receipt.refunded:
-        return f"all of the deposit, {nos(receipt.paid)}, went to the host"
-    return f"{nos(receipt.paid)} went to the host, {nos(receipt.refunded)} are back in the wallet"
+    return f"{job.intent.held}; %nosana sweep brings back what is not used"
 
 
 async def _uncancelled(work: Coroutine[Any, Any, T]) -> tuple[T, bool]:

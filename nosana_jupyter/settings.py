@@ -59,6 +59,12 @@ class Settings:
     image: str = "docker.io/library/python:{python}-slim"
     """Container image; `{python}` stands for this kernel's version, as in 3.11."""
 
+    payer: str = ""
+    """
+    Wallet that pays NOS, rent and fees in place of `wallet`, which still posts and signs; what is
+    not used returns to it. A key file, or `keyring:NAME`. Empty: `wallet` pays.
+    """
+
     pay: str = "nos"
     """What pays: `nos` from the wallet, or `credits` of the account that `api_key` opens."""
 
@@ -127,6 +133,7 @@ NETWORKS = ("local", "devnet", "mainnet")
 _CHECKS: dict[str, Callable[[str], object]] = {
     "network": forms.one_of(*NETWORKS),
     "wallet": forms.check_wallet,
+    "payer": forms.check_wallet,
     "timeout": parse_seconds,
     "max_cost": lambda text: parse_cap(text, usd_per_nos=Decimal(1)),
     "vram": parse_gib,

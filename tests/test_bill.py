@@ -106,6 +106,7 @@ class Life:
         nos, lamports = self.held()
 
         assert found.paid + found.refunded == found.deposit
+        assert (found.unexplained, found.unexplained_sol) == (0, 0)
         assert self.before[0] - nos == found.cost
         assert self.before[1] - lamports == found.sol_fee + found.sol_rent
         assert found.sol_rent == (rent(Job.SIZE) if account else 0)

@@ -17,7 +17,6 @@ import msgspec
 import pytest
 
 from nosana_jupyter import ipfs, payers
-from nosana_jupyter.account import Account
 from nosana_jupyter.chain import authorization
 from nosana_jupyter.choosing import Requirements
 from nosana_jupyter.client import Client
@@ -28,6 +27,7 @@ from nosana_jupyter.extending import extend
 from nosana_jupyter.jobs import Job, Jobs
 from nosana_jupyter.markets import Quote
 from nosana_jupyter.network import MAINNET
+from nosana_jupyter.prepaid import Account
 from nosana_jupyter.settings import Settings
 from nosana_jupyter.sweep import sweep
 from nosana_jupyter.units import Seconds, usd

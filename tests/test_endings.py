@@ -82,7 +82,7 @@ def test_a_cell_that_runs_out_of_its_time(network: LocalNetwork) -> None:
     assert ran.error.hint == "Give it more with --timeout, as in --timeout 6s."
     assert (
         ran.error.money
-        == f"all of the deposit, {ran.receipt.deposit / 1e6:.6f} NOS, went to the host"
+        == f"{ran.receipt.deposit / 1e6:.6f} NOS went to the host for 3 s; nothing is left"
     )
     assert (ran.receipt.status, ran.receipt.seconds, ran.receipt.refunded) == ("timeout", 3, 0)
     assert "step 9\n" in ran.text

@@ -24,11 +24,13 @@ from nosana_jupyter.choosing import Requirements
 from nosana_jupyter.client import Client
 from nosana_jupyter.errors import FundsError, JobError, NoHost
 from nosana_jupyter.events import Cell, Event, Said
+from nosana_jupyter.extending import extend
 from nosana_jupyter.jobs import Jobs
 from nosana_jupyter.journal import owner_of
 from nosana_jupyter.markets import Quote
 from nosana_jupyter.purse import Purse
 from nosana_jupyter.sweep import clean, sweep
+from nosana_jupyter.units import MicroNos, Seconds, nos
 from nosana_jupyter.waiting import wait_for_host
 from nosana_jupyter.wire import definition
 from nosana_jupyter.wire.messages import Stream
@@ -59,12 +61,17 @@ async def stub(client: Client) -> str:
     return await ipfs.pin(client.network, definition.STUB)
 
 
+async def give(client: Client, wallet: Wallet, *, sol: int, nos: int) -> None:
+    """Let the faucet fill a wallet."""
+    async with httpx.AsyncClient() as http:
+        gift = {"address": wallet.address, "sol": sol, "nos": nos}
+        (await http.post(client.network.faucet, json=gift)).raise_for_status()
+
+
 @asynccontextmanager
 async def stranger(client: Client, wallet: Wallet) -> AsyncIterator[Jobs]:
     """A second wallet with money, whose jobs the host does not take."""
-    async with httpx.AsyncClient() as http:
-        gift = {"address": wallet.address, "sol": 10**9, "nos": 10**6}
-        (await http.post(client.network.faucet, json=gift)).raise_for_status()
+    await give(client, wallet, sol=10**9, nos=10**6)
     yield Jobs(client.network, client.rpc, Purse(client.rpc, wallet), client.journal)
 
 
@@ -202,19 +209,139 @@ def test_sweep_knows_what_was_never_sent() -> None:
     on_network(scene)
 
 
-def test_a_wallet_without_money_posts_nothing() -> None:
-    """What is missing is said exactly, before anything is sent or written down."""
+@pytest.mark.parametrize(
+    ("sol", "nos", "said", "advice"),
+    [
+        (0, 0, r"has never held NOS: its token account \w+ does not exist", "makes the account"),
+        (10**9, 4079, r"holds 0\.004079 NOS in .*: 0\.000001 NOS are missing", "or send 0.000001"),
+        # Rent of job and run, what stays, four signatures: three of the posting, one of the end.
+        (0, 4080, r"takes up to 0\.004307360 SOL .*: 0\.005198240 SOL are missing", "the rent ret"),
+        (5_198_239, 4080, r"holds 0\.005198239 SOL: 0\.000000001 SOL are missing", "the rent ret"),
+    ],
+)
+def test_what_is_missing_is_said_exactly(sol: int, nos: int, said: str, advice: str) -> None:
+    """Before anything is sent or written down, to the last digit, and to whom to send it."""
 
     async def scene(client: Client) -> None:
-        poor = Jobs(
-            client.network, client.rpc, Purse(client.rpc, Wallet(Keypair())), client.journal
-        )
+        wallet = Wallet(Keypair())
+        await give(client, wallet, sol=sol, nos=nos)
+        poor = Jobs(client.network, client.rpc, Purse(client.rpc, wallet), client.journal)
         wanted = await quote(client)
-        with pytest.raises(FundsError, match=r"0\.004080 NOS are missing\. Nothing was spent"):
+        with pytest.raises(FundsError, match=said) as caught:
             await poor.post(wanted, await stub(client))
+        assert "Nothing was spent" in str(caught.value)
+        assert advice in caught.value.hint
         assert client.journal.open_jobs(client.network.name, poor.payer.account) == []
 
     on_network(scene)
+
+
+def test_what_is_just_enough_is_enough() -> None:
+    """A wallet with what was said to be missing, and nothing more, can post and close."""
+
+    async def scene(client: Client) -> None:
+        wallet = Wallet(Keypair())
+        await give(client, wallet, sol=5_198_240, nos=4080)
+        jobs = Jobs(client.network, client.rpc, Purse(client.rpc, wallet), client.journal)
+        job = await jobs.post(await jobs.priced(await quote(client)), await stub(client))
+        receipt = await jobs.settle(job)
+
+        assert receipt.refunded + receipt.paid == 4080
+        assert (receipt.unexplained, receipt.unexplained_sol) == (0, 0)
+
+    on_network(scene)
+
+
+def test_another_wallet_pays(home: Path) -> None:
+    """The payer's money goes out and comes back; the project's stays, and it signs for hosts."""
+
+    network = LocalNetwork(home)
+    network.command("start", "--no-host")
+
+    async def scene(client: Client) -> None:
+        project, payer = Wallet(Keypair()), Wallet(Keypair())
+        await give(client, payer, sol=10**8, nos=10**6)
+        purse = Purse(client.rpc, project, payer)
+        jobs = Jobs(client.network, client.rpc, purse, client.journal)
+        job = await jobs.post(await quote(client), await stub(client))
+        account = await client.rpc.job(job.address)
+        assert account is not None
+        assert (str(account.payer), str(account.project)) == (payer.address, project.address)
+        assert authorization.check(await jobs.sign("m"), project.address, expected="m")
+        assert list(await purse.jobs()) == [job.address]
+
+        done = await extend(jobs, job.address, Seconds(60))
+        assert done.timeout == 120
+        alone = Jobs(client.network, client.rpc, Purse(client.rpc, project), client.journal)
+        with pytest.raises(FundsError, match="only that key can extend it"):
+            await extend(alone, job.address, Seconds(60))
+        receipt = await jobs.settle(job)
+
+        assert receipt.deposit == 120 * receipt.price
+        assert receipt.payer == payer.address
+        assert (receipt.unexplained, receipt.unexplained_sol) == (0, 0)
+        assert await client.rpc.token_balance(payer.address) == 10**6 - receipt.cost
+        left = 10**8 - receipt.sol_fee - receipt.sol_rent
+        assert await client.rpc.get_balance(payer.address) == left
+        assert await client.rpc.get_balance(project.address) == 0
+        assert payer.address in dict(receipt.lines())["paid by"]
+        assert payer.address in receipt.story
+
+    try:
+        on_network(scene)
+    finally:
+        network.stop()
+
+
+def test_a_job_is_given_more_time() -> None:
+    """The deposit grows by the price of the seconds, and the unused part of it returns as well."""
+
+    async def scene(client: Client) -> None:
+        before = (await client.status()).nos
+        job = await client.jobs.post(await quote(client), await stub(client))
+        done = await client.extend(job.address[:12], Seconds(600))
+        assert (done.timeout, done.cost) == (660, nos(600 * job.intent.price))
+        assert (await client.status()).nos == before - 660 * job.intent.price
+        entry = client.journal.find(job.address)
+        assert entry is not None
+        assert (entry.intent.timeout, entry.intent.extending) == (660, 0)
+        receipt = await client.stop(job.address)
+
+        assert receipt.deposit == 660 * job.intent.price
+        assert "extend" in receipt.signatures
+        assert (await client.status()).nos == before - receipt.cost
+        with pytest.raises(JobError, match=r"cannot be extended\. Nothing was spent"):
+            await client.extend(job.address, Seconds(60))
+
+    on_network(scene)
+
+
+def test_more_time_than_can_be_paid_for_is_refused() -> None:
+    """What is missing is said, nothing is sent, and the job is as it was."""
+
+    async def scene(client: Client) -> None:
+        job = await client.jobs.post(await quote(client), await stub(client))
+        with pytest.raises(FundsError, match=r"10 h more of job .* are missing"):
+            await extend(
+                Jobs(client.network, client.rpc, Poor(client.rpc, client.wallet), client.journal),
+                job.address,
+                Seconds(36_000),
+            )
+        entry = client.journal.find(job.address)
+        account = await client.rpc.job(job.address)
+        assert entry is not None
+        assert account is not None
+        assert entry.intent.timeout == account.timeout == 60
+        await client.stop(job.address)
+
+    on_network(scene)
+
+
+class Poor(Purse):
+    """A purse that asks for more than there is."""
+
+    async def _check(self, cost: int, lamports: int, what: str) -> None:
+        await super()._check(MicroNos(cost + 10**15), lamports, what)
 
 
 def test_a_host_refuses_strangers_and_they_lose_nothing() -> None:

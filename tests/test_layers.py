@@ -27,7 +27,7 @@ ROW2 = ROW1 | {
 }
 ROW3 = ROW2 | {"cell", "chain", "ipfs", "journal", "node", "link"}
 ROW4 = ROW3 | {"markets", "choosing"}
-PAYERS = {"payer", "purse", "account", "credits", "payers"}
+PAYERS = {"payer", "purse", "prepaid", "credits", "payers"}
 ROW5 = ROW4 | PAYERS | {"jobs", "bill", "events", "sweep", "extending"}
 PATH = {
     "control",
@@ -60,7 +60,8 @@ LAYERS = {
     "chain": ROW1 | {"network", "dial"},
     "unixfs": set(),
     "ipfs": ROW1 | {"network", "unixfs"},
-    "journal": ROW1 | {"settings"},
+    "receipt": ROW1,
+    "journal": ROW1 | {"settings", "receipt"},
     "node": ROW1 | {"network", "dial", "wire", "chain"},
     "link": ROW1 | {"wire", "dial"},
     "markets": ROW1 | {"network", "chain"},
@@ -70,9 +71,9 @@ LAYERS = {
     "choosing": ROW1 | {"markets"},
     "payer": ROW1 | {"chain", "journal", "markets"},
     "purse": ROW1 | {"chain", "ipfs", "journal", "markets", "payer", "wire"},
-    "account": ROW1 | {"network"},
-    "credits": ROW1 | {"chain", "ipfs", "journal", "markets", "payer", "wire", "account"},
-    "payers": ROW2 | {"chain", "payer", "purse", "credits", "account"},
+    "prepaid": ROW1 | {"network"},
+    "credits": ROW1 | {"chain", "ipfs", "journal", "markets", "payer", "wire", "prepaid"},
+    "payers": ROW2 | {"chain", "payer", "purse", "credits", "prepaid"},
     "jobs": ROW1 | {"network", "chain", "journal", "markets", "bill", "payer"},
     "sweep": ROW1 | {"chain", "jobs", "journal"},
     "extending": ROW1 | {"chain", "jobs", "payer"},

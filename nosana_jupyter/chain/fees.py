@@ -22,6 +22,18 @@ WATCHED = (
 """Accounts that many write to, SOL and USDC: bids on them say how busy the chain is."""
 
 
+SIGNATURE = 5_000
+"""Lamports of one signature."""
+
+UNITS = 200_000
+"""Compute units of one instruction, unless a transaction bounds them lower."""
+
+
+def most(*, signatures: int, bid: int) -> int:
+    """Return the most that a transaction of one instruction can cost, in lamports."""
+    return signatures * SIGNATURE + -(-bid * UNITS // 1_000_000)
+
+
 def fixed(priority: str) -> int | None:
     """Return the bid that a setting fixes, or nothing where it follows what others bid."""
     return int(priority) if priority.isdigit() else None

@@ -31,6 +31,9 @@ class Effect:
     nos: int
     """Change of the owner's NOS, in micro-NOS; negative when it was spent."""
 
+    sol: int = 0
+    """Change of the owner's lamports, the fee included; negative when they were spent."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
@@ -77,7 +80,14 @@ def effect_of(transaction: dict[str, Any], *, owner: str, mint: str) -> Effect:
     meta = transaction.get("meta") or {}
     before = _held(meta.get("preTokenBalances") or [], owner, mint)
     after = _held(meta.get("postTokenBalances") or [], owner, mint)
-    return Effect(payer=_keys(transaction)[0], fee=int(meta.get("fee") or 0), nos=after - before)
+    keys = _keys(transaction)
+    return Effect(
+        payer=keys[0],
+        fee=int(meta.get("fee") or 0),
+        nos=after - before,
+        sol=_lamports(meta, "postBalances", keys, owner)
+        - _lamports(meta, "preBalances", keys, owner),
+    )
 
 
 def _instructions(
@@ -107,6 +117,12 @@ def _keys(transaction: dict[str, Any]) -> list[str]:
     message = transaction["transaction"]["message"]
     keys = [*message["accountKeys"], *loaded.get("writable", []), *loaded.get("readonly", [])]
     return [each["pubkey"] if isinstance(each, dict) else str(each) for each in keys]
+
+
+def _lamports(meta: dict[str, Any], when: str, keys: list[str], owner: str) -> int:
+    """Return the lamports that an owner held; 0 where the record does not say."""
+    balances = meta.get(when) or []
+    return sum(int(held) for key, held in zip(keys, balances, strict=False) if key == owner)
 
 
 def _held(balances: list[dict[str, Any]], owner: str, mint: str) -> int:

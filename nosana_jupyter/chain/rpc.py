@@ -62,6 +62,7 @@ class Rpc:
         self.network = network
         self._line = Transport(network.rpc, timeout=timeout, pauses=pauses)
         self._sender = Sender(self._line, network)
+        self._rents: dict[int, Lamports] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -174,6 +175,15 @@ class Rpc:
             bell: Set it to look at once.
         """
         return watch.changes(self.network, str(key(address)), every=every, bell=bell)
+
+    async def rent(self, size: int) -> Lamports:
+        """Return the lamports that make an account of `size` bytes exempt from rent."""
+        if size not in self._rents:
+            self._rents[size] = await self._line.read(
+                "getMinimumBalanceForRentExemption", size,
+                take=lambda found: Lamports(number(found)),
+            )  # fmt: skip
+        return self._rents[size]
 
     async def bid(self) -> int:
         """Return the priority fee to offer now, in micro-lamports per compute unit."""

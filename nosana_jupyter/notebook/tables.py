@@ -205,13 +205,10 @@ def markets(found: Sequence[Market]) -> Table:
 def quote(found: Quote) -> Table:
     """Show what a run may cost."""
     market = found.market
-    dollars = found.dollars(found.most)
     rows = [
         ("market", f"{market.slug}: {market.gpu}, {market.vram:g} GiB"),
         ("price", f"{nos(found.price)} a second, {nos(found.price * 3600)} an hour"),
-        ("deposit", f"{nos(found.deposit)} for {duration(found.timeout)}; the unused part returns"),
-        ("network fee", f"{nos(found.fee)} ({market.fee_percent:g} %)"),
-        ("at most", nos(found.most) + (f", {dollars}" if dollars else "")),
+        *((label, text) for label, text in found.lines() if text),
         ("hosts", _hosts(market)),
     ]
     return Table(head=("", ""), rows=rows)

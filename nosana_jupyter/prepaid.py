@@ -25,7 +25,7 @@ from .units import MicroUsd, dollars
 if TYPE_CHECKING:
     import httpx
 
-log = logging.getLogger("nosana_jupyter.account")
+log = logging.getLogger("nosana_jupyter.prepaid")
 
 T = TypeVar("T")
 
