@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from .api import remote, run
     from .errors import NosanaError, RemoteError
-    from .journal import Receipt
+    from .receipt import Receipt
 
 __version__ = "0.1.0"
 
@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 # imports this package inside a container, stays light.
 _HOMES = {
     "NosanaError": "errors",
-    "Receipt": "journal",
+    "Receipt": "receipt",
     "RemoteError": "errors",
     "remote": "api",
     "run": "api",

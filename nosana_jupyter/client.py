@@ -23,10 +23,8 @@ from . import (
     quoting,
     settings,
     sweep,
-    wallets,
 )
 from .chain.rpc import Rpc
-from .chain.wallet import Wallet
 from .choosing import Requirements
 from .control import Control
 from .errors import FundsError, JobError, NodeError
@@ -39,10 +37,10 @@ from .network import Network
 from .node import Node
 from .payer import Extended
 from .payers import open_payer
-from .prepare import Prepared, prepare, rows
+from .prepare import Prepared, prepare, rows, title
 from .rental import FINISH, rent
 from .settings import Settings
-from .units import MicroNos, Seconds, nos, parse_seconds
+from .units import Seconds, parse_seconds
 from .waiting import wait_for_host
 from .watch import watch_chain, watch_host
 from .wire import definition, launch, seal
@@ -66,7 +64,6 @@ class Client:
 
     network: Network
     settings: Settings
-    wallet: Wallet
     journal: Journal
     rpc: Rpc
     jobs: Jobs
@@ -86,17 +83,15 @@ class Client:
         """
         chosen = settings.load()
         chain = await asyncio.to_thread(network.load, chosen.network, chosen)
-        wallet = await asyncio.to_thread(wallets.find, chain, chosen)
         async with AsyncExitStack() as opened:
             journal = Journal()
             opened.callback(journal.close)
             rpc = await opened.enter_async_context(Rpc(chain))
-            payer = open_payer(chain, rpc, wallet, chosen, opened)
+            payer = await open_payer(chain, rpc, chosen, opened)
             stack = opened.pop_all()
         return cls(
             network=chain,
             settings=chosen,
-            wallet=wallet,
             journal=journal,
             rpc=rpc,
             jobs=Jobs(chain, rpc, payer, journal),
@@ -265,14 +260,14 @@ class Client:
 
     async def status(self) -> Status:
         """Say where the user is."""
-        lamports, held = await asyncio.gather(
-            self.rpc.get_balance(self.wallet.address), self.rpc.token_balance(self.wallet.address)
-        )
+        held = await self.jobs.payer.holdings()
         return Status(
             network=self.network,
-            wallet=self.wallet.address,
-            sol=lamports,
-            nos=MicroNos(held),
+            wallet=held.wallet,
+            payer=held.payer,
+            sol=held.sol,
+            nos=held.nos,
+            free=held.credits,
             running=tuple(self.journal.open_jobs(self.network.name, self.jobs.payer.account)),
         )
 
@@ -323,7 +318,8 @@ class Client:
 
     async def _quote_cell(self, cell: Cell) -> Quote:
         wanted = Requirements(vram=cell.vram, gpu=cell.gpu, market=cell.market)
-        return await self.quote(wanted, cell.timeout, max_cost=cell.max_cost)
+        found = await self.quote(wanted, cell.timeout, max_cost=cell.max_cost)
+        return await self.jobs.priced(found, cell=title(cell.source))
 
     async def _consent(self, quote: Quote, confirm: Confirm | None) -> None:
         """
@@ -339,7 +335,7 @@ class Client:
                 return
             if confirm is None or not await confirm(quote, self.network):
                 raise FundsError(
-                    f"spending up to {nos(quote.most)} on {self.network.name} was not confirmed. "
+                    f"spending up to {quote.bound} on {self.network.name} was not confirmed. "
                     "Nothing was spent",
                     hint="Say `--yes`, or for good: %nosana config confirm yes",
                 )

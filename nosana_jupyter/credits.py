@@ -19,7 +19,7 @@ from .chain.accounts import JobState
 from .errors import FundsError, JobError, NetworkError
 from .ipfs import cid_of, cid_to_hash, compact
 from .journal import PENDING
-from .payer import Closing, Extended, Listed, Ticket
+from .payer import Closing, Extended, Holdings, Listed, Ticket
 from .prepaid import PLACE, Account
 from .units import Lamports, MicroUsd, usd
 from .wire import definition
@@ -60,6 +60,10 @@ class Credits:
     name = "credits"
     account = ACCOUNT
     late = 600.0
+
+    async def holdings(self) -> Holdings:
+        """Return the credits that are free."""
+        return Holdings(credits=(await self.service.balance()).available)
 
     async def priced(self, quote: Quote) -> Quote:
         """Add nothing: the service pays rent and fees."""

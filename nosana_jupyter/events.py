@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .units import GiB, MicroNos, Seconds
+from .units import GiB, MicroNos, MicroUsd, Seconds
 from .wire.messages import Handle, Output
 
 if TYPE_CHECKING:
@@ -157,12 +157,18 @@ class Status:
 
     network: Network
     wallet: str
-    """Address of the wallet that pays."""
+    """Address of the wallet that posts, and pays unless another does. Empty: credits pay."""
 
     sol: Lamports
     nos: MicroNos
     running: tuple[Entry, ...]
     """Jobs that are not settled."""
+
+    payer: str = ""
+    """Address of who pays for the wallet. Empty: it does."""
+
+    free: MicroUsd | None = None
+    """Credits that are free, in micro-dollars. None: credits do not pay."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

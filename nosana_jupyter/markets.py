@@ -165,14 +165,17 @@ class Quote:
     def _expected(self) -> str:
         """Say what the run will cost, as far as there is anything to go by."""
         seconds = self.usual or 60
-        part = Fraction(min(seconds, self.timeout), self.timeout)
-        if self.pay == "credits":
-            cost = usd(math.ceil(self.usd * part))
-        else:
-            cost = nos(self.bill(seconds)[0] + self.fee)
+        credits_pay = self.pay == "credits"
+        cost = self.so_far(seconds) if credits_pay else nos(self.bill(seconds)[0] + self.fee)
         if self.usual is None:
             return f"{cost} for a run of {duration(seconds)}; each second counts"
         return f"{cost}, as it took {duration(seconds)} of late"
+
+    def so_far(self, seconds: int) -> str:
+        """Spell what a run has cost after some seconds."""
+        if self.pay == "credits":
+            return usd(math.ceil(Fraction(self.usd * min(seconds, self.timeout), self.timeout)))
+        return nos(self.bill(seconds)[0])
 
     def bill(self, seconds: int) -> tuple[MicroNos, MicroNos]:
         """

@@ -13,12 +13,12 @@ from typing import Any, Literal, TypeVar
 
 from . import network as networks
 from . import payers, quoting, wallets
-from .prepaid import PLACE, Account
 from .chain.rpc import Rpc
 from .choosing import Requirements
 from .errors import NosanaError, UsageError
 from .markets import Quote
 from .network import DEVNET, MAINNET, Network, shown
+from .prepaid import PLACE, Account
 from .purse import SOL_NEEDED
 from .settings import Settings
 from .units import MicroUsd, duration, nos, parse_seconds, sol, usd
@@ -150,7 +150,7 @@ async def _credits(rpc: Rpc, chosen: Settings) -> list[Need]:
     network = rpc.network
     instead = "or pay from a wallet: %nosana config pay nos"
     try:
-        account = Account(network, payers.api_key(network, chosen))
+        account = Account(network, payers.api_key(network, chosen), pauses=PAUSES)
     except UsageError:
         todo = f"Make one at {PLACE}, then: %nosana config api_key --ask; {instead}"
         state = "unset, and credits are to pay"

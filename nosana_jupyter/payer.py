@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .units import MicroUsd
+from .units import Lamports, MicroNos, MicroUsd
 
 if TYPE_CHECKING:
     from solders.keypair import Keypair
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from .chain.rpc import FoundRun
     from .journal import Intent
     from .markets import Quote
-    from .units import Lamports
 
 NOTHING = MicroUsd(0)
+NO_NOS = MicroNos(0)
+NO_SOL = Lamports(0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,6 +85,22 @@ class Closing:
     signature: str = ""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Holdings:
+    """What there is to pay with."""
+
+    wallet: str = ""
+    """Address of the project. Empty: a service posts for us."""
+
+    payer: str = ""
+    """Address of who pays for it, where that is another."""
+
+    nos: MicroNos = NO_NOS
+    sol: Lamports = NO_SOL
+    credits: MicroUsd | None = None
+    """Credits that are free, in micro-dollars. None: credits do not pay."""
+
+
 class Payer(Protocol):
     """The account that pays for jobs, and is their project."""
 
@@ -101,6 +118,9 @@ class Payer(Protocol):
 
     def stub(self) -> dict[str, Any]:
         """Return the public definition that stands for a confidential one."""
+
+    async def holdings(self) -> Holdings:
+        """Return what there is to pay with."""
 
     async def priced(self, quote: Quote) -> Quote:
         """Add to a quote what else posting takes."""

@@ -4,9 +4,11 @@ The payer that the settings name.
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import wallets
 from .chain import keys
 from .credits import Credits
 from .errors import UsageError
@@ -23,29 +25,33 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 
-def open_payer(
-    network: Network, rpc: Rpc, wallet: Wallet, chosen: Settings, stack: AsyncExitStack
-) -> Payer:
+async def open_payer(network: Network, rpc: Rpc, chosen: Settings, stack: AsyncExitStack) -> Payer:
     """
     Return who pays.
 
     Args:
         network: Where.
         rpc: Its chain.
-        wallet: Of the user.
         chosen: What the user has set.
         stack: Closes what is opened.
 
     Raises:
-        UsageError: Credits are to pay, and there is no API key.
+        UsageError: There is no wallet, or credits are to pay and there is no API key.
     """
     if chosen.pay != "credits":
-        # A network that brings a wallet of its own is not to see the user's.
-        foreign = chosen.payer and not network.wallet
-        return Purse(rpc, wallet, keys.open_wallet(chosen.payer) if foreign else None)
+        return Purse(rpc, *await asyncio.to_thread(_keys, network, chosen))
     account = Account(network, api_key(network, chosen))
     stack.push_async_callback(account.close)
     return Credits(rpc, account)
+
+
+def _keys(network: Network, chosen: Settings) -> tuple[Wallet, Wallet | None]:
+    """Return the wallet that posts, and another that pays if there is one."""
+    wallet = wallets.find(network, chosen)
+    # A network that brings a wallet of its own is not to see the user's.
+    if not chosen.payer or network.wallet:
+        return wallet, None
+    return wallet, keys.open_wallet(chosen.payer)
 
 
 def api_key(network: Network, chosen: Settings) -> str:

@@ -12,6 +12,7 @@ import json
 import logging
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -121,15 +122,17 @@ class Account:
     Args:
         network: Where.
         key: The API key; it goes to the network's own services and nowhere else.
+        pauses: Seconds before a request is sent again.
     """
 
     # Without a dictionary of attributes, which debuggers and `vars` would show.
-    __slots__ = ("_http", "_key", "_manager", "_network", "_signed")
+    __slots__ = ("_http", "_key", "_manager", "_network", "_pauses", "_signed")
 
-    def __init__(self, network: Network, key: str) -> None:
+    def __init__(self, network: Network, key: str, *, pauses: Sequence[float] = RETRIES) -> None:
         self._network = network
         self._manager = network.manager or network.api
         self._key = key
+        self._pauses = pauses
         self._signed: dict[str, str] = {}
         self._http: httpx.AsyncClient | None = None
 
@@ -214,7 +217,7 @@ class Account:
             CreditsError: The service does not do it, or does not say so.
         """
         base = base or self._network.api
-        for pause in (*RETRIES, None):
+        for pause in (*self._pauses, None):
             try:
                 return self._read(form, await self._send(method, base, path, body, once))
             except CreditsError as error:

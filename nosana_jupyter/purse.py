@@ -18,7 +18,7 @@ from .chain.accounts import JobState, Run, rent
 from .chain.addresses import ata
 from .errors import FundsError
 from .ipfs import cid_to_hash
-from .payer import Closing, Extended, Listed, Ticket
+from .payer import Closing, Extended, Holdings, Listed, Ticket
 from .units import Lamports, MicroNos, duration, nos, sol
 from .wire import definition
 
@@ -32,6 +32,12 @@ if TYPE_CHECKING:
     from .markets import Quote
 
 log = logging.getLogger("nosana_jupyter.purse")
+
+SOL_NEEDED = Lamports(rent(JobAccount.SIZE) + rent(Run.SIZE) + rent(0) + 4 * chain_fees.SIGNATURE)
+"""
+What a wallet needs to post and close where nobody bids: rent of job and run, what has to stay for
+the wallet itself, and the fees of four signatures.
+"""
 
 RENT_OF_JOB = rent(JobAccount.SIZE)
 """What the account of a job holds while it exists, and returns to its payer."""
@@ -66,6 +72,14 @@ class Purse:
     @property
     def account(self) -> str:
         return self.wallet.address
+
+    async def holdings(self) -> Holdings:
+        """Return what the payer holds."""
+        nos_held, lamports = await asyncio.gather(
+            self.rpc.token_balance(self.payer.address), self.rpc.get_balance(self.payer.address)
+        )
+        other = self.payer.address if self._signers else ""
+        return Holdings(wallet=self.wallet.address, payer=other, nos=nos_held, sol=lamports)
 
     async def priced(self, quote: Quote) -> Quote:
         """Add what posting and closing take in SOL."""

@@ -115,7 +115,7 @@ def scene(work: Callable[[Witness], Any], *, within: float = 40) -> None:
                 status = await client.status()
                 assert before - status.nos == sum(each.cost for each in new)
                 assert status.running == ()
-                on_chain = await client.rpc.jobs_of(client.wallet.address)
+                on_chain = await client.rpc.jobs_of(client.jobs.payer.account)
                 assert {each.state for each in on_chain.values()} <= {JobState.DONE}
                 others = asyncio.all_tasks() - {asyncio.current_task()}
                 assert not [each for each in others if "link" in each.get_name()]

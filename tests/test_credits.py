@@ -449,5 +449,5 @@ def test_other_jobs_of_the_account_are_left_alone() -> None:
 def test_without_a_key_it_says_how_to_get_one() -> None:
     """On a network that brings no account, the missing key is said before anything is asked."""
     with pytest.raises(UsageError, match="no API key is set") as caught:
-        payers._api_key(MAINNET, Settings(pay="credits"))
+        payers.api_key(MAINNET, Settings(pay="credits"))
     assert "NOSANA_API_KEY" in caught.value.hint

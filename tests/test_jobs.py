@@ -53,6 +53,12 @@ def on_network(work: Callable[[Client], Awaitable[T]]) -> T:
     return asyncio.run(scene())
 
 
+def wallet_of(client: Client) -> Wallet:
+    """Return the wallet that pays."""
+    assert isinstance(client.jobs.payer, Purse)
+    return client.jobs.payer.wallet
+
+
 async def quote(client: Client, timeout: int = 60) -> Quote:
     return await client.quote(Requirements(gpu="3070"), timeout)
 
@@ -113,7 +119,7 @@ def test_hosts_are_asked_in_the_name_of_the_wallet() -> None:
         before = time.time()
         text = await client.jobs.sign("a job")
 
-        assert authorization.check(text, client.wallet.address, expected="a job")
+        assert authorization.check(text, client.jobs.payer.account, expected="a job")
         assert int(text.split(":")[2]) >= int(before * 1000)
 
     on_network(scene)
@@ -323,7 +329,9 @@ def test_more_time_than_can_be_paid_for_is_refused() -> None:
         job = await client.jobs.post(await quote(client), await stub(client))
         with pytest.raises(FundsError, match=r"10 h more of job .* are missing"):
             await extend(
-                Jobs(client.network, client.rpc, Poor(client.rpc, client.wallet), client.journal),
+                Jobs(
+                    client.network, client.rpc, Poor(client.rpc, wallet_of(client)), client.journal
+                ),
                 job.address,
                 Seconds(36_000),
             )
@@ -415,7 +423,7 @@ def test_rent_comes_back() -> None:
             job, unused = Keypair(), Keypair()
             posting = instructions.list_job(
                 programs, job=job.pubkey(), run=unused.pubkey(), market=market.pubkey(),
-                payer=client.wallet.pubkey, authority=client.wallet.pubkey,
+                payer=wallet_of(client).pubkey, authority=wallet_of(client).pubkey,
                 ipfs_job=bytes(32), timeout=60,
             )  # fmt: skip
             working = instructions.work(
@@ -423,12 +431,12 @@ def test_rent_comes_back() -> None:
             )
             finishing = instructions.finish(
                 programs, job=job.pubkey(), run=run.pubkey(), market=market.pubkey(),
-                node=node.pubkey, job_payer=client.wallet.pubkey, run_payer=node.pubkey,
+                node=node.pubkey, job_payer=wallet_of(client).pubkey, run_payer=node.pubkey,
                 ipfs_result=bytes([7] * 32),
             )  # fmt: skip
-            await send([posting], client.wallet, [job, unused])
+            await send([posting], wallet_of(client), [job, unused])
             await send([working, finishing], node, [run])
-        assert (await client.rpc.jobs_of(client.wallet.address))[str(job.pubkey())].state == 2
+        assert (await client.rpc.jobs_of(client.jobs.payer.account))[str(job.pubkey())].state == 2
         before = (await client.status()).sol
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("nosana_jupyter.purse.CLOCKS", 1)
@@ -439,7 +447,7 @@ def test_rent_comes_back() -> None:
 
         assert rent == 2_561_280
         assert (await client.status()).sol == before + rent - 5_000
-        assert str(job.pubkey()) not in await client.rpc.jobs_of(client.wallet.address)
+        assert str(job.pubkey()) not in await client.rpc.jobs_of(client.jobs.payer.account)
 
     on_network(scene)
 

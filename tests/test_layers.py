@@ -73,7 +73,7 @@ LAYERS = {
     "purse": ROW1 | {"chain", "ipfs", "journal", "markets", "payer", "wire"},
     "prepaid": ROW1 | {"network"},
     "credits": ROW1 | {"chain", "ipfs", "journal", "markets", "payer", "wire", "prepaid"},
-    "payers": ROW2 | {"chain", "payer", "purse", "credits", "prepaid"},
+    "payers": ROW2 | {"chain", "payer", "purse", "credits", "prepaid", "wallets"},
     "jobs": ROW1 | {"network", "chain", "journal", "markets", "bill", "payer"},
     "sweep": ROW1 | {"chain", "jobs", "journal"},
     "extending": ROW1 | {"chain", "jobs", "payer"},

@@ -103,11 +103,14 @@ def test_credits_need_a_key_and_no_wallet(here: Path) -> None:
     Where credits pay, an API key takes the place of the wallet.
     """
     without = look(network="mainnet", rpc=NOWHERE, pay="credits")
-    given = look(network="mainnet", rpc=NOWHERE, pay="credits", api_key="nos_0123456789")
+    given = look(
+        network="mainnet", rpc=NOWHERE, api=NOWHERE, pay="credits", api_key="nos_0123456789"
+    )
 
     assert row(without, "API key").mark == "missing"
     assert "%nosana config api_key --ask" in row(without, "API key").todo
     assert row(given, "API key").state == "set; its credits pay"
+    assert row(given, "credits").mark == "unknown"
     assert "nos_0123456789" not in repr(given)
     assert "wallet" not in [each.what for each in (*without.rows, *given.rows)]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..events import Event, Posted, Quoted, Running, Said, Settled, Waiting
 from ..sanitize import line
-from ..units import MicroNos, duration, nos, sol
+from ..units import duration, nos, sol
 from ..wire.messages import ClearOutput
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Card:
         match event:
             case Quoted(quote=quote):
                 self._quote = quote
-                self._say(f"posting to {quote.market.slug}: at most {nos(quote.most)}")
+                self._say(f"posting to {quote.market.slug}: at most {quote.bound}")
             case Posted(job=job):
                 self._job = job
             case Waiting(text=text):
@@ -150,9 +150,9 @@ class Card:
         if not self._began:
             return self._text
         passed = time.monotonic() - self._began
-        price = self._quote.price if self._quote else MicroNos(0)
-        state = f"running on {self._ran_by}: {duration(int(passed))}, "
-        state += f"{nos(price * int(passed + 1))} so far"
+        state = f"running on {self._ran_by}: {duration(int(passed))}"
+        if self._quote is not None:
+            state += f", {self._quote.so_far(int(passed + 1))} so far"
         return f"{state} · {self._text}" if self._text else state
 
     def _plain(self) -> str:
@@ -190,9 +190,10 @@ def summary(receipt: Receipt) -> str:
     parts = [
         f"nosana: {receipt.status}",
         f"{duration(receipt.seconds)} on {receipt.ran_by}" if receipt.ran_by else "no host",
-        f"paid {nos(receipt.paid)}",
-        f"refunded {nos(receipt.refunded)}",
     ]
+    if receipt.pay == "credits":
+        return " · ".join([*parts, f"used {receipt.spent}", f"{receipt.returned} free again"])
+    parts += [f"paid {nos(receipt.paid)}", f"refunded {nos(receipt.refunded)}"]
     if receipt.network_fee:
         parts.append(f"network fee {nos(receipt.network_fee)}")
     if receipt.sol_rent:

@@ -17,7 +17,6 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 
 from .. import settings
 from ..errors import NosanaError, RemoteError, UsageError
-from ..units import MicroNos, nos
 from . import grammar
 from .interrupts import Interrupted, Presses
 
@@ -173,8 +172,8 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
         def ask(quote: Quote, network: Network) -> bool:
             if yes:
                 return True
-            most = nos(MicroNos(quote.most))
-            dollars = quote.dollars(quote.most)
+            most = quote.bound
+            dollars = quote.dollars(quote.most) if quote.pay == "nos" else ""
             text = (
                 f"Spend up to {most}{f' ({dollars})' if dollars else ''} on {network.name}? [y/N] "
             )

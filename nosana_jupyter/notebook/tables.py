@@ -18,7 +18,7 @@ from ..needs import Needs
 from ..network import shown
 from ..payer import Extended
 from ..sanitize import line
-from ..units import duration, nos, size, sol
+from ..units import duration, nos, size, sol, usd
 from .grammar import COMMANDS, market_grammar, option_help, quote_grammar
 
 
@@ -62,8 +62,9 @@ def status(found: Status) -> Table:
     network = found.network
     rows = [
         ("network", network.name + ("" if network.real_money else " (play money)")),
-        ("wallet", found.wallet),
-        ("balance", f"{nos(found.nos)}, {sol(found.sol)}"),
+        *([("wallet", found.wallet)] if found.wallet else []),
+        *([("paid by", found.payer)] if found.payer else []),
+        ("balance", _balance(found)),
     ]
     if network.stand_in:
         rows.append(("hosts", f"stand in for the cards of their market: {network.stand_in}"))
@@ -111,9 +112,20 @@ def new_wallet(address: str, place: str, *, imported: bool, note: str = "") -> T
 
 def wallet(found: Status) -> Table:
     """Show address and balance."""
+    if found.free is not None:
+        note = "An account with credits pays; its service holds the key."
+        return Table(head=("", ""), rows=[("credits", f"{usd(found.free)} free")], note=note)
     rows = [("address", found.wallet), ("NOS", nos(found.nos)), ("SOL", sol(found.sol))]
+    if found.payer:
+        rows.insert(1, ("paid by", found.payer))
     faucet = "Play money: there is a faucet." if found.network.faucet else ""
     return Table(head=("", ""), rows=rows, note=faucet)
+
+
+def _balance(found: Status) -> str:
+    if found.free is not None:
+        return f"{usd(found.free)} of credits are free"
+    return f"{nos(found.nos)}, {sol(found.sol)}"
 
 
 def jobs(entries: Sequence[Entry]) -> Table:
@@ -122,13 +134,16 @@ def jobs(entries: Sequence[Entry]) -> Table:
     for entry in entries:
         receipt = entry.receipt
         state = receipt.status if receipt else entry.state
-        cost = nos(receipt.cost) if receipt else f"up to {nos(_most(entry))}"
+        cost = receipt.spent if receipt else f"up to {entry.intent.most}"
         rows.append(
             (entry.intent.job, state, entry.intent.slug, _moment(entry.created), cost,
              entry.intent.cell[:40])
         )  # fmt: skip
     head = ("job", "state", "market", "posted", "cost", "cell")
-    return Table(head=head, rows=rows, note="" if rows else "No jobs yet.")
+    note = "" if rows else "No jobs yet."
+    if any(entry.state == "unsure" for entry in entries):
+        note = "unsure: its posting was not answered, and it is not on chain; %nosana sweep looks."
+    return Table(head=head, rows=rows, note=note)
 
 
 def receipts(found: Sequence[Receipt], *, title: str = "") -> Table:
@@ -136,15 +151,25 @@ def receipts(found: Sequence[Receipt], *, title: str = "") -> Table:
     rows = [
         (
             receipt.job, receipt.status, receipt.market, receipt.ran_by or "nobody",
-            duration(receipt.seconds), nos(receipt.paid), nos(receipt.refunded),
-            nos(receipt.network_fee), sol(receipt.sol_fee),
+            duration(receipt.seconds), *_money(receipt),
         )
         for receipt in found
     ]  # fmt: skip
     head = ("job", "status", "market", "ran by", "time", "paid", "refunded", "network fee", "SOL")
-    total = sum(receipt.cost for receipt in found)
-    note = f"Together {nos(total)}." if rows else "" if title else "No receipts yet."
+    total = nos(sum(receipt.cost for receipt in found))
+    if used := sum(receipt.used for receipt in found):
+        total += f" and {usd(used)} of credits"
+    note = f"Together {total}." if rows else "" if title else "No receipts yet."
     return Table(head=head, rows=rows, title=title, note=note)
+
+
+def _money(receipt: Receipt) -> tuple[str, str, str, str]:
+    """Return what was paid, what came back, the network fee, and what went in SOL."""
+    if receipt.pay == "credits":
+        return usd(receipt.used), usd(receipt.reserved - receipt.used), "–", "–"
+    return (
+        nos(receipt.paid), nos(receipt.refunded), nos(receipt.network_fee), sol(receipt.sol_fee),
+    )  # fmt: skip
 
 
 def receipt(found: Receipt) -> Table:
@@ -260,10 +285,6 @@ def help_table(command: str = "") -> Table:
         return Table(head=("", ""), rows=[(f"%nosana {command}", COMMANDS[command])], note=note)
     rows = [(f"%nosana {name}".strip(), text) for name, text in COMMANDS.items()]
     return Table(head=("", ""), rows=rows, note="A cell: %%nosana, and %%nosana? for its options.")
-
-
-def _most(entry: Entry) -> int:
-    return entry.intent.price * entry.intent.timeout + entry.intent.fee
 
 
 def _moment(unix: float) -> str:

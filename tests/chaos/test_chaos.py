@@ -73,9 +73,9 @@ async def settle_all(client: Client) -> None:
     while True:
         with contextlib.suppress(NosanaError):
             await sweep(client.jobs, unsent_after=0)
-        on_chain = await client.rpc.jobs_of(client.wallet.address)
+        on_chain = await client.rpc.jobs_of(client.jobs.payer.account)
         open_there = [job for job, each in on_chain.items() if each.state != JobState.DONE]
-        open_here = client.journal.open_jobs(client.network.name, client.wallet.address)
+        open_here = client.journal.open_jobs(client.network.name, client.jobs.payer.account)
         if not open_there and not open_here:
             return
         assert time.monotonic() < deadline, (open_there, open_here)
