@@ -137,7 +137,7 @@ def test_what_is_missing_is_told_exactly(here: Path, network: LocalNetwork) -> N
     assert row(poor, "NOS").todo.startswith(f"Send {need[1]} or more to {made.address}")
     assert MAINNET.programs.mint in row(poor, "NOS").todo
     assert row(poor, "SOL").state == (
-        "0.000000000 SOL, 0.005000000 SOL needed: 0.005000000 SOL missing"
+        "0.000000000 SOL, 0.005198240 SOL needed: 0.005198240 SOL missing"
     )
     assert rich.marked("missing") == rich.marked("unknown") == []
     assert row(rich, "NOS").state.endswith(f"at most {need[1]} for 30 min on {need[2]}")

@@ -41,7 +41,7 @@ def test_names_are_loaded_when_they_are_used() -> None:
     """Importing the package imports nothing heavy; each public name is found where it lives."""
     assert outside(PROBE) == [
         "[]",
-        "nosana_jupyter.errors nosana_jupyter.journal nosana_jupyter.api",
+        "nosana_jupyter.errors nosana_jupyter.receipt nosana_jupyter.api",
     ]
 
 
