@@ -119,6 +119,19 @@ GREEDY = elf_of(
     address(1, HEAP + 40_000) + op(STORE_VALUE, 1, value=1) + op(MOV, 0) + op(EXIT), b""
 )
 
+# Moves a lamport from its first account, which holds eight bytes, to its second.
+SECOND = 8 + 88 + 8 + 10_240 + 8
+
+
+def _add(value: int, *, at: int) -> bytes:
+    return op(LOAD, 2, 1, at=at) + op(ADD, 2, value=value) + op(STORE, 1, 2, at=at)
+
+
+DRAIN = elf_of(_add(-1, at=80) + _add(1, at=SECOND + 72) + op(MOV, 0) + op(EXIT), b"")
+
+# Makes a lamport out of nothing.
+MINTER = elf_of(_add(1, at=80) + op(MOV, 0) + op(EXIT), b"")
+
 # Does nothing.
 SILENT = elf_of(op(MOV, 0) + op(EXIT), b"")
 

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 from ledger_world import BEGIN, PROGRAMS, RESULT, Clock, World, number, put
-from sbf import CALLER, COUNTER, ENDLESS, GREEDY, SILENT, SPL_MEMO, SPL_TOKEN
+from sbf import CALLER, COUNTER, DRAIN, ENDLESS, GREEDY, MINTER, SILENT, SPL_MEMO, SPL_TOKEN
 from solders.account import Account
 from solders.compute_budget import request_heap_frame, set_compute_unit_limit
 from solders.instruction import AccountMeta, Instruction
+from solders.message import Message
 from solders.pubkey import Pubkey
 from solders.system_program import CreateAccountParams, create_account
+from solders.transaction import VersionedTransaction
 
 from nosana_jupyter.chain.accounts import rent
 from nosana_jupyter.errors import UsageError
@@ -162,6 +164,36 @@ class TestRunning:
         assert outcome.logs[2] == f"Program {ELSEWHERE} invoke [1]"
         index = world.refuses(request_heap_frame(64 * 1024), at(ELSEWHERE), at(JOBS)).err
         assert index["InstructionError"][0] == 2
+
+    def test_its_accounts_pay_rent_and_lamports_are_not_made(self) -> None:
+        """What a validator asks of every program."""
+        world = World(deployed={JOBS: DRAIN, ELSEWHERE: MINTER})
+        key, heir = made(world, JOBS, bytes(8)), world.person()
+        poor = world.refuses(at(JOBS, key, heir))
+        assert list(poor.err) == ["InsufficientFundsForRent"]
+        world.ledger.airdrop(key, 1)
+        world.run(at(JOBS, key, heir))
+        assert world.lamports(heir) == 100 * 10**9 + 1
+        assert world.lamports(key) == rent(8)
+        rich = made(world, ELSEWHERE, bytes(8))
+        assert number(world.refuses(at(ELSEWHERE, rich))) == "UnbalancedInstruction"
+
+    def test_a_simulation_tells_and_leaves_no_trace(self) -> None:
+        """Accounts as they would be, and what the program would return."""
+        world = World(deployed={JOBS: COUNTER})
+        key, payer = made(world, JOBS, bytes(8)), world.person()
+        message = Message.new_with_blockhash(
+            [at(JOBS, key)], payer, world.ledger.latest_blockhash()[0]
+        )
+        tx = VersionedTransaction(message, [world.keys[payer]])
+        seen = world.ledger.simulate(tx, accounts=[key])
+
+        [account] = seen.accounts
+        assert account is not None
+        assert account.data[0] == 1
+        assert seen.err is None
+        assert seen.returned is not None
+        assert count(world, key) == 0
 
     def test_a_restart_goes_on_with_it(self, tmp_path: Path) -> None:
         """What it wrote is in the file; what it is comes from outside."""
