@@ -30,7 +30,7 @@ from . import faults, tokens
 from .admission import minimum_balance
 from .invocation import Failure, Invocation, View
 from .message import Call, Meta
-from .rules import TOKEN_ACCOUNT, Entry, Exact, Kind, State
+from .rules import TOKEN_ACCOUNT, Entry, Exact, Kind, Rule, State
 
 
 @dataclass(kw_only=True)
@@ -249,10 +249,15 @@ class Context:
                 raise faults.MUT.at(item.name)
             for rule in self.entry.rules:
                 if rule.slot == item.name and not rule.holds(self):
-                    raise rule.fault.at(rule.slot, *(rule.sides(self) if rule.sides else ()))
+                    raise self._broken(rule)
             target = self.entry.close.get(item.name)
             if target is not None and self[target] == self[item.name]:
                 raise faults.CLOSE.at(item.name)
+
+    def _broken(self, rule: Rule) -> Failure:
+        if not rule.named:
+            return rule.fault.occurred()
+        return rule.fault.at(rule.slot, *(rule.sides(self) if rule.sides else ()))
 
     def _may_write(self, slot: str) -> bool:
         return self.view(slot).writable

@@ -35,15 +35,20 @@ class Fault:
             lines += ["Left:", str(left), "Right:", str(right)]
         return self._failure(lines)
 
-    def thrown(self, place: str) -> Failure:
+    def thrown(self, place: str, *sides: int) -> Failure:
         """
         Return the failure of the body of an instruction.
 
         Args:
             place: Name of the instruction.
+            sides: The two numbers that do not fit, where it compares numbers.
         """
         line = f"AnchorError thrown in programs/nosana/src/instructions/{place}.rs:1."
-        return self._failure([f"{line} {self._tail()}"])
+        lines = [f"{line} {self._tail()}"]
+        if sides:
+            left, right = sides
+            lines += [f"Left: {left}", f"Right: {right}"]
+        return self._failure(lines)
 
     def occurred(self) -> Failure:
         """Return the failure of the instruction as a whole."""
@@ -70,6 +75,7 @@ CLOSE = Fault("ConstraintClose", 2011, "A close constraint was violated")
 DUPLICATE = Fault(
     "ConstraintDuplicateMutableAccount", 2040, "A duplicate mutable account constraint was violated"
 )
+WRONG_MINT = Fault("ConstraintTokenMint", 2014, "A token mint constraint was violated")
 NO_DISCRIMINATOR = Fault(
     "AccountDiscriminatorNotFound", 3001, "No discriminator was found on the account"
 )

@@ -13,7 +13,7 @@ from ..chain.accounts import ZERO, JobState, QueueType
 from ..chain.instructions import JOBS
 from . import faults
 from .metadata import verified_collection
-from .program_accounts import NO_RESULT, UNKNOWN_TYPE, Jobs
+from .program_accounts import NO_RESULT, Jobs
 from .program_project import INVALID_MARKET, INVALID_VAULT, UNUSED_RUN, append, take
 from .rules import Book, New, address, has_one, true
 
@@ -58,8 +58,6 @@ def _is_not_waiting(a: Jobs) -> bool:
 )
 def work(a: Jobs) -> None:
     """Take the first job that waits, or wait for one."""
-    if a.market.job_type == UNKNOWN_TYPE:
-        return
     if a.market.queue_type == QueueType.JOBS:
         a.create_run(job=take(a, 0), node=a["authority"])
     else:
@@ -85,7 +83,7 @@ def work(a: Jobs) -> None:
 def stop(a: Jobs) -> None:
     """Take a node out of the queue. It has nothing to do with stopping a job."""
     if a["node"] not in a.market.queue:
-        raise faults.NOT_IN_QUEUE.thrown("stop")
+        raise faults.NOT_IN_QUEUE.occurred()
     take(a, a.market.queue.index(a["node"]))
 
 
@@ -110,12 +108,13 @@ def claim(a: Jobs) -> None:
         true("job", lambda a: a.job.state == JobState.DONE, faults.JOB_IN_WRONG_STATE),
         true("job", lambda a: a["authority"] == a.job.node, faults.UNAUTHORIZED),
         true("job", lambda a: a.job.ipfs_result == NO_RESULT, faults.RESULT_ALREADY_SET),
-        true("job", lambda a: a.args["ipfs_result"] != NO_RESULT, faults.RESULT_NULL),
     ],
     units=4_200,
 )
 def complete(a: Jobs) -> None:
     """Hand in the result of a job that its project ended."""
+    if a.args["ipfs_result"] == NO_RESULT:
+        raise faults.RESULT_NULL.thrown("complete")
     a.job = replace(a.job, ipfs_result=a.args["ipfs_result"])
 
 

@@ -12,6 +12,7 @@ from solders.system_program import ID as SYSTEM
 from ..chain.accounts import ZERO, Job, JobState, QueueType
 from ..chain.instructions import JOBS
 from . import faults
+from .invocation import panic
 from .program_accounts import NO_RESULT, UNKNOWN_TYPE, Jobs, product
 from .rules import Book, New, has_one, true
 
@@ -19,6 +20,8 @@ BOOK = Book(JOBS)
 
 INVALID_VAULT = has_one("market", "vault", faults.INVALID_VAULT)
 INVALID_MARKET = has_one("job", "market", faults.INVALID_MARKET)
+
+I64 = 1 << 63
 
 PAY_ACCOUNTS = ("market", "user", "vault", "rewards_reflection", "rewards_vault")
 
@@ -57,7 +60,9 @@ def take(a: Jobs, index: int) -> Pubkey:
 
 
 def append(a: Jobs, key: Pubkey, kind: QueueType) -> None:
-    """Put an entry at the end of the market's queue."""
+    """Put an entry at the end of the market's queue. One of unknown type takes no more."""
+    if a.market.job_type == UNKNOWN_TYPE:
+        return
     a.market = replace(a.market, queue=(*a.market.queue, key), queue_type=kind)
 
 
@@ -92,12 +97,11 @@ def _new_job(a: Jobs) -> Job:
 def list_job(a: Jobs) -> None:
     """Post a job: the first node that waits gets it, or it waits itself."""
     a.job = _new_job(a)
-    # A market of unknown type leaves its queue alone: the job is paid for and goes nowhere.
-    if a.market.job_type != UNKNOWN_TYPE:
-        if a.market.queue_type == QueueType.NODES:
-            a.create_run(job=a["job"], node=take(a, 0))
-        else:
-            append(a, a["job"], QueueType.JOBS)
+    if a.market.queue_type == QueueType.NODES:
+        a.create_run(job=a["job"], node=take(a, 0))
+    else:
+        # In a market of unknown type the job is paid for, and goes nowhere.
+        append(a, a["job"], QueueType.JOBS)
     a.pay_in(a.job.timeout)
 
 
@@ -119,7 +123,7 @@ def list_job(a: Jobs) -> None:
 def assign(a: Jobs) -> None:
     """Post a job to one node that waits."""
     if a["node"] not in a.market.queue:
-        raise faults.NOT_IN_QUEUE.thrown("assign")
+        raise faults.NOT_IN_QUEUE.occurred()
     take(a, a.market.queue.index(a["node"]))
     a.job = _new_job(a)
     a.start(job=a["job"], node=a["node"])
@@ -152,7 +156,7 @@ def assign(a: Jobs) -> None:
 def delist(a: Jobs) -> None:
     """Take back a job that waits. The network fee does not return."""
     if a["job"] not in a.market.queue:
-        raise faults.NOT_IN_QUEUE.thrown("delist")
+        raise faults.NOT_IN_QUEUE.occurred()
     take(a, a.market.queue.index(a["job"]))
     if a.job.price:
         a.draw("deposit", product(a.job.price, a.job.timeout))
@@ -193,7 +197,9 @@ def extend(a: Jobs) -> None:
     """Raise the timeout to a new total. The clock is not looked at."""
     before, after = a.job.timeout, a.args["timeout"]
     if after <= before:
-        raise faults.TIMEOUT_NOT_GREATER.thrown("extend")
+        raise faults.TIMEOUT_NOT_GREATER.thrown("extend", after, before)
+    if after - before >= I64:
+        raise panic("attempt to subtract with overflow")
     a.job = replace(a.job, timeout=after)
     a.pay_in(after - before)
 

@@ -59,7 +59,7 @@ class Rewards(Context):
         """Return what the participant has earned and not been paid, in micro-NOS."""
         if not self.reflection.rate:
             raise panic("attempt to divide by zero")
-        return self.reward.reflection // self.reflection.rate - self.reward.xnos
+        return checked(self.reward.reflection // self.reflection.rate - self.reward.xnos)
 
     def leave(self, *, taken: int = 0) -> None:
         """Take the participant out of the pool, and what is paid to them."""
@@ -135,16 +135,16 @@ def enter(a: Rewards) -> None:
 def add_fee(a: Rewards) -> None:
     """Give NOS to all who take part. Anyone may."""
     amount = a.args["amount"]
-    a.call(
-        tokens.transfer(
-            source=a["user"], target=a["vault"], authority=a["authority"], amount=amount
-        )
-    )
     total = checked(a.reflection.total_xnos + amount)
     if not total:
         raise panic("attempt to divide by zero")
     a.reflection = replace(
         a.reflection, total_xnos=total, rate=a.reflection.total_reflection // total
+    )
+    a.call(
+        tokens.transfer(
+            source=a["user"], target=a["vault"], authority=a["authority"], amount=amount
+        )
     )
 
 
@@ -173,8 +173,8 @@ def claim(a: Rewards) -> None:
 @BOOK.instruction(
     "sync",
     rules=[
-        true("reward", lambda a: a.reward.authority == a.stake.authority, faults.UNAUTHORIZED),
         UNSTAKED,
+        true("stake", lambda a: a.stake.authority == a.reward.authority, faults.UNAUTHORIZED),
     ],
     distinct=("reward", "reflection"),
 )

@@ -36,6 +36,9 @@ class Rule:
     sides: Sides | None = None
     """The keys it compares, for the log."""
 
+    named: bool = True
+    """Whether the log names the account."""
+
 
 def has_one(slot: str, name: str, fault: Fault) -> Rule:
     """Require that a key stored in an account is the account of that name."""
@@ -63,9 +66,9 @@ def _equal(slot: str, sides: Sides, fault: Fault) -> Rule:
     return Rule(slot=slot, fault=fault, holds=holds, sides=sides)
 
 
-def true(slot: str, holds: Test, fault: Fault) -> Rule:
+def true(slot: str, holds: Test, fault: Fault, *, named: bool = True) -> Rule:
     """Require a condition."""
-    return Rule(slot=slot, fault=fault, holds=holds)
+    return Rule(slot=slot, fault=fault, holds=holds, named=named)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -35,6 +35,9 @@ SHORTEST = 14 * 86_400
 LONGEST = 365 * 86_400
 PRECISION = 10**15
 
+CLOSED = b"\xff" * 8
+"""What old programs left at the beginning of an account they closed."""
+
 GROWTH = LONGEST // 3
 """Seconds of duration that add one to the multiplier."""
 
@@ -55,12 +58,22 @@ def released(*, amount: int, balance: int, elapsed: int, duration: int) -> int:
         balance: What the vault still holds.
         elapsed: Seconds since unstaking.
         duration: Seconds the whole release takes.
+
+    Raises:
+        Failure: The program panics.
     """
     if elapsed >= duration:
         return balance
     # The program stays within 64 bits this way, and loses a few units by it.
-    precision = (U64 - 1) // max(amount, elapsed) - 1
-    return max(elapsed * precision // duration * amount // precision - (amount - balance), 0)
+    largest = max(amount, elapsed)
+    precision = (U64 - 1) // largest - 1 if largest else 0
+    if not precision:
+        raise panic("attempt to divide by zero")
+    free = elapsed * precision // duration * amount // precision
+    # More in the vault than was staked, or less to be free than was taken before a slash.
+    if balance > amount or free < amount - balance:
+        raise panic("attempt to subtract with overflow")
+    return free - (amount - balance)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,7 +149,11 @@ def _reward_address(a: Staking) -> Pubkey:
 
 def _has_no_reward(a: Staking) -> bool:
     view = a.view("reward")
-    return view.owner == SYSTEM and not view.data
+    if view.owner == SYSTEM:
+        return True
+    if len(view.data) < 8:
+        raise panic("range end index 8 out of range for slice")
+    return view.data[:8] == CLOSED
 
 
 NOT_OWN_STAKE = has_one("stake", "authority", faults.UNAUTHORIZED)
@@ -184,8 +201,8 @@ def stake(a: Staking) -> None:
     rules=[
         NOT_OWN_STAKE,
         NOT_ACTIVE,
-        address("reward", _reward_address, faults.INVALID_ACCOUNT),
         true("reward", _has_no_reward, faults.HAS_REWARD),
+        address("reward", _reward_address, faults.INVALID_ACCOUNT),
     ],
 )
 def unstake(a: Staking) -> None:
@@ -223,17 +240,14 @@ def topup(a: Staking) -> None:
     a.pay_in(amount)
 
 
-@BOOK.instruction(
-    "extend",
-    rules=[
-        NOT_OWN_STAKE,
-        true("stake", lambda a: a.args["duration"] > 0, faults.DURATION_TOO_SHORT),
-        NOT_ACTIVE,
-    ],
-)
+@BOOK.instruction("extend", rules=[NOT_OWN_STAKE, NOT_ACTIVE])
 def extend(a: Staking) -> None:
     """Lock for longer; the argument is added to the duration."""
+    if not a.args["duration"]:
+        raise faults.DURATION_TOO_SHORT.thrown("extend")
     duration = a.stake.duration + a.args["duration"]
+    if duration >= U64:
+        raise panic("attempt to add with overflow")
     if duration > LONGEST:
         raise faults.DURATION_TOO_LONG.thrown("extend")
     a.change(duration=duration)
@@ -283,15 +297,16 @@ def close(a: Staking) -> None:
     "slash",
     rules=[
         INVALID_VAULT,
-        true("stake", lambda a: a.args["amount"] <= a.stake.amount, faults.AMOUNT_NOT_ENOUGH),
+        address("token_account", lambda a: a.settings.token_account, faults.INVALID_TOKEN_ACCOUNT),
         has_one("settings", "authority", faults.UNAUTHORIZED),
-        has_one("settings", "token_account", faults.INVALID_TOKEN_ACCOUNT),
     ],
     distinct=("vault", "stake", "token_account"),
 )
 def slash(a: Staking) -> None:
     """Take NOS away from a stake."""
     amount = a.args["amount"]
+    if amount > a.stake.amount:
+        raise faults.AMOUNT_NOT_ENOUGH.thrown("slash")
     a.change(amount=a.stake.amount - amount)
     a.draw("token_account", amount)
 
@@ -302,7 +317,8 @@ def slash(a: Staking) -> None:
         true(
             "token_account",
             lambda a: a.token_account.mint == a.config.mint,
-            faults.INVALID_TOKEN_ACCOUNT,
+            faults.WRONG_MINT,
+            named=False,
         ),
         has_one("settings", "authority", faults.UNAUTHORIZED),
     ],

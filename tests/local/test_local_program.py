@@ -177,7 +177,8 @@ def test_every_instruction_is_accepted_from_its_rightful_caller(scene: Scene, na
     assert len(ENTRIES) == len(JOBS) == 19
 
 
-# What each instruction refuses: what is spoiled, the number, the name, the account at fault.
+# What each instruction refuses: what is spoiled, the number, the name, the account at fault; no
+# account where the body refuses, and "-" where the log names no place either.
 REFUSALS: list[tuple[str, dict[str, Any], int | str, str, str]] = [
     # open
     ("open", {"mint": "other_mint"}, 6006, "InvalidMint", "mint"),
@@ -226,7 +227,7 @@ REFUSALS: list[tuple[str, dict[str, Any], int | str, str, str]] = [
     ("list", {"args": {"timeout": 10**12}}, 1, "", ""),
     # assign
     ("assign", {"market": "market", "vault": "vault"}, 6001, "MarketInWrongState", "market"),
-    ("assign", {"node": "stranger"}, 6002, "NotInMarketQueue", ""),
+    ("assign", {"node": "stranger"}, 6002, "NotInMarketQueue", "-"),
     ("assign", {"vault": "vault"}, 6007, "InvalidVault", "market"),
     ("assign", {"user": "stranger_ata"}, 6011, "InvalidATA", "user"),
     ("assign", {"user": "other_vault"}, 2040, "ConstraintDuplicateMutableAccount", "vault"),
@@ -238,7 +239,7 @@ REFUSALS: list[tuple[str, dict[str, Any], int | str, str, str]] = [
     ("delist", {"authority": "stranger"}, 6000, "Unauthorized", "job"),
     ("delist", {"job": "stopped"}, 6004, "JobInWrongState", "job"),
     ("delist", {"job": "done"}, 6004, "JobInWrongState", "job"),
-    ("delist", {"job": "running"}, 6002, "NotInMarketQueue", ""),
+    ("delist", {"job": "running"}, 6002, "NotInMarketQueue", "-"),
     ("delist", {"vault": "other_vault"}, 6007, "InvalidVault", "market"),
     ("delist", {"deposit": "stranger_ata"}, 6011, "InvalidATA", "deposit"),
     ("delist", {"deposit": "vault"}, 2040, "ConstraintDuplicateMutableAccount", "vault"),
@@ -285,7 +286,7 @@ REFUSALS: list[tuple[str, dict[str, Any], int | str, str, str]] = [
     # stop
     ("stop", {"market": "market"}, 6001, "MarketInWrongState", "market"),
     ("stop", {"authority": "stranger"}, 6000, "Unauthorized", "authority"),
-    ("stop", {"node": "stranger", "authority": "stranger"}, 6002, "NotInMarketQueue", ""),
+    ("stop", {"node": "stranger", "authority": "stranger"}, 6002, "NotInMarketQueue", "-"),
     # claim
     ("claim", {"market": "nodes_market"}, 6000, "InvalidMarketAccount", "job"),
     ("claim", {"job": "queued"}, 6004, "JobInWrongState", "job"),
@@ -298,7 +299,7 @@ REFUSALS: list[tuple[str, dict[str, Any], int | str, str, str]] = [
     ("complete", {"job": "stopped"}, 6004, "JobInWrongState", "job"),
     ("complete", {"authority": "stranger"}, 6000, "Unauthorized", "job"),
     ("complete", {"job": "done"}, 6010, "JobResultsAlreadySet", "job"),
-    ("complete", {"args": {"ipfs_result": bytes(32)}}, 6006, "JobResultNull", "job"),
+    ("complete", {"args": {"ipfs_result": bytes(32)}}, 6006, "JobResultNull", ""),
     # finish
     ("finish", {"market": "nodes_market"}, 6000, "InvalidMarketAccount", "job"),
     ("finish", {"payer_job": "stranger"}, 6008, "InvalidPayer", "job"),
@@ -373,7 +374,8 @@ def test_a_spoiled_instruction_is_refused_and_changes_nothing(
 
     assert number(refused) == code
     if error:
-        where = f"caused by account: {slot}." if slot else "thrown in "
+        places = {"": "thrown in ", "-": "AnchorError occurred. "}
+        where = places.get(slot, f"caused by account: {slot}.")
         assert where in line(refused)
         assert f"Error Code: {error}. Error Number: {code}." in line(refused)
     if isinstance(code, int):
@@ -707,6 +709,20 @@ def test_a_market_of_unknown_type_leaves_its_queue_alone(scene: Scene) -> None:
     assert world.vault(market) == 115 * 3600
 
 
+def test_a_market_that_becomes_unknown_serves_those_who_wait(scene: Scene) -> None:
+    """The type keeps new entries out of the queue, and nobody in it."""
+    world = scene.world
+    terms = {"job_type": 255, "node_stake_minimum": 0}
+    world.run(scene.instruction("update", args=terms))
+    run = world.work(scene.market, scene.node)
+    assert world.read_run(run).job == scene.queued
+    assert world.read_market(scene.market).queue == ()
+
+    world.run(scene.instruction("update", market="nodes_market", args=terms))
+    _, run = world.list(scene.nodes_market, scene.project)
+    assert world.read_run(run).node == scene.waiting
+
+
 # States
 
 
@@ -878,6 +894,27 @@ def test_listing_takes_any_timeout_that_does_not_overflow(price: int, timeout: i
 
     assert world.read_job(job).timeout == timeout
     assert world.vault(market) == 0
+
+
+def test_an_extension_that_is_none_logs_both_timeouts(scene: Scene) -> None:
+    """What was asked for, and what there is."""
+    refused = scene.world.refuses(scene.instruction("extend", args={"timeout": 3599}))
+
+    start = refused.logs.index(line(refused))
+    expected = ["Program log: Left: 3599", "Program log: Right: 3600"]
+    assert refused.logs[start + 1 : start + 3] == expected
+
+
+def test_an_extension_has_to_fit() -> None:
+    """Even of a job that costs nothing: the seconds added are a number of 64 bits with a sign."""
+    world = World()
+    job, _ = world.list(world.market(price=0), world.person(), timeout=-1)
+    accounts = world.accounts("extend", job)
+    too_far = world.instruction("extend", args={"timeout": 2**63 - 1}, **accounts)
+    assert number(world.refuses(too_far)) == PANIC
+    world.do("extend", args={"timeout": 2**63 - 2}, **accounts)
+
+    assert world.read_job(job).timeout == 2**63 - 2
 
 
 def test_a_job_past_its_timeout_may_be_extended(scene: Scene) -> None:

@@ -208,6 +208,50 @@ class TestStaking:
         owner = staked(world)
         refused = world.refuses(world.staking("unstake", owner, reward=world.fresh()))
         assert "account: reward. Error Code: InvalidAccount." in line(refused)
+        refused = world.refuses(
+            world.staking("unstake", owner, reward=addresses.stake(PROGRAMS, owner))
+        )
+        assert "account: reward. Error Code: HasReward." in line(refused)
+        short = world.fresh()
+        put(world, short, Account(lamports=rent(7), data=bytes(7), owner=addresses.TOKEN))
+        assert number(world.refuses(world.staking("unstake", owner, reward=short))) == PANIC
+        own = addresses.reward(PROGRAMS, owner)
+        closed = Pubkey.from_string(PROGRAMS.rewards)
+        put(world, own, Account(lamports=rent(8), data=b"\xff" * 8, owner=closed))
+        world.run(world.staking("unstake", owner, reward=own))
+
+    def test_sums_of_a_stake_have_to_fit(self, world: World) -> None:
+        """The program panics where 64 bits do not hold them, or where it would divide by zero."""
+        owner = staked(world, amount=0)
+        for name, args in (("topup", {"amount": 2**64 - 1}), ("extend", {"duration": 2**64 - 1})):
+            refused = world.refuses(world.staking(name, owner, args=args))
+            assert number(refused) == (1 if name == "topup" else PANIC)
+        vault, donor = addresses.stake_vault(PROGRAMS, owner), world.person()
+        gift = tokens.transfer(
+            source=addresses.ata(donor, MINT), target=vault, authority=donor, amount=1
+        )
+        metas = [AccountMeta(meta.key, meta.signer, meta.writable) for meta in gift.metas]
+        world.run(Instruction(gift.program, gift.data, metas))
+        world.run(world.staking("unstake", owner))
+        assert number(world.refuses(world.staking("withdraw", owner))) == PANIC
+        world.clock.time += 1
+        assert number(world.refuses(world.staking("withdraw", owner))) == PANIC
+        world.clock.time += FORTNIGHT
+        world.run(world.staking("withdraw", owner))
+        assert world.ledger.nos(owner) == 10**12 + 1
+
+    def test_after_a_slash_less_is_free_than_was_taken(self, world: World) -> None:
+        """Then the program panics until the release is over."""
+        owner = staked(world)
+        world.run(world.staking("unstake", owner))
+        world.clock.time += FORTNIGHT / 2
+        world.run(world.staking("withdraw", owner))
+        slash = {"authority": world.admin, "args": {"amount": 4 * 10**8}}
+        world.run(world.staking("slash", owner, **slash))
+        assert number(world.refuses(world.staking("withdraw", owner))) == PANIC
+        world.clock.time += FORTNIGHT / 2
+        world.run(world.staking("withdraw", owner))
+        assert world.ledger.nos(owner) == 10**12 - 4 * 10**8
 
     def test_slashing(self, world: World) -> None:
         """The settings' authority takes NOS to the settings' account, and nobody else does."""
@@ -223,7 +267,7 @@ class TestStaking:
             ({"authority": owner}, "account: settings. Error Code: Unauthorized"),
             (
                 {"authority": world.admin, "token_account": addresses.ata(owner, MINT)},
-                "account: settings. Error Code: InvalidTokenAccount",
+                "account: token_account. Error Code: InvalidTokenAccount",
             ),
             ({"authority": world.admin, "args": {"amount": 10**9}}, "AmountNotEnough"),
         ]:
@@ -264,7 +308,7 @@ class TestStaking:
             token_account=play_money(world, mint, owner),
         )
         refused = world.refuses(settings)
-        assert "account: token_account. Error Code: InvalidTokenAccount" in line(refused)
+        assert "AnchorError occurred. Error Code: ConstraintTokenMint." in line(refused)
 
     @pytest.mark.parametrize("name", ["topup", "withdraw", "close", "slash"])
     def test_no_account_is_given_twice(self, world: World, name: str) -> None:
@@ -421,7 +465,7 @@ class TestRewards:
         claiming = rewarding(world, "claim", owner, authority=stranger)
         assert "account: reward. Error Code: Unauthorized" in line(world.refuses(claiming))
         syncing = rewarding(world, "sync", owner, stake=other)
-        assert "account: reward. Error Code: Unauthorized" in line(world.refuses(syncing))
+        assert "account: stake. Error Code: Unauthorized" in line(world.refuses(syncing))
         world.run(world.staking("slash", owner, authority=world.admin, args={"amount": 1}))
         claiming = rewarding(world, "claim", owner)
         assert "account: stake. Error Code: Decreased" in line(world.refuses(claiming))
@@ -438,6 +482,12 @@ class TestRewards:
         assert pool(world).rate == 0
         world.run(rewarding(world, "enter", donor))
         assert number(world.refuses(rewarding(world, "claim", donor))) == PANIC
+
+    def test_a_fee_is_counted_before_it_is_taken(self, world: World) -> None:
+        """So that a pool without anyone panics, whatever the giver has."""
+        world.run(rewarding(world, "close", world.admin))
+        nothing = rewarding(world, "add_fee", world.person(nos=0), args={"amount": 0})
+        assert not any(str(addresses.TOKEN) in line for line in world.refuses(nothing).logs)
 
     def test_sums_that_do_not_fit_panic(self) -> None:
         """Arithmetic is in 128 bits, checked."""
