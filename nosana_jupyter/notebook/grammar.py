@@ -38,6 +38,12 @@ MOST_WORDS = {
 }  # fmt: skip
 """Most words that a command takes; the others read their own."""
 
+ASK = "--ask"
+"""In place of a setting's value: it is typed unseen."""
+
+UNSET = "--unset"
+"""In place of a setting's value: back to the default."""
+
 HELP = frozenset({"-?", "-h", "--help", "?"})
 """Words that ask for the list of options."""
 

@@ -17,7 +17,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 
 from .. import settings
 from ..errors import NosanaError, RemoteError, UsageError
-from . import grammar
+from . import complete, grammar
 from .interrupts import Interrupted, Presses
 
 if TYPE_CHECKING:
@@ -335,9 +335,11 @@ def load(shell: InteractiveShell) -> None:
     """Make the magics known to a shell."""
     settings.take_key()
     shell.register_magics(NosanaMagics)
+    complete.load(shell)
 
 
 def unload(shell: InteractiveShell) -> None:
     """Take the magics back."""
+    complete.unload(shell)
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("nosana", None)

@@ -20,11 +20,6 @@ from . import grammar, tables
 if TYPE_CHECKING:
     from ..portal import Portal
 
-ASK = "--ask"
-"""In place of a value: it is typed unseen."""
-
-UNSET = "--unset"
-
 
 def network(portal: Portal, name: str) -> tables.Table:
     """Show or choose the network, and say what it needs that is not there."""
@@ -75,8 +70,8 @@ def config(portal: Portal, rest: str) -> tables.Table:
         return tables.config()
     if not words:
         return tables.config(settings.known(name))
-    value = "" if words == [UNSET] else " ".join(words)
-    if words == [ASK]:
+    value = "" if words == [grammar.UNSET] else " ".join(words)
+    if words == [grammar.ASK]:
         value = _unseen(f"{settings.known(name)}: ")
         settings.check(name, value)
     settings.save(name, value)

@@ -1,0 +1,102 @@
+"""
+Completion of what stands after `%%nosana` and `%nosana`: commands, options, settings, their values.
+
+Asks no network: what a key press shows must be there at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.completer import SimpleCompletion, context_matcher
+
+from .. import settings
+from . import grammar
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+MAGICS = ("%nosana", "%%nosana")
+
+_VALUES: dict[str, tuple[str, ...]] = {
+    "network": settings.NETWORKS,
+    "confirm": ("ask", "yes"),
+    "pay": ("nos", "credits"),
+    "priority": ("low", "medium", "high"),
+}
+"""Values of settings of which there are few."""
+
+
+def candidates(line: str) -> list[str]:
+    """
+    Return what may stand at the end of a line.
+
+    Args:
+        line: All up to the cursor; its last word may be begun.
+    """
+    magic, *words = line.split()
+    begun = words.pop() if words and not line[-1].isspace() else ""
+    found = _options(grammar.cell_grammar(), words) if magic == "%%nosana" else _of_line(words)
+    return sorted(each for each in found if each.startswith(begun))
+
+
+def _of_line(words: list[str]) -> Iterable[str]:
+    match words:
+        case []:
+            return [name for name in grammar.COMMANDS if name]
+        case ["network"]:
+            return settings.NETWORKS
+        case ["wallet"]:
+            return ["create", "import"]
+        case ["wallet", "create" | "import"]:
+            return ["keyring:"]
+        case ["help"]:
+            return [name for name in grammar.COMMANDS if name]
+        case ["config"]:
+            return settings.names()
+        case ["config", name]:
+            return [*_VALUES.get(name, ()), grammar.ASK, grammar.UNSET]
+        case ["quote", *given]:
+            return _options(grammar.quote_grammar(), given)
+        case ["markets", *given]:
+            return _options(grammar.market_grammar(), given)
+    return []
+
+
+def _options(of: grammar.Grammar, given: list[str]) -> list[str]:
+    """Return the options that are not given yet, or may be given again."""
+    names = {word.partition("=")[0] for word in given}
+    return [
+        action.option_strings[0]
+        for action in of._actions  # noqa: SLF001 - argparse tells it in no other way
+        if action.option_strings[0] not in names or isinstance(action.default, list)
+    ]
+
+
+@context_matcher(identifier="nosana_jupyter")  # type: ignore[untyped-decorator]  # it has no types
+def matcher(context: Any) -> dict[str, Any]:
+    """Return what IPython shows at the cursor: where something of ours fits, nothing else."""
+    line = context.line_with_cursor[: context.cursor_position].lstrip()
+    if not line.startswith(MAGICS) or not line.partition(" ")[1]:
+        return {"completions": []}
+    begun = line.split()[-1] if not line[-1].isspace() else ""
+    # IPython's token is what will be replaced; it may be the end of our word only.
+    kept = len(begun) - len(context.token)
+    found = [
+        SimpleCompletion(text=each[kept:], type="magic")
+        for each in candidates(line)
+        if kept >= 0 and begun[kept:] == context.token
+    ]
+    return {"completions": found, "suppress": bool(found)}
+
+
+def load(shell: InteractiveShell) -> None:
+    """Let a shell complete our magics."""
+    shell.Completer.custom_matchers.append(matcher)
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Take that back."""
+    if matcher in shell.Completer.custom_matchers:
+        shell.Completer.custom_matchers.remove(matcher)

@@ -1,0 +1,102 @@
+"""Completion of what stands after the magics, as IPython shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from IPython.core.completer import provisionalcompleter
+from IPython.core.interactiveshell import InteractiveShell
+
+from nosana_jupyter import settings
+from nosana_jupyter.notebook import complete, grammar
+
+
+@pytest.fixture
+def shell() -> Iterator[Any]:
+    """A shell with our magics."""
+    made = InteractiveShell()
+    made.run_line_magic("load_ext", "nosana_jupyter")
+    yield made
+    made.run_line_magic("unload_ext", "nosana_jupyter")
+
+
+def shown(shell: Any, text: str) -> list[str]:
+    """Return what is offered at the end of a text, as the text would then read."""
+    with provisionalcompleter():
+        found = list(shell.Completer.completions(text, len(text)))
+    return [text[: each.start] + each.text for each in found]
+
+
+NETWORKS = [f"%nosana network {name}" for name in sorted(settings.NETWORKS)]
+SHOWN = {
+    "%nosana ne": ["%nosana network"],
+    "%nosana network ": NETWORKS,
+    "x = 1\n%nosana network m": ["x = 1\n%nosana network mainnet"],
+    "%nosana wallet c": ["%nosana wallet create"],
+    "%nosana wallet import k": ["%nosana wallet import keyring:"],
+    "%nosana config priority_": [f"%nosana config priority_{each}" for each in ("max", "min")],
+    "%nosana config confirm ": [
+        f"%nosana config confirm {each}" for each in ("--ask", "--unset", "ask", "yes")
+    ],
+    "%nosana help sw": ["%nosana help sweep"],
+    "%nosana quote --t": ["%nosana quote --timeout"],
+    "%nosana markets --v": ["%nosana markets --vram"],
+    "%%nosana --dry": ["%%nosana --dry-run"],
+    "%%nosana --pip a --pi": ["%%nosana --pip a --pip"],
+    "%%nosana --vram 16 --ma": [f"%%nosana --vram 16 --{each}" for each in ("market", "max-cost")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", SHOWN)
+def test_what_fits_is_shown_and_nothing_else(text: str, shell: Any) -> None:
+    """
+    Commands, options, settings and their values; names of Python do not come between.
+    """
+    assert shown(shell, text) == SHOWN[text]
+
+
+def test_every_command_and_option_is_shown(shell: Any) -> None:
+    """
+    What the help lists can be completed.
+    """
+    commands = [f"%nosana {name}" for name in sorted(grammar.COMMANDS) if name]
+    options = sorted(action.option_strings[0] for action in grammar.cell_grammar()._actions)
+
+    assert shown(shell, "%nosana ") == commands
+    assert shown(shell, "%%nosana --") == [f"%%nosana {name}" for name in options]
+
+
+@pytest.mark.parametrize(
+    "text", ["%%nosana --vram 16\nmath.sq", "math.sq", "%timeit math.sq", "%nosana"]
+)
+def test_the_rest_is_left_to_ipython(text: str, shell: Any) -> None:
+    """
+    In the body of a cell, in other lines and in the magic's own name nothing of ours is shown.
+    """
+    shell.run_cell("import math")
+
+    assert all("sqrt" in each or each.startswith("%") for each in shown(shell, text))
+    assert any(shown(shell, text))
+
+
+def test_completion_goes_with_the_extension(shell: Any) -> None:
+    """
+    An extension that was unloaded, or loaded twice, leaves nothing over.
+    """
+    shell.run_line_magic("reload_ext", "nosana_jupyter")
+    assert shell.Completer.custom_matchers.count(complete.matcher) == 1
+    shell.run_line_magic("unload_ext", "nosana_jupyter")
+    assert complete.matcher not in shell.Completer.custom_matchers
+    shell.run_line_magic("load_ext", "nosana_jupyter")
+
+
+@given(st.sampled_from(complete.MAGICS), st.text(max_size=30))
+def test_any_line_has_candidates_or_none(magic: str, text: str) -> None:
+    """
+    Whatever is typed, completing it raises nothing.
+    """
+    assert isinstance(complete.candidates(f"{magic} {text}"), list)
