@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import re
 import zipfile
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 
 def wheel(folder: Path, name: str, version: str, requires: str = "") -> None:
@@ -18,3 +23,38 @@ def wheel(folder: Path, name: str, version: str, requires: str = "") -> None:
         archive.writestr(f"{info}/METADATA", metadata)
         archive.writestr(f"{info}/WHEEL", tags)
         archive.writestr(f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n")
+
+
+def repack(folder: Path, *roots: str) -> None:
+    """
+    Write wheels of distributions that are installed here, and of all that they need.
+
+    Args:
+        folder: Where they go, each below its own name: the form of an index.
+        roots: Names of distributions.
+    """
+    wanted, done = [*roots], set[str]()
+    while wanted:
+        name = canonicalize_name(wanted.pop())
+        if name in done:
+            continue
+        done.add(name)
+        distribution = importlib.metadata.distribution(name)
+        for text in distribution.requires or ():
+            needed = Requirement(text)
+            if needed.marker is None or needed.marker.evaluate({"extra": ""}):
+                wanted.append(needed.name)
+        _repack(folder / name, distribution)
+
+
+def _repack(folder: Path, distribution: importlib.metadata.Distribution) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    described = distribution.read_text("WHEEL") or ""
+    tags = [line[5:].split("-") for line in described.splitlines() if line.startswith("Tag: ")]
+    tag = "-".join(".".join(dict.fromkeys(part)) for part in zip(*tags, strict=True))
+    name = re.sub(r"[-_.]+", "_", distribution.metadata["Name"])
+    with zipfile.ZipFile(folder / f"{name}-{distribution.version}-{tag}.whl", "w") as archive:
+        for file in distribution.files or ():
+            # Programs lie beside the packages, and what was compiled is compiled again.
+            if ".." not in file.parts and file.suffix != ".pyc":
+                archive.write(file.locate(), file.as_posix())

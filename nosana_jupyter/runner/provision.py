@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from ..wire import launch
-from . import pip, places
+from . import pip, places, precedence
 from .installer import Installer
 
 NEEDS: Mapping[str, str] = {
@@ -33,9 +33,6 @@ NEEDS: Mapping[str, str] = {
 
 PATIENCE = 600.0
 """Seconds in which another Python has to come."""
-
-TAIL = 2000
-"""Characters of an installer's log that are said when it fails."""
 
 
 def begin(folder: str) -> NoReturn:
@@ -82,12 +79,12 @@ def _complete(cache: Path) -> None:
     old = [name for name, version in missing.items() if version]
     installer = Installer(cache, _write)
     done = installer.install(wanted, old)
-    if not done.ok and not old:
+    if not done.ok and not old and precedence.present(cache):
         # What is here may be too old for what is to come: for this process, that comes first.
         done = installer.install(wanted, wanted)
     if not done.ok:
         sys.exit(
-            f"{done.log[-TAIL:]}\nnosana: the image lacks {', '.join(wanted)}, and they cannot be "
+            f"nosana: the image lacks {', '.join(wanted)}, and they cannot be "
             "installed. Choose an image that has them, or a host with a network."
         )
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ import pytest
 import pythons
 
 from nosana_jupyter.runner import pip, provision
+from nosana_jupyter.wire import launch
 from nosana_jupyter.wire.messages import DisplayData, ExecuteResult
+
+MINORS = ["3.9", "3.10", "3.12", "3.13"]
 
 CELL = """
 import asyncio, sys
@@ -34,7 +38,22 @@ def settings() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith(kept)}
 
 
-@pytest.fixture(params=["3.9", "3.10", "3.12", "3.13"])
+def reach(process: Any) -> Any:
+    """Return a client of a runner that may take a while to start."""
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        assert process.process.poll() is None, process.log.read_text()
+        client = process.client()
+        try:
+            client.connect()
+        except OSError:
+            time.sleep(0.05)
+            continue
+        return client
+    raise AssertionError(process.log.read_text())
+
+
+@pytest.fixture(params=MINORS)
 def bare(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """An environment of another Python with nothing in it, not even pip."""
     python = pythons.find(request.param)
@@ -46,21 +65,10 @@ def bare(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def reached(bare: Path, start: Callable[..., Any]) -> Iterator[tuple[Any, Any]]:
+def reached(bare: Path, start: Callable[..., Any]) -> tuple[Any, Any]:
     """A runner in it, and its client."""
     process = start(python=str(bare / "bin/python3"), **settings())
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        assert process.process.poll() is None, process.log.read_text()
-        try:
-            client = process.client()
-            client.connect()
-        except OSError:
-            time.sleep(0.05)
-            continue
-        yield process, client
-        return
-    raise AssertionError(process.log.read_text())
+    return process, reach(process)
 
 
 def test_a_bare_python_becomes_a_runner(bare: Path, reached: tuple[Any, Any]) -> None:
@@ -122,3 +130,57 @@ def test_pip_is_where_python_keeps_it(tmp_path: Path, monkeypatch: pytest.Monkey
     assert ran.returncode == 0, ran.stderr
     assert begin[1].endswith(".whl/pip")
     assert "pip " in ran.stdout
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    """An environment of another Python than this, with nothing in it."""
+    here = f"3.{sys.version_info.minor}"
+    python = next(filter(None, (pythons.find(m) for m in MINORS if m != here)), None)
+    if python is None:
+        pytest.skip("this machine has no other Python")
+    subprocess.run([python, "-m", "venv", "--without-pip", str(tmp_path / "other")], check=True)
+    return tmp_path / "other"
+
+
+def replacing(start: Callable[..., Any], other: Path, wanted: str) -> Any:
+    # As in a container, which is where it is done; uv finds this Python, where it would fetch it.
+    path = [str(Path(sys.executable).parent), f"{sys.base_prefix}/bin", os.environ["PATH"]]
+    return start(
+        python=str(other / "bin/python3"),
+        **settings() | {
+            launch.PYTHON: wanted, launch.NOT_ISOLATED: "", "PATH": os.pathsep.join(path),
+            "UV_PYTHON_DOWNLOADS": "never",
+        },
+    )  # fmt: skip
+
+
+def test_another_python_takes_the_place_of_the_images(
+    start: Callable[..., Any], other: Path
+) -> None:
+    """Where functions travel, the runner's Python is of the minor version that they need."""
+    wanted = f"3.{sys.version_info.minor}"
+    process = replacing(start, other, wanted)
+    client = reach(process)
+    hello = client.hear()
+
+    def double(value: int) -> int:
+        return 2 * value
+
+    ran = client.run(
+        "import sys\nanswer, place = double(21), sys.prefix",
+        {"double": double}, returns=["answer", "place"],
+    )  # fmt: skip
+    assert hello.python.startswith(f"{wanted}.")
+    assert ran.values["answer"] == 42
+    assert f"/python-{wanted}" in ran.values["place"]
+    assert f"and what travels needs {wanted}: getting it with uv" in process.log.read_text()
+
+
+def test_without_another_python_the_images_stays(start: Callable[..., Any], other: Path) -> None:
+    """What cannot be had is said, and the client hears which Python there is."""
+    process = replacing(start, other, "3.99")
+    hello = reach(process).hear()
+
+    assert hello.python.startswith("3.")
+    assert "no Python 3.99 is to be had" in process.log.read_text()
