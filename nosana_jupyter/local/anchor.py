@@ -124,11 +124,12 @@ class Context:
 
     def read(self) -> None:
         """Read the accounts."""
-        metas, spec = self.invocation.metas, self.entry.spec
-        if len(metas) < len(spec.accounts):
-            raise faults.TOO_FEW_KEYS.occurred()
-        self._keys = {item.name: meta.key for item, meta in zip(spec.accounts, metas, strict=False)}
-        for item in spec.accounts:
+        metas = self.invocation.metas
+        for place, item in enumerate(self.entry.spec.accounts):
+            if place == len(metas):
+                few = faults.TOO_FEW_KEYS
+                raise few.occurred() if item.name in self.entry.new else few.at(item.name)
+            self._keys[item.name] = metas[place].key
             if item.name in self.entry.new or item.name in self.entry.unchecked:
                 continue
             kind = self.program.kinds.get(item.name)
@@ -141,7 +142,7 @@ class Context:
         view = self.view(slot)
         if isinstance(kind, Exact):
             if view.key != kind.key:
-                raise kind.fault.at(slot, view.key, kind.key)
+                raise kind.fault.at(slot, *((view.key, kind.key) if kind.compared else ()))
             return
         owner = kind.owner if isinstance(kind, State) else TOKEN
         if view.owner == SYSTEM and not view.lamports:
@@ -163,7 +164,7 @@ class Context:
         read = tokens.decode(data) if kind == TOKEN_ACCOUNT else tokens.decode_mint(data)
         if read is None:
             uninitialized = kind == TOKEN_ACCOUNT and len(data) == tokens.ACCOUNT_SIZE
-            raise Failure("UninitializedAccount" if uninitialized else "InvalidAccountData")
+            raise faults.unpacked(slot, uninitialized=uninitialized)
         return read
 
     # 3

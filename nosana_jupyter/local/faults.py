@@ -61,6 +61,17 @@ class Fault:
         return Failure({"Custom": self.number}, *(f"Program log: {line}" for line in lines))
 
 
+def unpacked(slot: str, *, uninitialized: bool) -> Failure:
+    """Return the failure of reading a token account or a mint from what is none."""
+    name, number, text = "InvalidAccountData", 4, "An account's data contents was invalid"
+    if uninitialized:
+        name, number = "UninitializedAccount", 10
+        text = "An attempt to operate on an account that hasn't been initialized"
+    line = f"ProgramError caused by account: {slot}. Error Code: {name}."
+    line += f" Error Number: {number << 32}. Error Message: {text}."
+    return Failure(name, f"Program log: {line}")
+
+
 # Anchor
 
 UNKNOWN_INSTRUCTION = Fault(

@@ -450,7 +450,28 @@ def test_unknown_instructions_and_short_ones(scene: Scene) -> None:
         bad = Instruction(good.program_id, data, good.accounts)
         assert number(scene.world.refuses(bad)) == code
     few = Instruction(good.program_id, good.data, good.accounts[:-1])
-    assert number(scene.world.refuses(few)) == 3005
+    refused = scene.world.refuses(few)
+    assert number(refused) == 3005
+    assert "caused by account: token_program." in line(refused)
+    # What stands before the end is looked at first.
+    listing = scene.instruction("list", market="nobody", vault="vault")
+    for count, code in ((1, 3005), (0, 3005), (2, 3012), (11, 3012)):
+        few = Instruction(listing.program_id, listing.data, listing.accounts[:count])
+        assert number(scene.world.refuses(few)) == code
+
+
+def test_what_is_no_token_account_is_named(scene: Scene) -> None:
+    """These errors are not Anchor's own, and have numbers of another kind."""
+    refused = scene.world.refuses(scene.instruction("list", user="mint"))
+    assert refused.logs[-3] == (
+        "Program log: ProgramError caused by account: user. Error Code: InvalidAccountData."
+        " Error Number: 17179869184. Error Message: An account's data contents was invalid."
+    )
+    empty = scene.nobody
+    put(scene.world, empty, Account(lamports=rent(165), data=bytes(165), owner=addresses.TOKEN))
+    refused = scene.world.refuses(scene.instruction("list", user=empty))
+    assert number(refused) == "UninitializedAccount"
+    assert "Error Number: 42949672960." in refused.logs[-3]
 
 
 # The table of facts: writable accounts that may not be the same, as the builds of 2026 have it.
