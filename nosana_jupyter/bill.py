@@ -37,6 +37,9 @@ class Told:
     """What the chain does not know of a job."""
 
     status: str
+    begun: bool = False
+    """Whether its cell has begun."""
+
     ran_by: str = ""
     cell_seconds: float = 0.0
     peak_memory: float = 0.0
@@ -170,7 +173,9 @@ def _status(names: set[str], account: JobAccount | None, told: Told) -> str:
         return "recovered" if "recover" in names else "refunded"
     if told.status == "stopped" and "finish" in names:
         return "done"
-    return "stopped" if told.status == "done" and "end" in names else told.status
+    # A host may take its time to finish a job whose cell is over: then we end it, and all is well.
+    idle = told.status == "done" and not told.begun
+    return "stopped" if idle and "end" in names else told.status
 
 
 def _node(steps: list[Step], account: JobAccount | None) -> str:

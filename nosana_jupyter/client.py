@@ -7,10 +7,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import time
 from collections.abc import Awaitable, Callable
+from collections.abc import Set as AbstractSet
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from . import (
@@ -24,10 +25,12 @@ from . import (
     settings,
     sweep,
 )
+from .attempts import Attempts
+from .boot import deliver, meet, runner_url
 from .chain.rpc import Rpc
 from .choosing import Requirements
 from .control import Control
-from .errors import FundsError, JobError, NodeError
+from .errors import FundsError, JobError, NosanaError
 from .events import Cell, Event, Outcome, Plan, Quoted, Running, Said, Status, Swept, Waiting
 from .jobs import Job, Jobs
 from .journal import Entry, Journal, Receipt
@@ -42,9 +45,9 @@ from .rental import FINISH, rent
 from .settings import Settings
 from .units import Seconds, parse_seconds
 from .waiting import wait_for_host
-from .watch import watch_chain, watch_host
-from .wire import definition, launch, seal
-from .wire.messages import Stream
+from .watch import collect, watching
+from .wire import launch, seal
+from .wire.messages import Interrupt, Stream
 
 log = logging.getLogger("nosana_jupyter.client")
 
@@ -143,9 +146,10 @@ class Client:
     ) -> Outcome:
         self._remind(emit)
         emit(Waiting("finding out what the cell needs"))
+        most, patience = int(self.settings.attempts), parse_seconds(self.settings.wait)
+        tries = Attempts(partial(self._quote_cell, cell), self.journal, self.network, most=most)
         prepared, quote = await asyncio.gather(
-            asyncio.to_thread(prepare, cell, self.settings),
-            self._quote_cell(cell),
+            asyncio.to_thread(prepare, cell, self.settings), tries.quote()
         )
         self._check_python(prepared)
         for note in prepared.notes:
@@ -153,76 +157,50 @@ class Client:
         emit(Quoted(quote))
         await self._consent(quote, confirm)
 
-        key, token = seal.Key(), os.urandom(32)
-        asked = launch.cell_definition(
-            image=prepared.image, client_key=key.public, token=token, vram=cell.vram,
-            python=pythons.needed(prepared.load.has_code),
-            settings=launch.installer_settings(prepared.load.environment),
-        )  # fmt: skip
         pin_token = network.pin_token(self.network, self.settings)
         cid = await ipfs.pin(self.network, self.jobs.payer.stub(), token=pin_token)
-        async with rent(
-            self.jobs, quote, cid, title=prepared.title, emit=emit, control=control
-        ) as job:
-            patience = parse_seconds(self.settings.wait)
-            node = await wait_for_host(
-                self.jobs, job, at_most=patience, tell=lambda text: emit(Waiting(text))
-            )
-            emit(Running(job.address, node, self.jobs.who(quote.market.gpu)))
-            host = Node(self.network, node, self.jobs.payer.sign, job.address)
-            async with asyncio.TaskGroup() as watched:
-                watches = [watched.create_task(watch_chain(self.jobs, job))]
-                emit(Waiting("handing the job to the host"))
-                await host.deliver(definition.document(asked))
-                watches.append(watched.create_task(watch_host(host, self.jobs, job)))
-                ended = await self._converse(job, key, token, prepared, emit, control)
-                for watch in watches:
-                    watch.cancel()
-            await _collect(host)
-        receipt = job.receipt
-        if receipt is None:
+        while True:
+            key, token = seal.Key(), os.urandom(32)
+            asked = launch.cell_definition(
+                image=prepared.image, client_key=key.public, token=token, vram=cell.vram,
+                python=pythons.needed(prepared.load.has_code),
+                settings=launch.installer_settings(prepared.load.environment),
+            )  # fmt: skip
+            try:
+                async with rent(
+                    self.jobs, quote, cid, title=prepared.title, emit=emit, control=control
+                ) as job:
+                    tries.job = job
+                    node = await wait_for_host(
+                        self.jobs, job, at_most=patience, tell=lambda text: emit(Waiting(text))
+                    )
+                    await tries.admit(node)
+                    emit(Running(job.address, node, self.jobs.who(quote.market.gpu)))
+                    host = Node(self.network, node, self.jobs.payer.sign, job.address)
+                    async with watching(host, self.jobs, job):
+                        emit(Waiting("handing the job to the host"))
+                        await deliver(host, asked, self.settings)
+                        emit(Waiting("waiting for the runner to start"))
+                        url = await runner_url(host, self.network, asked)
+                        async with Link(url, key, token, job.address, room=control.room) as link:
+                            hello = await meet(link, host, emit, self.settings)
+                            conversation.check(hello, prepared.load, emit)
+                            ended = await _converse(link, job, prepared.load, emit, control)
+                    await collect(host, within=FINISH)
+                break
+            except NosanaError as error:
+                quote = await tries.following(error, emit, again=not control.interrupted)
+        tries.succeeded()
+        if job.receipt is None:
             raise JobError(f"job {job.address} has no receipt", hint="Try %nosana sweep.")
         return Outcome(
-            receipt=receipt,
+            receipt=job.receipt,
             status=ended.status,
             values=ended.values,
             handles=ended.handles,
             changed=prepared.changes,
+            earlier=tuple(tries.left),
         )
-
-    async def _converse(
-        self,
-        job: Job,
-        key: seal.Key,
-        token: bytes,
-        prepared: Prepared,
-        emit: Emit,
-        control: Control,
-    ) -> conversation.Ended:
-        """Connect to the runner, compare, send, run, and take what comes back."""
-        from .wire.messages import Interrupt
-
-        service = definition.service_id(operation=0, port=launch.PORT, job=job.address)
-        url = self.network.address(service).replace("http", "ws", 1) + "/"
-        emit(Waiting("waiting for the runner to start"))
-        async with Link(url, key, token, job.address, room=control.room) as link:
-            hello = await conversation.greet(link)
-            conversation.check_python(hello, prepared.load.has_code)
-            conversation.tell_python(hello, emit)
-            conversation.tell_image(hello, prepared.load, emit)
-            await conversation.prepare(link, prepared.load, emit)
-            await conversation.upload(link, prepared.load, emit)
-            emit(Waiting(""))
-            control.soft = lambda: link.send(Interrupt())
-            try:
-                ended = await conversation.execute(link, prepared.load, emit)
-            finally:
-                control.soft = None
-            job.cell_seconds = ended.seconds
-            job.peak_memory = ended.peak_memory
-            job.status = {"ok": "done", "error": "failed"}.get(ended.status, ended.status)
-            await link.goodbye()
-        return ended
 
     async def plan(self, cell: Cell) -> Plan:
         """Say what a cell needs and what it may cost. Spends nothing."""
@@ -316,9 +294,14 @@ class Client:
         if self.network.python:
             pythons.refuse(self.network.python, prepared.load.has_code, by_image=False)
 
-    async def _quote_cell(self, cell: Cell) -> Quote:
+    async def _quote_cell(
+        self, cell: Cell, *, spent: int = 0, avoid: AbstractSet[str] = frozenset()
+    ) -> Quote:
         wanted = Requirements(vram=cell.vram, gpu=cell.gpu, market=cell.market)
-        found = await self.quote(wanted, cell.timeout, max_cost=cell.max_cost)
+        found = await quoting.quote(
+            self.network, self.rpc, self.settings, wanted, cell.timeout,
+            max_cost=cell.max_cost, spent=spent, avoid=avoid,
+        )  # fmt: skip
         return await self.jobs.priced(found, cell=title(cell.source))
 
     async def _consent(self, quote: Quote, confirm: Confirm | None) -> None:
@@ -350,18 +333,21 @@ def warm() -> None:
     from . import prepare as _prepare  # noqa: F401
 
 
-async def _collect(host: Node) -> None:
-    """Fetch the result of a confidential job: reading it lets the host finish at once."""
-    deadline = time.monotonic() + FINISH
-    while time.monotonic() < deadline:
-        try:
-            async with asyncio.timeout(FINISH):
-                await host.results()
-        except NodeError as error:
-            if error.status != 400:
-                return  # It is over already, or will be ended by us.
-        except TimeoutError:
-            return
-        else:
-            return
-        await asyncio.sleep(0.05)
+async def _converse(
+    link: Link, job: Job, load: conversation.Load, emit: Emit, control: Control
+) -> conversation.Ended:
+    """Install, send, run, and take what comes back."""
+    await conversation.prepare(link, load, emit)
+    await conversation.upload(link, load, emit)
+    emit(Waiting(""))
+    control.soft = lambda: link.send(Interrupt())
+    job.begun = True
+    try:
+        ended = await conversation.execute(link, load, emit)
+    finally:
+        control.soft = None
+    job.cell_seconds = ended.seconds
+    job.peak_memory = ended.peak_memory
+    job.status = {"ok": "done", "error": "failed"}.get(ended.status, ended.status)
+    await link.goodbye()
+    return ended

@@ -115,6 +115,18 @@ async def greet(link: Link) -> say.Hello:
     return hello
 
 
+def check(hello: say.Hello, load: Load, emit: Emit) -> None:
+    """
+    Compare the runner with what the cell needs, before any payload; say what may surprise.
+
+    Raises:
+        VersionMismatch: Functions or classes travel, and their bytecode needs our minor version.
+    """
+    check_python(hello, load.has_code)
+    tell_python(hello, emit)
+    tell_image(hello, load, emit)
+
+
 def check_python(hello: say.Hello, has_code: Sequence[str]) -> None:
     """
     Compare the runner's Python with ours, before any payload.

@@ -117,6 +117,31 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
+class Booting:
+    """What the host does before the runner answers."""
+
+    stage: str
+    """In words that stay the same while it goes on: `pulling the image`."""
+
+    text: str
+    """The same with how far it is: `pulling the image: 340.0 MB of 1.2 GB, 3 of 9 layers`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A host was left before the cell had begun, and another is asked."""
+
+    node: str
+    """Its address; empty if none had taken the job."""
+
+    why: str
+    """As one sentence."""
+
+    receipt: Receipt
+    """What it cost."""
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
     """The cell said something: one of Jupyter's outputs."""
 
@@ -130,7 +155,7 @@ class Settled:
     receipt: Receipt
 
 
-Event = Quoted | Waiting | Posted | Running | Said | Settled
+Event = Quoted | Waiting | Posted | Running | Booting | Left | Said | Settled
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -149,6 +174,9 @@ class Outcome:
 
     changed: tuple[str, ...] = ()
     """Names the cell did not bind, but changed what they hold."""
+
+    earlier: tuple[Left, ...] = ()
+    """Hosts that were left before the cell had begun on another."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,9 +13,10 @@ from pathlib import Path
 from types import TracebackType
 
 from .errors import CellError, NosanaError, RemoteError
-from .events import Event, Outcome, Posted, Said, Settled
+from .events import Event, Left, Outcome, Posted, Said, Settled
 from .journal import Receipt
 from .portal import TICK, CellRun, Presses
+from .receipt import together
 from .sanitize import terminal
 from .wire.messages import Error
 
@@ -45,6 +46,9 @@ class Heard:
     def __init__(self) -> None:
         self._posted: Posted | None = None
         self._receipt: Receipt | None = None
+        self._earlier: list[Receipt] = []
+        """Of hosts that were left."""
+
         self._failure: Error | None = None
 
     def note(self, event: Event) -> None:
@@ -54,6 +58,9 @@ class Heard:
                 self._posted = event
             case Settled(receipt=receipt):
                 self._receipt = receipt
+            case Left(receipt=receipt):
+                self._posted = self._receipt = None
+                self._earlier.append(receipt)
             case Said(message=Error() as failure):
                 self._failure = failure
 
@@ -92,10 +99,17 @@ class Heard:
         return error
 
     def _money(self) -> str:
+        if self._earlier:
+            last = self._last() if self._posted else ""
+            hosts = f"hosts that were left before cost {together(self._earlier)}"
+            return f"{last}; {hosts}" if last else hosts
+        return self._last() if self._posted else "nothing was spent"
+
+    def _last(self) -> str:
+        """Say where the money of the last job is."""
+        assert self._posted is not None
         if self._receipt is not None:
             return spent(self._receipt)
-        if self._posted is None:
-            return "nothing was spent"
         return f"{self._posted.held}; %nosana sweep brings back what is not used"
 
 

@@ -49,6 +49,9 @@ class Job:
     status: str = "done"
     """What the receipt will call it, unless the chain says otherwise."""
 
+    begun: bool = False
+    """Whether its runner was told to run the cell: from then on nobody runs it again."""
+
     cell_seconds: float = 0.0
     peak_memory: float = 0.0
     started: float = field(default_factory=time.time)
@@ -267,7 +270,7 @@ class Jobs:
         closing = await self.payer.close(job.address, account, run)
         if run is not None:
             job.node = str(run.node)
-        if closing.name == "end" and job.status == "done":
+        if closing.name == "end" and job.status == "done" and not job.begun:
             job.status = "stopped"
         if closing.name:
             job.signatures[closing.name] = closing.signature
@@ -288,6 +291,7 @@ class Jobs:
             return entry.receipt
         told = bill.Told(
             status=job.status,
+            begun=job.begun,
             ran_by=self.who(job.intent.gpu),
             cell_seconds=job.cell_seconds,
             peak_memory=job.peak_memory,

@@ -37,6 +37,13 @@ create table if not exists jobs (
     intent blob not null,
     receipt blob
 );
+create table if not exists hosts (
+    network text not null,
+    node text not null,
+    failed real not null,
+    why text not null,
+    primary key (network, node)
+);
 create index if not exists jobs_by_state on jobs (network, wallet, state);
 create index if not exists jobs_by_time on jobs (created);
 """
@@ -237,6 +244,26 @@ class Journal:
         )
         seconds = sorted(each.receipt.seconds for each in rows if each.receipt)
         return Seconds(seconds[len(seconds) // 2]) if seconds else None
+
+    def blame(self, network: str, node: str, why: str) -> None:
+        """Note that a host has failed before a cell began on it."""
+        with self._transaction() as db:
+            db.execute(
+                "insert or replace into hosts values (?, ?, ?, ?)",
+                (network, node, time.time(), why),
+            )
+
+    def clear(self, network: str, node: str) -> None:
+        """Note that a host has run a cell: what was held against it is forgotten."""
+        with self._transaction() as db:
+            db.execute("delete from hosts where network = ? and node = ?", (network, node))
+
+    def blamed(self, network: str, *, since: float) -> set[str]:
+        """Return hosts that have failed since a Unix time, and not run a cell since."""
+        rows = self._db.execute(
+            "select node from hosts where network = ? and failed >= ?", (network, since)
+        )
+        return {node for (node,) in rows}
 
     def find(self, job: str) -> Entry | None:
         """Return a job by its address or the beginning of it, if only one fits."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
@@ -59,6 +60,7 @@ class Link:
         token: The secret of the job's private definition.
         job: Address of the job.
         patience: Seconds without a connection after which the host is given up.
+        first: Seconds for the first one. Without an end: who waits for it knows what it waits for.
         room: Cleared while nobody can take more of what the runner says; then the host waits.
     """
 
@@ -70,6 +72,7 @@ class Link:
         job: str,
         *,
         patience: float = 60,
+        first: float = math.inf,
         room: asyncio.Event | None = None,
     ) -> None:
         self._url = url
@@ -77,6 +80,7 @@ class Link:
         self._token = token
         self._job = job
         self._patience = patience
+        self._first = first
         self._taken = room
         self._session = Session(Role.CLIENT)
         self._inbox: asyncio.Queue[AnyMessage | Exception] = asyncio.Queue(INBOX)
@@ -183,7 +187,8 @@ class Link:
                             hint="Run the cell again: another host may take it.",
                         )
                     )
-            if (silent := time.monotonic() - seen) > self._patience:
+            patience = self._patience if self.connections else self._first
+            if (silent := time.monotonic() - seen) > patience:
                 return await self._give_up(
                     HostFailed(
                         f"the host of job {self._job} has not answered for {duration(silent)}",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import re
 import time
 from collections.abc import AsyncIterator
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from . import dial
 from .errors import NodeError
 from .network import Network, proxied
+from .units import duration
 
 if TYPE_CHECKING:
     import httpx
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("nosana_jupyter.node")
 
-DELIVERY = 90.0
-"""Seconds after which a host that does not take a definition is given up."""
+SILENCE_ALLOWED = 90.0
+"""Seconds without an answer of its own after which a host is given up."""
 
 FIRST, SLOWEST = 0.05, 5.0
 """Pauses between attempts to hand over a definition, in seconds; they grow."""
@@ -38,6 +40,9 @@ STUBBORN = 10.0
 
 FINAL = (413, 422)
 """Answers to a definition that no further attempt changes: too large, or not a definition."""
+
+FOREIGN = (404, 500, 502, 503, 504)
+"""Answers of a tunnel in place of a host that it does not find, or of a host that is broken."""
 
 FRESH = 30.0
 """Seconds for which an authorization is sent again."""
@@ -57,6 +62,7 @@ _MUTE = logging.getLogger("nosana_jupyter.node.line")
 _MUTE.disabled = True
 
 _BASE58 = re.compile("[1-9A-HJ-NP-Za-km-z]{12,}")
+_IDENT = re.compile("[0-9A-Za-z]{20,63}")
 
 
 class Node:
@@ -78,19 +84,28 @@ class Node:
         self._proxied = proxied(self._base)
         self._sign = sign
         self._header = ("", 0.0)
+        self.heard = time.monotonic()
+        """When it last said anything itself: not the tunnel in its place."""
 
-    async def deliver(self, definition: dict[str, Any], *, within: float = DELIVERY) -> None:
+    async def deliver(
+        self,
+        definition: dict[str, Any],
+        *,
+        within: float = math.inf,
+        silence: float = SILENCE_ALLOWED,
+    ) -> None:
         """
         Hand over the real definition of a confidential job; try until the host takes it.
 
         Args:
             definition: As JSON-able data.
             within: Seconds to try.
+            silence: Seconds without an answer of the host's own after which it is given up.
 
         Raises:
             NodeError: It does not.
         """
-        began = time.monotonic()
+        began = self.heard = time.monotonic()
         pause = FIRST
         async with self._client() as http:
             while True:
@@ -100,9 +115,12 @@ class Node:
                     if error.status == 400 and await self._has(http, definition):
                         return  # It took it, and only its answer was lost.
                     log.debug("job %s cannot be delivered yet: %s", self.job, error)
-                    passed = time.monotonic() - began
-                    stubborn = error.status in (401, 403) and passed > STUBBORN
-                    if error.status in FINAL or stubborn or passed > within:
+                    now = time.monotonic()
+                    stubborn = error.status in (401, 403) and now - began > STUBBORN
+                    silent = now - self.heard > silence
+                    if silent:
+                        raise self._absent(silence, error.status) from None
+                    if error.status in FINAL or stubborn or now - began > within:
                         raise
                 else:
                     return
@@ -120,6 +138,34 @@ class Node:
     async def endpoints(self) -> dict[str, Any]:
         """Return the services of the job, and whether they are up."""
         return await self._json("endpoints")
+
+    async def service(self, port: int, *, within: float) -> str | None:
+        """
+        Ask for the name of a service; one that the definition has as private cannot be derived.
+
+        Args:
+            port: As in the definition.
+            within: Seconds in which the host may come to know it.
+
+        Returns:
+            Its id; nothing if the host does not say.
+        """
+        deadline = time.monotonic() + within
+        pause = FIRST
+        while True:
+            try:
+                urls = (await self.endpoints()).get("urls")
+            except NodeError as error:
+                log.debug("job %s has no endpoints yet: %s", self.job, error)
+                urls = None
+            for ident, told in urls.items() if isinstance(urls, dict) else ():
+                # The address is made of it here: a host must not send us anywhere.
+                if isinstance(told, dict) and told.get("port") == port and _IDENT.fullmatch(ident):
+                    return str(ident)
+            if time.monotonic() > deadline:
+                return None
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, SLOWEST)
 
     async def operations(self) -> dict[str, Any]:
         """Return the status of each operation."""
@@ -149,6 +195,7 @@ class Node:
                 if not answer.is_success:
                     raise self._refused(answer.status_code, "")
                 async for line in _lines(answer):
+                    self.heard = time.monotonic()
                     if line.startswith(b"data:"):
                         yield _record(line[5:])
         except httpx.HTTPError as error:
@@ -180,6 +227,7 @@ class Node:
             ) as line:  # fmt: skip
                 await line.send(json.dumps(asked))
                 async for frame in line:
+                    self.heard = time.monotonic()
                     data = _record(frame).get("data")
                     yield _record(data) if isinstance(data, str | bytes) else _checked(data)
         except ConnectionClosedOK:
@@ -233,8 +281,12 @@ class Node:
                         raise self._garbled()
         except httpx.HTTPError as error:
             raise self._silent(error) from None
+        if answer.status_code not in FOREIGN:
+            self.heard = time.monotonic()
         if not answer.is_success:
-            said = _clean(_sentence(bytes(content)), headers["Authorization"])
+            # A page is for people with browsers.
+            page = bytes(content).lstrip()[:1] == b"<"
+            said = "" if page else _clean(_sentence(bytes(content)), headers["Authorization"])
             raise self._refused(answer.status_code, said)
         return bytes(content)
 
@@ -257,6 +309,14 @@ class Node:
     def _refused(self, status: int, said: str) -> NodeError:
         text = f"node {self.address} answers {status}" + (f": {said}" if said else "")
         return NodeError(text, status=status)
+
+    def _absent(self, silence: float, status: int) -> NodeError:
+        place = f"; a tunnel in its place answers {status}" if status else ""
+        return NodeError(
+            f"node {self.address} has not answered for {duration(silence)}{place}",
+            status=status,
+            hint="Run the cell again: another host may take it.",
+        )
 
     def _garbled(self) -> NodeError:
         return NodeError(

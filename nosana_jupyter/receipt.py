@@ -4,6 +4,8 @@ What one job cost, and how it is told.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from .units import Lamports, MicroNos, MicroUsd, duration, nos, sol, usd
@@ -172,3 +174,10 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
             ("free again", f"{usd(self.reserved - self.used)} of credits"),
             ("posted by", f"{self.payer}, the service of the account"),
         ]
+
+
+def together(receipts: Sequence[Receipt]) -> str:
+    """Return what is gone for several jobs, in words."""
+    if any(each.pay == "credits" for each in receipts):
+        return f"{usd(MicroUsd(sum(each.used for each in receipts)))} of credits"
+    return nos(MicroNos(sum(each.cost for each in receipts)))

@@ -68,7 +68,7 @@ async def rent(
             job.status = "failed"
         money = await _settle_failed(jobs, job, emit)
         if isinstance(failure, NosanaError):
-            failure.money = money
+            failure.money, failure.receipt = money, job.receipt
         if failure is error:
             raise
         raise failure from None

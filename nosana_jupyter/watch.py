@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
+from . import verdict
 from .chain.accounts import JobState
 from .errors import HostFailed, JobError, NetworkError, NodeError
 from .jobs import Job, Jobs
@@ -32,23 +35,23 @@ PAUSE = 2.0
 SLACK = 1.0
 """Seconds by which our clock may be behind that of the chain, which counts whole ones."""
 
-ENDED = ("success", "failed", "stopped")
-"""States of an operation that runs no more."""
+AGAIN = "Run the cell again: another host may take it."
 
-LINES = 20
-"""Lines of a runner's log that are shown when it fails."""
+RESULTS = 5.0
+"""Seconds for which a host whose runner has ended is asked for the whole of it."""
 
-LINE = 500
-"""Characters of one of them, or of an error, that are shown."""
 
-ERRORS = 5
-"""Errors of a runner that are shown."""
-
-NOISE = (
-    "nosana_jupyter/", "/IPython/core/", "/asyncio/", "/threading.py", "<frozen runpy>",
-    "Extension modules:",
-)  # fmt: skip
-"""What marks a line of such a log as being about the runner itself."""
+@asynccontextmanager
+async def watching(host: Node, jobs: Jobs, job: Job) -> AsyncIterator[None]:
+    """Let a block run as long as neither chain nor host say that the job is over."""
+    async with asyncio.TaskGroup() as group:
+        watches = [
+            group.create_task(watch_chain(jobs, job)),
+            group.create_task(watch_host(host, jobs, job)),
+        ]
+        yield
+        for watch in watches:
+            watch.cancel()
 
 
 async def watch_chain(jobs: Jobs, job: Job) -> None:
@@ -58,15 +61,13 @@ async def watch_chain(jobs: Jobs, job: Job) -> None:
     Raises:
         JobError: The job is closed although the cell has not ended: its time is over, or somebody
             stopped it.
+        HostFailed: The host gave the job up, or closed it by itself.
         NetworkError: The chain cannot be reached any more.
     """
     while True:
         await asyncio.sleep(EVERY)
-        if await jobs.is_open(job):
-            continue
-        if await _is_late(jobs, job):
-            raise _out_of_time(job)
-        raise _stopped(job)
+        if not await jobs.is_open(job):
+            raise await _closed(jobs, job)
 
 
 async def watch_host(host: Node, jobs: Jobs, job: Job) -> None:
@@ -74,30 +75,80 @@ async def watch_host(host: Node, jobs: Jobs, job: Job) -> None:
     Follow the host's own account of the job until the runner has ended.
 
     Raises:
-        JobError: The job's time is over, or somebody stopped it.
+        JobError: The job's time is over, somebody stopped it, or no host could run it.
         HostFailed: The runner has ended, though nobody has said goodbye to it.
     """
     while True:
         try:
             async for told in host.info():
-                if (state := _ended(told)) is not None:
+                if (end := verdict.ended(told, began=job.begun)) is not None:
                     await asyncio.sleep(GRACE)
-                    if _was(state, "jobExpired") or await _is_late(jobs, job):
-                        raise _out_of_time(job)
-                    if _was(state, "jobStopped"):
-                        raise _stopped(job)
-                    raise HostFailed(await _account(host, state), hint=_hint(_signal(state)))
+                    raise await _ended(host, jobs, job, end)
         except NodeError as error:
             # It may be starting again, with the runner alive beside it: the chain decides.
             log.debug("%s", error)
         await asyncio.sleep(PAUSE)
 
 
+async def collect(host: Node, *, within: float) -> dict[str, Any]:
+    """
+    Fetch the result of a confidential job: a host keeps it for a minute, and then only the blank.
+
+    Reading it lets the host finish at once. Nothing comes back where there is none any more.
+    """
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        try:
+            async with asyncio.timeout(within):
+                return await host.results()
+        except NodeError as error:
+            if error.status != 400:
+                break  # It is over already, or will be ended by us.
+        except TimeoutError:
+            break
+        await asyncio.sleep(0.05)
+    return {}
+
+
+async def _ended(host: Node, jobs: Jobs, job: Job, end: verdict.End) -> JobError:
+    """Return what to raise for a runner that has ended, with all that the host says of it."""
+    result = await collect(host, within=RESULTS)
+    if result.get("opStates"):  # Too late it is a blank.
+        end = verdict.ended(result, began=job.begun) or end
+    if end.expired or await _is_late(jobs, job):
+        return _out_of_time(job)
+    if end.stopped:
+        return _stopped(job)
+    text = "\n".join([end.text, *verdict.log(result)])
+    if end.hopeless:
+        return JobError(text, hint=end.hint)
+    return HostFailed(text, hint=end.hint or AGAIN)
+
+
+async def _closed(jobs: Jobs, job: Job) -> JobError:
+    """Return what to raise for a job that is closed on chain, by whoever closed it."""
+    found = await jobs.rpc.job(job.address)
+    if found is not None and found.state == JobState.STOPPED:
+        return HostFailed(f"host {job.node} gave the job up", hint=AGAIN)
+    if await _is_late(jobs, job):
+        return _out_of_time(job)
+    try:
+        steps = await jobs.rpc.history(job.address, owner=jobs.payer.account)
+    except NetworkError as error:
+        log.info("cannot look who closed job %s: %s", job.address, error)
+        return _stopped(job)
+    names = {step.name for step in steps}
+    if "finish" in names and not names & {"end", "delist"}:
+        return HostFailed(f"host {job.node} closed the job before its cell had ended", hint=AGAIN)
+    return _stopped(job)
+
+
 def _out_of_time(job: Job) -> JobError:
     job.status = "timeout"
     longer = duration(2 * job.intent.timeout).replace(" ", "")
+    what = "the cell ran out of its" if job.begun else "the runner did not start within the cell's"
     return JobError(
-        f"the cell ran out of its {duration(job.intent.timeout)}",
+        f"{what} {duration(job.intent.timeout)}",
         hint=f"Give it more with --timeout, as in --timeout {longer}.",
     )
 
@@ -106,86 +157,20 @@ def _stopped(job: Job) -> JobError:
     job.status = "stopped"
     return JobError(
         f"job {job.address} was stopped before its cell had ended",
-        hint="Somebody with this wallet stopped or swept it, or its host left. Run the cell again.",
+        hint="Somebody with this wallet stopped or swept it. Run the cell again.",
     )
-
-
-def _was(state: dict[str, object], why: str) -> bool:
-    """Say whether the host gives a certain reason for ending the runner."""
-    diagnostics = state.get("diagnostics")
-    reason = diagnostics.get("reason") if isinstance(diagnostics, dict) else None
-    return isinstance(reason, dict) and reason.get(why) is True
 
 
 async def _is_late(jobs: Jobs, job: Job) -> bool:
     """Say whether the chain has the job's time as used up; not every host says why it ended it."""
     try:
-        account = await jobs.rpc.job(job.address)
-        if account is None:
+        found = await jobs.rpc.job(job.address)
+        if found is None:
             return False
-        if account.state == JobState.DONE:
-            return account.time_end - account.time_start >= account.timeout
+        if found.state == JobState.DONE:
+            return found.time_end - found.time_start >= found.timeout
         run = await jobs.rpc.run_of(job.address)
     except NetworkError as error:
         log.info("cannot look how long job %s ran: %s", job.address, error)
         return False
-    return run is not None and time.time() >= run.time + account.timeout - SLACK
-
-
-def _ended(told: dict[str, object]) -> dict[str, object] | None:
-    """Return the state of the runner's operation, if it has ended."""
-    states = told.get("opStates")
-    if not isinstance(states, list) or not states or not isinstance(states[0], dict):
-        return None
-    state: dict[str, object] = states[0]
-    return state if state.get("status") in ENDED else None
-
-
-async def _account(host: Node, state: dict[str, object]) -> str:
-    """Say how the runner ended, with the end of its log."""
-    text = f"the runner of job {host.job} ended"
-    if number := _signal(state):
-        text = f"the cell brought its Python down ({number.name})"
-    elif isinstance(code := state.get("exitCode"), int):
-        text += f" with exit code {code}"
-    errors = state.get("errors")
-    for each in errors[:ERRORS] if isinstance(errors, list) else ():
-        if isinstance(each, dict) and isinstance(message := each.get("message"), str):
-            text += f": {message[:LINE]}"
-    try:
-        result = await host.results()
-    except NetworkError:
-        return text
-    return "\n".join([text, *_log(result)])
-
-
-def _signal(state: dict[str, object]) -> signal.Signals | None:
-    """Return the signal that ended the runner, if one did."""
-    code = state.get("exitCode")
-    try:
-        # A shell, and an engine for containers, say 128 and the number.
-        return signal.Signals(code - 128) if isinstance(code, int) and code > 128 else None
-    except ValueError:
-        return None
-
-
-def _hint(number: signal.Signals | None) -> str:
-    if number is None:
-        return "Run the cell again."
-    if number == signal.SIGKILL:
-        return "Its memory may have run out: send less, or work in pieces."
-    return "Native code crashed, not Python: look at the last frames, and at what they call."
-
-
-def _log(result: dict[str, object]) -> list[str]:
-    """Return the last lines that the runner's operation said, whatever their stream."""
-    states = result.get("opStates")
-    if not isinstance(states, list) or not states or not isinstance(states[0], dict):
-        return []
-    entries = states[0].get("logs")
-    if not isinstance(entries, list):
-        return []
-    said = "".join(str(each.get("log", "")) for each in entries if isinstance(each, dict))
-    # Frames of the runner and of IPython are below every cell, and say nothing about it.
-    lines = [line for line in said.splitlines() if not any(each in line for each in NOISE)]
-    return [line[:LINE] for line in lines[-LINES:]]
+    return run is not None and time.time() >= run.time + found.timeout - SLACK

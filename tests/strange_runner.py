@@ -180,7 +180,7 @@ async def linked(
     runner.client = key.public
     async with (
         listening(runner) as url,
-        Link(url, key, TOKEN, JOB, patience=patience, room=room) as link,
+        Link(url, key, TOKEN, JOB, patience=patience, first=patience, room=room) as link,
     ):
         yield link
 

@@ -424,7 +424,7 @@ class TestGoingAway:
         async def story() -> None:
             server = await asyncio.start_server(answer, "127.0.0.1", 0)
             url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-            async with server, Link(url, seal.Key(), b"", "job", patience=0.2) as link:
+            async with server, Link(url, seal.Key(), b"", "job", first=0.2) as link:
                 await link.receive()
 
         with pytest.raises(HostFailed, match="has not answered"):

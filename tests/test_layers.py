@@ -25,7 +25,7 @@ ROW2 = ROW1 | {
     "sanitize",
     "engines",
 }
-ROW3 = ROW2 | {"cell", "chain", "ipfs", "journal", "node", "link"}
+ROW3 = ROW2 | {"cell", "chain", "ipfs", "receipt", "journal", "node", "link"}
 ROW4 = ROW3 | {"markets", "choosing"}
 PAYERS = {"payer", "purse", "prepaid", "credits", "payers"}
 ROW5 = ROW4 | PAYERS | {"jobs", "bill", "events", "sweep", "extending"}
@@ -33,6 +33,9 @@ PATH = {
     "control",
     "conversation",
     "prepare",
+    "verdict",
+    "attempts",
+    "boot",
     "quoting",
     "needs",
     "wallets",
@@ -86,9 +89,12 @@ LAYERS = {
     "wallets": ROW1 | {"network", "settings", "forms", "chain"},
     "needs": ROW2 | PAYERS | {"chain", "markets", "choosing", "quoting", "wallets"},
     "control": ROW1,
+    "verdict": ROW1 | {"sanitize"},
+    "attempts": ROW5,
+    "boot": ROW3 | {"conversation", "events"},
     "rental": ROW5 | {"control"},
     "waiting": ROW1 | {"chain", "jobs"},
-    "watch": ROW1 | {"chain", "jobs", "node"},
+    "watch": ROW1 | {"verdict", "chain", "jobs", "node"},
     "client": ROW5 | PATH,
     "cellrun": ROW6,
     "portal": ROW6,

@@ -175,7 +175,7 @@ def test_silence_ends_the_patience() -> None:
     """
 
     async def scenario() -> None:
-        async with Link("ws://127.0.0.1:9/", seal.Key(), TOKEN, JOB, patience=0.3) as link:
+        async with Link("ws://127.0.0.1:9/", seal.Key(), TOKEN, JOB, first=0.3) as link:
             await link.receive()
 
     with pytest.raises(HostFailed, match="has not answered"):

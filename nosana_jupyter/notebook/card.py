@@ -12,7 +12,8 @@ import time
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from ..events import Event, Posted, Quoted, Running, Said, Settled, Waiting
+from ..events import Booting, Event, Left, Posted, Quoted, Running, Said, Settled, Waiting
+from ..receipt import together
 from ..sanitize import line
 from ..units import duration, nos, sol
 from ..wire.messages import ClearOutput
@@ -55,6 +56,7 @@ class Card:
         self._ran_by = ""
         self._began = 0.0
         self._receipt: Receipt | None = None
+        self._left: list[Left] = []
 
     @property
     def untold(self) -> str:
@@ -65,13 +67,22 @@ class Card:
     def cost(self) -> str:
         """Where the money is, as one line."""
         if self._receipt is not None:
-            return summary(self._receipt)
+            return " · ".join([summary(self._receipt), *self._losses()])
         if self._job:
             return (
                 f"nosana: job {self._job} is not settled: %nosana sweep brings back what it did "
                 "not use"
             )
+        if self._left:
+            return " · ".join(["nosana: no other host was asked", *self._losses()])
         return "nosana: no job was posted; nothing was spent"
+
+    def _losses(self) -> list[str]:
+        """Say what hosts cost that were left before the cell began."""
+        if not self._left:
+            return []
+        hosts = "1 host" if len(self._left) == 1 else f"{len(self._left)} hosts"
+        return [f"{hosts} left before: {together([each.receipt for each in self._left])}"]
 
     def open(self) -> None:
         """Show the card, before anything slow begins."""
@@ -83,11 +94,22 @@ class Card:
         match event:
             case Quoted(quote=quote):
                 self._quote = quote
-                self._say(f"posting to {quote.market.slug}: at most {quote.bound}")
+                again = f"{self._left[-1].why} · " if self._left else ""
+                self._say(f"{again}posting to {quote.market.slug}: at most {quote.bound}")
             case Posted(job=job):
                 self._job = job
             case Waiting(text=text):
                 self._say(text)
+            case Booting(stage=stage, text=text):
+                # A terminal hears of each stage once, and not how far it is.
+                if self._rich or stage != self._text:
+                    self._say(text if self._rich else stage)
+            case Left(why=why, receipt=receipt):
+                self._left.append(event)
+                self._job, self._began, self._receipt = "", 0.0, None
+                if not self._rich:
+                    sys.stdout.write(f"nosana: {line(why)}; paid {receipt.spent}\n")
+                return
             case Running(job=job, ran_by=ran_by):
                 self._job, self._ran_by, self._began = job, ran_by, time.monotonic()
                 self._text = ""
@@ -105,7 +127,7 @@ class Card:
                 return  # It is shown once, when the cell's outputs are all there.
             case None if self._began and time.monotonic() - self._at >= REDRAW:
                 pass
-            case None if not (self._rich or self._began):
+            case None if not self._rich:
                 self._tell()
                 return
             case _:
@@ -123,7 +145,7 @@ class Card:
             self._draw()
         elif self._receipt is not None:
             job = self._receipt.job
-            sys.stdout.write(f"{summary(self._receipt)}\n  all of it: %nosana receipts {job}\n")
+            sys.stdout.write(f"{self.cost}\n  all of it: %nosana receipts {job}\n")
 
     def _say(self, text: str) -> None:
         # What is waited for is put together from what strangers sent.
@@ -132,7 +154,7 @@ class Card:
 
     def _tell(self) -> None:
         """Write what has been waited for longer than a moment, once, where nothing is redrawn."""
-        if self._text != self._told and time.monotonic() - self._since >= LONG:
+        if self._text and self._text != self._told and time.monotonic() - self._since >= LONG:
             self._told = self._text
             sys.stdout.write(f"nosana: {self._text}\n")
             sys.stdout.flush()
@@ -144,6 +166,17 @@ class Card:
             data=data, metadata={}, transient={"display_id": self._ident}, update=self._shown
         )
         self._shown = True
+
+    def _rows(self, receipt: Receipt) -> list[tuple[str, str]]:
+        """Return the receipt, and the hosts that were left before, as labels and texts."""
+        left = [
+            (
+                f"left {number}",
+                f"{each.node or 'no host'}: {each.why}; paid {each.receipt.spent}",
+            )
+            for number, each in enumerate(self._left, 1)
+        ]
+        return [*receipt.lines(), *left]
 
     def _line(self) -> str:
         """Return the state of the job as one line."""
@@ -159,8 +192,8 @@ class Card:
         receipt = self._receipt
         if receipt is None:
             return f"nosana: {self._line()}"
-        lines = [summary(receipt)]
-        lines += [f"  {label:<12} {text}" for label, text in receipt.lines()]
+        lines = [self.cost]
+        lines += [f"  {label:<12} {text}" for label, text in self._rows(receipt)]
         return "\n".join(lines)
 
     def _html(self) -> str:
@@ -170,18 +203,16 @@ class Card:
         rows = "".join(
             f'<tr><td style="text-align:left">{escape(label)}</td>'
             f'<td style="text-align:left"><code>{escape(text)}</code></td></tr>'
-            for label, text in receipt.lines()
+            for label, text in self._rows(receipt)
         )
-        return (
-            f"<details><summary>{escape(summary(receipt))}</summary><table>{rows}</table></details>"
-        )
+        return f"<details><summary>{escape(self.cost)}</summary><table>{rows}</table></details>"
 
     def _model(self) -> dict[str, Any]:
         receipt = self._receipt
         return {
             "job": self._job,
-            "text": summary(receipt) if receipt else self._line(),
-            "receipt": dict(receipt.lines()) if receipt else None,
+            "text": self.cost if receipt else self._line(),
+            "receipt": dict(self._rows(receipt)) if receipt else None,
         }
 
 

@@ -11,10 +11,13 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from nosana_jupyter.errors import CellError, UsageError
 from nosana_jupyter.events import (
+    Booting,
+    Left,
     Plan,
     Posted,
     Quoted,
@@ -232,6 +235,59 @@ def test_a_terminal_is_told_in_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines[3:] == [f"  all of it: %nosana receipts {JOB}"]
     assert (drawn.untold, drawn.cost) == ("", lines[2])
     assert repr(tables.receipt(RECEIPT)).splitlines()[0] == f"job          {JOB}"
+
+
+WORSE = msgspec.structs.replace(RECEIPT, job="Other", status="failed")
+BOOT = [
+    Booting("pulling the image", f"pulling the image: {done} MB of 9 MB, 1 of 2 layers")
+    for done in range(9)
+]
+
+
+def test_what_a_host_does_is_shown_as_it_goes() -> None:
+    """A notebook sees how far the image is."""
+    shell = Shell()
+    shown = Card(shell)
+    shown.open()
+    for event in [Running(JOB, "Nod", "RTX 4090"), *BOOT]:
+        shown.take(event)
+    assert "pulling the image: 8 MB of 9 MB, 1 of 2 layers" in shell.sent[-1]["data"]["text/plain"]
+
+
+def test_hosts_that_were_left_are_told() -> None:
+    """The receipt of the cell names the hosts before, why they were left, and what they cost."""
+    shell = Shell()
+    shown = Card(shell)
+    shown.open()
+    events = [
+        Quoted(QUOTE), Posted("Other", QUOTE.deposit), Settled(WORSE),
+        Left("Nod", "node Nod has not answered", WORSE), Quoted(QUOTE),
+    ]  # fmt: skip
+    for event in events:
+        shown.take(event)
+    assert "has not answered · posting to nvidia-4090" in shell.sent[-1]["data"]["text/plain"]
+    assert shown.cost == "nosana: no other host was asked · 1 host left before: 0.051051 NOS"
+    for event in [Posted(JOB, QUOTE.deposit), Running(JOB, "Nod2", "RTX 4090"), Settled(RECEIPT)]:
+        shown.take(event)
+    shown.close()
+    text = shell.sent[-1]["data"]["text/plain"]
+    assert text.startswith("nosana: done")
+    assert "1 host left before: 0.051051 NOS" in text.splitlines()[0]
+    assert "left 1       Nod: node Nod has not answered; paid 0.051051 NOS" in text
+
+
+def test_a_terminal_hears_of_each_stage_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is redrawn, progress is one line, and a host that was left is another."""
+    monkeypatch.setattr(card, "LONG", 0.0)
+    shown = Card(Terminal())
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        for event in [*BOOT, Left("Nod", "it fell\x1b[2J silent", WORSE)]:
+            shown.take(event)
+            shown.take(None)
+    assert out.getvalue().splitlines() == [
+        "nosana: pulling the image",
+        "nosana: it fell silent; paid 0.051051 NOS",
+    ]
 
 
 # Tables.

@@ -1,0 +1,198 @@
+"""
+A host's own account of a job, in words: whether its runner has ended, and how.
+
+A host is a stranger: any JSON is an account, if only one that says nothing. It is read for a few
+known words; its own sentences are cut, cleaned, and quoted behind ours.
+"""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import Any
+
+from .sanitize import line
+
+ENDED = ("success", "finished", "failed", "stopped")
+"""States of an operation that runs no more."""
+
+OVER = (
+    *ENDED, "waiting-for-result", "validation-error", "logistics-error", "init error", "init-error",
+)  # fmt: skip
+"""States of a flow in which nothing runs any more."""
+
+EVENTS = {
+    "image-pull-error": "the image could not be pulled",
+    "resource-error": "a resource could not be fetched",
+    "container-runtime-error": "the container could not run",
+    "operation-error": "the operation could not run",
+}
+"""What errors of an operation mean, by the word that a node has for their kind."""
+
+STATES = {
+    "validation-error": "the host does not take the definition",
+    "logistics-error": "the host did not get the definition",
+    "init error": "the host could not prepare the job",
+    "init-error": "the host could not prepare the job",
+}
+"""The same of a flow."""
+
+NOWHERE = (
+    "manifest unknown", "not found", "does not exist", "access denied", "no basic auth",
+    "unauthorized", "invalid reference", "no matching manifest",
+)  # fmt: skip
+"""What a registry says of an image that no host can pull."""
+
+LINES = 20
+"""Lines of a runner's log that are shown when it fails."""
+
+LINE = 500
+"""Characters of one of them, or of an error, that are shown."""
+
+ERRORS = 5
+"""Errors of a runner that are shown."""
+
+NOISE = (
+    "nosana_jupyter/", "/IPython/core/", "/asyncio/", "/threading.py", "<frozen runpy>",
+    "Extension modules:",
+)  # fmt: skip
+"""What marks a line of such a log as being about the runner itself."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class End:
+    """How a runner ended, as its host has it."""
+
+    text: str
+    """As the end of a sentence on the runner, or a whole one on something else."""
+
+    hint: str = ""
+    expired: bool = False
+    """Whether its time was over."""
+
+    stopped: bool = False
+    """Whether somebody stopped the job."""
+
+    hopeless: bool = False
+    """Whether it would end in the same way on any other host."""
+
+
+def ended(told: dict[str, Any], *, began: bool) -> End | None:
+    """
+    Return how the runner has ended, if it has.
+
+    Args:
+        told: What the host says: of the job as it is, or as its result.
+        began: Whether the cell had begun by then.
+    """
+    state = _operation(told)
+    if state is None:
+        flow = told.get("status")
+        if not isinstance(flow, str) or flow not in OVER:
+            return None
+        reasons = _sentences(told.get("errors"))
+        text = STATES.get(flow, "the host ended the job before its runner began")
+        return End(text=": ".join([text, *reasons]), stopped=flow == "stopped")
+    if state.get("status") not in ENDED:
+        return None
+    text, hint, hopeless = _cause(state, began=began)
+    return End(
+        text=text,
+        hint=hint,
+        expired=_was(state, "jobExpired"),
+        stopped=_was(state, "jobStopped"),
+        hopeless=hopeless,
+    )
+
+
+def log(result: dict[str, Any]) -> list[str]:
+    """Return the last lines that the runner's operation said, whatever their stream."""
+    state = _operation(result)
+    entries = state.get("logs") if state else None
+    if not isinstance(entries, list):
+        return []
+    said = "".join(str(each.get("log", "")) for each in entries if isinstance(each, dict))
+    # Frames of the runner and of IPython are below every cell, and say nothing about it.
+    lines = [each for each in said.splitlines() if not any(word in each for word in NOISE)]
+    return [each[:LINE] for each in lines[-LINES:]]
+
+
+def _operation(told: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the state of the runner's operation."""
+    states = told.get("opStates")
+    if not isinstance(states, list) or not states or not isinstance(states[0], dict):
+        return None
+    return states[0]
+
+
+def _cause(state: dict[str, Any], *, began: bool) -> tuple[str, str, bool]:
+    """Return what ended the runner, what to do about it, and whether that is the same elsewhere."""
+    if _was(state, "hostShutDown"):
+        return "the host shut down", "", False
+    errors = _sentences(state.get("errors")) or _sentences(state.get("error"))
+    code = state.get("exitCode")
+    code = code if isinstance(code, int) and not isinstance(code, bool) else None
+    if _out_of_memory(state):
+        text = f"the {'cell' if began else 'runner'} ran out of memory, and the host killed it"
+        hint = "Send less, or work in pieces."
+        text += f" with exit code {code}" if code else ""
+        return ": ".join([text, *errors]), hint, False
+    if number := _signal(code):
+        who = "the cell" if began else "the runner"
+        text = f"{who} brought its Python down ({number.name}) with exit code {code}"
+        return ": ".join([text, *errors]), _hint(number), False
+    if kind := _kind(state):
+        text = ": ".join([EVENTS[kind], *errors])
+        hopeless = kind == "image-pull-error" and any(word in text.lower() for word in NOWHERE)
+        hint = "Check the name of the image, and that anybody may pull it." if hopeless else ""
+        return text, hint, hopeless
+    text = f"the runner ended with exit code {code}" if code is not None else "the runner ended"
+    return ": ".join([text, *errors]), "", False
+
+
+def _was(state: dict[str, Any], why: str) -> bool:
+    """Say whether the host gives a certain reason for ending the runner."""
+    diagnostics = state.get("diagnostics")
+    reason = diagnostics.get("reason") if isinstance(diagnostics, dict) else None
+    return isinstance(reason, dict) and reason.get(why) is True
+
+
+def _out_of_memory(state: dict[str, Any]) -> bool:
+    diagnostics = state.get("diagnostics")
+    inner = diagnostics.get("state") if isinstance(diagnostics, dict) else None
+    return isinstance(inner, dict) and inner.get("OOMKilled") is True
+
+
+def _kind(state: dict[str, Any]) -> str:
+    """Return the kind of the first error whose kind is known."""
+    errors = state.get("errors") or state.get("error")
+    for each in errors if isinstance(errors, list) else [errors]:
+        event = each.get("event") if isinstance(each, dict) else None
+        if isinstance(event, str) and event in EVENTS:
+            return event
+    return ""
+
+
+def _sentences(errors: object) -> list[str]:
+    """Return what errors say: a host has them as sentences, or as objects with one."""
+    found = []
+    for each in (errors if isinstance(errors, list) else [errors])[:ERRORS]:
+        said = each.get("message") if isinstance(each, dict) else each
+        if isinstance(said, str) and (text := line(said[:LINE])):
+            found.append(text)
+    return found
+
+
+def _signal(code: int | None) -> signal.Signals | None:
+    """Return the signal that ended the runner, if one did."""
+    try:
+        # A shell, and an engine for containers, say 128 and the number.
+        return signal.Signals(code - 128) if code is not None and code > 128 else None
+    except ValueError:
+        return None
+
+
+def _hint(number: signal.Signals) -> str:
+    if number == signal.SIGKILL:
+        return "Its memory may have run out: send less, or work in pieces."
+    return "Native code crashed, not Python: look at the last frames, and at what they call."

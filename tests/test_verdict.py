@@ -1,0 +1,163 @@
+"""What a host says of its runner is read as a stranger's: bounded, and taken for no more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nosana_jupyter import verdict
+
+WORDS = [
+    "opStates", "status", "logs", "log", "exitCode", "diagnostics", "reason", "state", "OOMKilled",
+    "errors", "error", "message", "event", "jobExpired", "hostShutDown",
+]  # fmt: skip
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 300)
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from([*verdict.OVER, *verdict.EVENTS]),
+    lambda each: (
+        st.lists(each, max_size=3) | st.dictionaries(st.sampled_from(WORDS), each, max_size=4)
+    ),
+    max_leaves=16,
+)
+
+
+@settings(deadline=None)
+@given(
+    told=st.dictionaries(st.sampled_from(["opStates", "status", "errors"]), JSON),
+    began=st.booleans(),
+)
+def test_whatever_a_host_says_can_be_read(told: dict[str, Any], began: bool) -> None:
+    """Any JSON is an account of a runner, if only one that says nothing."""
+    end = verdict.ended(told, began=began)
+    assert end is None or (end.text and end.text.isprintable())
+    assert all(isinstance(line, str) for line in verdict.log(told))
+
+
+@pytest.mark.parametrize(
+    ("state", "over"),
+    [
+        ({"status": "running"}, False),
+        ({"status": "success"}, True),
+        ({"status": "finished"}, True),
+        ({"status": "failed"}, True),
+        ({"status": ["failed"]}, False),
+        ({}, False),
+    ],
+)
+def test_a_runner_has_ended_when_its_state_says_so(state: dict[str, Any], over: bool) -> None:
+    """Of all that a host may say of an operation, a few words mean that it is over."""
+    assert (
+        verdict.ended({"status": "running", "opStates": [state]}, began=True) is not None
+    ) is over
+
+
+KILLED = {"diagnostics": {"state": {"OOMKilled": True}}, "exitCode": 137}
+UNKNOWN = "manifest for x:1 not found: manifest unknown"
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        (KILLED, "the cell ran out of memory, and the host killed it with exit code 137"),
+        ({"exitCode": 137}, "the cell brought its Python down (SIGKILL) with exit code 137"),
+        ({"exitCode": 139}, "the cell brought its Python down (SIGSEGV) with exit code 139"),
+        ({"exitCode": 5}, "the runner ended with exit code 5"),
+        ({"exitCode": 128}, "the runner ended with exit code 128"),
+        ({"exitCode": 9999}, "the runner ended with exit code 9999"),
+        ({"exitCode": True}, "the runner ended"),
+        ({}, "the runner ended"),
+        ({"diagnostics": {"reason": {"hostShutDown": True}}}, "the host shut down"),
+        (
+            {"exitCode": 2, "errors": [{"event": "image-pull-error", "message": UNKNOWN}]},
+            f"the image could not be pulled: {UNKNOWN}",
+        ),
+        (
+            {"exitCode": 2, "error": {"event": "resource-error", "message": "no \x1b[2Jroom\n"}},
+            "a resource could not be fetched: no room",
+        ),
+        (
+            {"exitCode": 2, "errors": [{"event": "?", "message": "a"}, {"message": 7}, "b"]},
+            "the runner ended with exit code 2: a: b",
+        ),
+    ],
+)
+def test_ends_in_words(state: dict[str, Any], text: str) -> None:
+    """The user hears why the runner ended, in our words first and then in the host's."""
+    end = verdict.ended({"opStates": [{"status": "failed", **state}]}, began=True)
+    assert end is not None
+    assert end.text == text
+
+
+def test_a_success_with_a_failed_operation_is_none() -> None:
+    """A flow calls itself a success whatever its operations did: they are what is read."""
+    told = {"status": "success", "opStates": [{"status": "failed", "exitCode": 1}]}
+    end = verdict.ended(told, began=False)
+    assert end is not None
+    assert end.text == "the runner ended with exit code 1"
+
+
+@pytest.mark.parametrize(
+    ("message", "hopeless"),
+    [(UNKNOWN, True), ("pull access denied", True), ("connection reset by peer", False)],
+)
+def test_an_image_that_no_host_can_pull(message: str, hopeless: bool) -> None:
+    """An image that does not exist is not looked for on the next host."""
+    state = {"status": "failed", "errors": [{"event": "image-pull-error", "message": message}]}
+    end = verdict.ended({"opStates": [state]}, began=False)
+    assert end is not None
+    assert end.hopeless is hopeless
+    assert bool(end.hint) is hopeless
+
+
+@pytest.mark.parametrize(
+    ("told", "text"),
+    [
+        ({"status": "running", "opStates": []}, None),
+        ({"status": "waiting-for-job-definition"}, None),
+        (
+            {"status": "validation-error", "errors": ["ops: too short"]},
+            "the host does not take the definition: ops: too short",
+        ),
+        (
+            {"status": "failed", "errors": [{"message": "no gateway"}]},
+            "the host ended the job before its runner began: no gateway",
+        ),
+    ],
+)
+def test_jobs_that_end_before_their_runner_begins(told: dict[str, Any], text: str | None) -> None:
+    """A flow that has no operation yet says itself how it ended."""
+    end = verdict.ended(told, began=False)
+    assert (end.text if end else None) == text
+
+
+def test_an_account_is_short() -> None:
+    """However much a host has to say, a screenful of it is shown, and the end of its log."""
+    state = {
+        "status": "failed",
+        "exitCode": 3,
+        "errors": [{"message": "e" * 90_000}] * 1000 + [{"message": 7}, 7],
+        "logs": [{"type": "stdout", "log": f"{n} {'x' * 5000}\n"} for n in range(300)],
+    }
+    told = {"opStates": [state]}
+    end = verdict.ended(told, began=True)
+    assert end is not None
+    assert end.text.startswith("the runner ended with exit code 3: eee")
+    assert len(end.text) < 3000
+    lines = verdict.log(told)
+    assert len(lines) == verdict.LINES
+    assert max(map(len, lines)) == verdict.LINE
+    assert lines[-1].startswith("299 xxx")
+
+
+def test_what_is_not_about_the_cell_is_left_out() -> None:
+    """Frames of the runner are below every cell."""
+    told = {"opStates": [{"logs": [{"log": 'a\n  File "/x/nosana_jupyter/runner/a.py"\nb'}, 7]}]}
+    assert verdict.log(told) == ["a", "b"]
