@@ -7,8 +7,9 @@ sockets; then podman, whose socket speaks the same language.
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,9 @@ EXECUTORS = (DOCKER, PROCESS)
 
 VARIABLE = "NOSANA_EXECUTOR"
 """Says the same in the environment."""
+
+NODE = "nosana.node"
+"""Label of all that a host makes in an engine: the address of its node."""
 
 OLDEST = (1, 41)
 """The first API that all we ask for is in, that of Docker 20.10."""
@@ -117,6 +121,33 @@ def find(wanted: str) -> Engine | None:
     if reasons:
         log.warning("jobs run without containers: %s", "; ".join(reasons))
     return None
+
+
+def sweep(engine: Engine, node: str, wanted: Callable[[Mapping[str, str]], bool]) -> None:
+    """
+    Remove what a node has made: containers first, which hold on to the rest. Blocks.
+
+    Args:
+        engine: Where.
+        node: Address of the node.
+        wanted: Says by its labels whether something goes.
+    """
+    import docker.errors
+
+    api, ours = engine.client.api, {"label": f"{NODE}={node}"}
+    for found in api.containers(all=True, filters=ours):
+        if wanted(found.get("Labels") or {}):
+            log.info("removing container %s", found["Names"][0].strip("/"))
+            with contextlib.suppress(docker.errors.NotFound):
+                api.remove_container(found["Id"], v=True, force=True)
+    for found in api.volumes(ours).get("Volumes") or ():
+        if wanted(found.get("Labels") or {}):
+            with contextlib.suppress(docker.errors.NotFound):
+                api.remove_volume(found["Name"], force=True)
+    for found in api.networks(filters=ours):
+        if wanted(found.get("Labels") or {}):
+            with contextlib.suppress(docker.errors.NotFound):
+                api.remove_network(found["Id"])
 
 
 def _addresses() -> Iterator[str]:

@@ -8,19 +8,24 @@ it dies belongs to a job that the next one knows, or goes.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
+import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import docker.errors
 
-from ..engines import Engine
+from .. import engines
+from ..engines import NODE, Engine
 from . import confinement
-from .container import UNANSWERED, remove_container
+from .container import UNANSWERED
+from .store import KEPT
 
 log = logging.getLogger("nosana_jupyter.host")
 
-NODE, JOB, OPERATION = "nosana.node", "nosana.job", "nosana.op"
+JOB, OPERATION, CACHE = "nosana.job", "nosana.op", "nosana.cache"
 
 
 class Belongings:
@@ -30,12 +35,15 @@ class Belongings:
     Args:
         engine: Where.
         node: Address of the node.
+        cache: Where the host notes what was used when.
     """
 
-    def __init__(self, engine: Engine, node: str) -> None:
+    def __init__(self, engine: Engine, node: str, cache: Path) -> None:
         self._engine = engine
         self._node = node
-        self._ours = {"label": f"{NODE}={node}"}
+        self._uses = cache / "volumes"
+        self.ours = {"label": f"{NODE}={node}"}
+        """The filter that finds all of it."""
 
     def labels(self, job: str, **more: str) -> dict[str, str]:
         """Return the labels of what is made for a job."""
@@ -68,7 +76,7 @@ class Belongings:
 
     def volumes(self) -> list[str]:
         """Return the names of all volumes."""
-        found = self._engine.client.api.volumes(self._ours).get("Volumes") or ()
+        found = self._engine.client.api.volumes(self.ours).get("Volumes") or ()
         return sorted(volume["Name"] for volume in found)
 
     def images(self) -> list[str]:
@@ -77,21 +85,34 @@ class Belongings:
         tags = {tag for image in found for tag in image.get("RepoTags") or ()}
         return sorted(tags - {"<none>:<none>"})
 
+    def make_cache(self, project: str) -> str:
+        """Return the volume in which a project's jobs keep what later ones can use."""
+        name = f"nosana-cache-{hashlib.sha256(f'{self._node} {project}'.encode()).hexdigest()[:32]}"
+        self._engine.client.api.create_volume(name, labels={NODE: self._node, CACHE: project})
+        self._uses.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (self._uses / name).touch()
+        return name
+
+    def forget_caches(self) -> None:
+        """Remove caches that no job has used for long."""
+        api, limit = self._engine.client.api, time.time() - KEPT
+        with contextlib.suppress(*UNANSWERED):
+            for found in api.volumes({"label": [f"{NODE}={self._node}", CACHE]})["Volumes"] or ():
+                used = self._uses / found["Name"]
+                if used.exists() and used.stat().st_mtime > limit:
+                    continue
+                # One that is mounted stays.
+                with contextlib.suppress(docker.errors.APIError):
+                    api.remove_volume(found["Name"])
+                    used.unlink(missing_ok=True)
+
     def sweep(self, wanted: Callable[[str], bool]) -> None:
-        """Remove what belongs to certain jobs: containers first, which hold on to the rest."""
-        api = self._engine.client.api
+        """Remove what belongs to certain jobs."""
+
+        def goes(labels: Mapping[str, str]) -> bool:
+            return CACHE not in labels and wanted(labels.get(JOB, ""))
+
         try:
-            for found in api.containers(all=True, filters=self._ours):
-                if wanted(found["Labels"].get(JOB, "")):
-                    log.info("removing container %s", found["Names"][0].strip("/"))
-                    remove_container(self._engine, found["Id"])
-            for found in api.volumes(self._ours).get("Volumes") or ():
-                if wanted(found["Labels"].get(JOB, "")):
-                    with contextlib.suppress(docker.errors.NotFound):
-                        api.remove_volume(found["Name"], force=True)
-            for found in api.networks(filters=self._ours):
-                if wanted((found.get("Labels") or {}).get(JOB, "")):
-                    with contextlib.suppress(docker.errors.NotFound):
-                        api.remove_network(found["Id"])
+            engines.sweep(self._engine, self._node, goes)
         except UNANSWERED as error:
             log.warning("not all can be removed now: %s", type(error).__name__)

@@ -38,7 +38,10 @@ KILL_FIRST = 500
 """Where memory runs out all the same, the job goes before the user's own programs."""
 
 READ_ONLY = "NOSANA_READ_ONLY"
-"""A definition says by this variable that an operation needs no image it can write to."""
+"""
+A definition says by this variable that an operation needs no image it can write to: there is no
+other word for it, and many need one. Runners of cells never do.
+"""
 
 # No way to this machine by its usual names: they lead to a public resolver, as on real nodes.
 ELSEWHERE = {"host.docker.internal": "8.8.8.8", "host.containers.internal": "8.8.8.8"}

@@ -100,8 +100,11 @@ class RunningContainer:
         self._thread.start()
 
     def fell(self, why: str) -> None:
-        """Note why it is going to be ended, where that is its own fault."""
+        """End it for what it has done. Blocks."""
         self._blame = why
+        self._stopped.set()
+        with contextlib.suppress(*UNANSWERED):
+            self._engine.client.api.kill(self.ident)
 
     async def stop(self, grace: float = GRACE) -> None:
         """End it, by force after a grace."""

@@ -22,6 +22,9 @@ from .resources import Ready, archive
 
 FAILED = "container-runtime-error"
 
+HOME, KEEP = "/nosana", "/nosana-cache"
+"""Where a runner has its home, on the disk and not in memory, and what outlives its job."""
+
 _NO_COMMAND = re.compile("executable file not found|no such file or directory", re.IGNORECASE)
 _NO_RIGHT = re.compile("permission denied|is a directory", re.IGNORECASE)
 
@@ -30,13 +33,14 @@ def create(
     engine: Engine,
     task: Task,
     started: Started,
-    image: Mapping[str, Any],
     *,
     network: str,
     labels: Mapping[str, str],
     limits: Limits,
     ready: Sequence[Ready] = (),
     cards: bool,
+    quota: bool,
+    cache: str,
 ) -> str:
     """
     Create a container; return its id. Blocks.
@@ -45,12 +49,13 @@ def create(
         engine: Where.
         task: What it is to run.
         started: Its name and ports.
-        image: What the engine knows of its image.
         network: That of its job.
         labels: Whose it is.
         limits: What it may have.
         ready: Its resources.
         cards: Whether it gets the machine's.
+        quota: Whether the engine can limit what it writes.
+        cache: The volume of its project, where it is a runner of cells.
 
     Raises:
         APIError: The engine does not take it.
@@ -66,6 +71,14 @@ def create(
     ]
     for number, each in enumerate(ready):
         mounts.append(each.mount(f"{started.container}-resource-{number}", labels))
+    if cache:
+        # All it may write to beside temporary folders, so that its image can stay as it is.
+        scratch = {HOME: f"{started.container}-home", KEEP: cache}
+        mounts += [
+            docker.types.Mount(path, name, type="volume", labels=dict(labels))
+            for path, name in scratch.items()
+        ]
+        environment = {"HOME": HOME, "TMPDIR": HOME, **environment, launch.CACHE: KEEP}
     every = [docker.types.DeviceRequest(count=-1, capabilities=[["gpu"]])]
     made = api.create_container(
         run.image,
@@ -83,7 +96,8 @@ def create(
             network_mode=network,
             port_bindings={port: ("127.0.0.1", real) for port, real in started.ports.items()},
             mounts=mounts,
-            read_only=confinement.READ_ONLY in environment and _is_root(image),
+            read_only=bool(cache) or confinement.READ_ONLY in environment,
+            storage_opt={"size": str(limits.disk)} if quota else None,
             device_requests=every if cards else None,
         ),
         networking_config=api.create_networking_config(
@@ -94,6 +108,18 @@ def create(
         if each.writable:
             api.put_archive(made["Id"], each.target, archive(each.folder))
     return str(made["Id"])
+
+
+def is_runner(task: Task, image: Mapping[str, Any]) -> bool:
+    """
+    Say whether an operation runs cells, and as a user who may write to volumes.
+
+    Args:
+        task: It.
+        image: What the engine knows of its image.
+    """
+    user = str((image.get("Config") or {}).get("User") or "")
+    return launch.SOURCES in task.environment and user.partition(":")[0] in ("", "0", "root")
 
 
 def explained(said: str, task: Task, status: int) -> Unstartable:
@@ -137,8 +163,3 @@ def _aliases(task: Task) -> list[str]:
     asked = task.run.aliases or []
     names = asked.split(",") if isinstance(asked, str) else asked
     return [name.strip() for name in [task.operation, *names] if name.strip()]
-
-
-def _is_root(image: Mapping[str, Any]) -> bool:
-    user = str((image.get("Config") or {}).get("User") or "")
-    return user.partition(":")[0] in ("", "0", "root")

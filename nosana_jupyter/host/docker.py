@@ -18,7 +18,7 @@ import msgspec
 
 from ..engines import Engine
 from ..network import Network
-from . import confinement, creation, images
+from . import confinement, creation, disk, images
 from .belongings import JOB, Belongings
 from .confinement import Limits
 from .container import UNANSWERED, RunningContainer, remove_container
@@ -32,8 +32,11 @@ log = logging.getLogger("nosana_jupyter.host")
 
 BUSY = re.compile("address already in use|port is already allocated|failed to bind", re.IGNORECASE)
 
-TRIES = 3
+TRIES = 4
 """How often a container is started when its ports turn out to be taken."""
+
+WATCH = 5.0
+"""Seconds between looks at how much operations have written."""
 
 
 class Containers:
@@ -66,12 +69,14 @@ class Containers:
         self._cards = cards
         self._info: dict[str, Any] = engine.client.info()
         self._limits = limits or confinement.limits(self._info)
-        self._belongings = Belongings(engine, node)
+        self._belongings = Belongings(engine, node, cache)
         self._resources = Resources(cache)
         self._lock = asyncio.Lock()
         """One network at a time: two operations of a job must not make two."""
 
+        self._quota = disk.has_quota(self._info)
         self._running: dict[str, RunningContainer] = {}
+        self._minder: asyncio.Task[None] | None = None
 
     def __str__(self) -> str:
         return f"containers of {self._engine}"
@@ -111,7 +116,7 @@ class Containers:
         image = await images.ensure(self._engine, task.run, tell)
         ready = await self._resources.fetch(task, tell)
         running = await _to_its_end(lambda: self._start(task, started, image, network, ready))
-        self._running[started.container] = running
+        self._take(running)
         return running
 
     async def resume(self, started: Started) -> RunningContainer | None:
@@ -125,7 +130,7 @@ class Containers:
         except UNANSWERED as error:
             raise creation.failed(error, "its container cannot be found again") from None
         if running is not None:
-            self._running[started.container] = running
+            self._take(running)
         return running
 
     def hostname(self, job: str, index: int) -> str:
@@ -147,10 +152,12 @@ class Containers:
                 await _end_process(started)
         self._resources.release(job)
         await asyncio.to_thread(self._belongings.sweep, lambda other: other == job)
+        await asyncio.to_thread(self._belongings.forget_caches)
 
     async def end_strays(self, known: Collection[str], folders: Sequence[Path]) -> None:  # noqa: ARG002 - all is in the engine
         """Remove what is left of jobs of which nothing is known."""
         await asyncio.to_thread(self._belongings.sweep, lambda job: job not in known)
+        await asyncio.to_thread(self._belongings.forget_caches)
 
     async def sample(self, started: Started) -> Sample | None:
         """Measure a container."""
@@ -172,9 +179,38 @@ class Containers:
 
     async def close(self) -> None:
         """Let go of the containers; they go on."""
+        if self._minder is not None:
+            self._minder.cancel()
+            await asyncio.gather(self._minder, return_exceptions=True)
         for running in self._running.values():
             running.leave()
         self._engine.client.close()
+
+    def _take(self, running: RunningContainer) -> None:
+        self._running[running.started.container] = running
+        if self._minder is None:
+            self._minder = asyncio.create_task(self._mind())
+
+    async def _mind(self) -> None:
+        """End operations that write more than they may."""
+        while True:
+            await asyncio.sleep(WATCH)
+            live = {name: each for name, each in self._running.items() if each.outcome() is None}
+            if not live:
+                continue
+            try:
+                found = await asyncio.to_thread(disk.written, self._engine, self._belongings.ours)
+            except UNANSWERED:
+                continue
+            sizes = {name: size for name, size in found.items() if name in live}
+            over = {name for name, size in sizes.items() if size > self._limits.disk}
+            most = self._limits.disk / (1 << 30)
+            why = f"it wrote more than the {most:.3g} GiB that it may have on the disk"
+            if not over and sizes and disk.is_full(self._info):
+                over, why = {max(sizes, key=sizes.__getitem__)}, "the disk of this host is full"
+            for name in over:
+                log.warning("ending %s: %s", name, why)
+                await asyncio.to_thread(live[name].fell, why)
 
     def _start(
         self,
@@ -186,12 +222,15 @@ class Containers:
     ) -> RunningContainer:
         """Create a container and start it; where its ports are taken, with others. Blocks."""
         remove_container(self._engine, started.container)
+        runs_cells = creation.is_runner(task, image)
+        cache = self._belongings.make_cache(task.project) if runs_cells else ""
         for attempt in range(TRIES):
             try:
                 ident = creation.create(
-                    self._engine, task, started, image, network=network, limits=self._limits,
+                    self._engine, task, started, network=network, limits=self._limits,
                     labels=self._belongings.labels(task.job), ready=ready,
-                    cards=task.gpu and self._promised,
+                    cards=task.gpu and self._promised, quota=self._quota,
+                    cache=cache,
                 )  # fmt: skip
                 running = self._follower(started, ident)
                 running.begin()
@@ -199,6 +238,10 @@ class Containers:
             except docker.errors.APIError as error:
                 remove_container(self._engine, started.container)
                 said = str(error.explanation or error)
+                if self._quota and "storage-opt" in said.lower():
+                    # Its disk is not set up for it: it is watched instead.
+                    self._quota = False
+                    continue
                 if BUSY.search(said) and attempt < TRIES - 1:
                     fresh = free_ports(len(started.ports))
                     ports = dict(zip(started.ports, fresh, strict=True))

@@ -29,8 +29,9 @@ FAILED = "image-pull-error"
 # In the order in which they are looked for, in what engines and registries say.
 _REASONS = {
     "no such host": "its registry cannot be found",
-    "manifest unknown": "its registry has no such tag",
-    "not found": "there is none of that name",
+    "manifest unknown": "its registry has no such image, or no such tag",
+    "not found": "its registry has no such image, or no such tag",
+    "no basic auth": "its registry asks for a login",
     "unauthorized": "its registry refuses the login",
     "authentication required": "its registry asks for a login",
     "denied": "there is none of that name, or it is private",
@@ -41,8 +42,10 @@ _REASONS = {
     "deadline exceeded": "its registry does not answer in time",
     "no matching manifest": "there is none for this kind of machine",
 }
-_STATUS = {"unauthorized": 401, "authentication required": 401, "denied": 403,
-           "manifest unknown": 404, "not found": 404, "toomanyrequests": 429}  # fmt: skip
+_STATUS = {
+    "no basic auth": 401, "unauthorized": 401, "authentication required": 401, "denied": 403,
+    "manifest unknown": 404, "not found": 404, "toomanyrequests": 429,
+}  # fmt: skip
 
 T = TypeVar("T")
 

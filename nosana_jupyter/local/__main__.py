@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import http.client
 import json
 import logging
@@ -218,6 +219,7 @@ def _reset(folder: Path, *, sure: bool) -> int:
         return 1
     with _alone(folder):
         _stop(folder)
+        _forget_containers()
         # All but the lock that is held: who waits for it waits for this file.
         for path in [*folder.iterdir(), _host_folder()]:
             if path.is_dir():
@@ -227,6 +229,15 @@ def _reset(folder: Path, *, sure: bool) -> int:
         (settings.home() / "wallets" / "local.json").unlink(missing_ok=True)
     print("the local network is stopped and reset")
     return 0
+
+
+def _forget_containers() -> None:
+    """Remove what the host keeps in an engine: nobody else will, once its key is gone."""
+    key = _host_folder() / "key.json"
+    engine = engines.find("") if key.exists() else None
+    if engine is not None:
+        with contextlib.closing(engine.client):
+            engines.sweep(engine, Wallet.load(key).address, lambda _: True)
 
 
 def _agreed(question: str) -> bool:

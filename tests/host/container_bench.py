@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from host_world import until
 from solders.keypair import Keypair
 
 from nosana_jupyter import engines
-from nosana_jupyter.host.belongings import JOB, NODE
+from nosana_jupyter.engines import NODE
 from nosana_jupyter.host.confinement import Limits
 from nosana_jupyter.host.docker import Containers
 from nosana_jupyter.host.executor import Outcome, Running, Task
@@ -127,10 +126,9 @@ class Bench:
         return found + [each["Name"] for each in volumes]
 
     async def close(self) -> None:
-        """Remove everything."""
-        with contextlib.suppress(asyncio.CancelledError):
-            await self.executor.end_strays((), ())
+        """Remove everything, with the caches that outlive jobs."""
+        engine = engines.find(engines.DOCKER)
+        assert engine is not None
+        await asyncio.to_thread(engines.sweep, engine, self.node, lambda _: True)
+        engine.client.close()
         await self.executor.close()
-
-
-__all__ = ["JOB", "NODE", "Bench"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,12 @@ class File:
 
     allows: Callable[[dict[str, str], str], bool] = lambda headers, path: True
     """Says whether a request may pass, by its headers and its whole path."""
+
+    refusal: tuple[int, dict[str, str]] = (403, {})
+    """What is answered where it may not."""
+
+    delay: float = 0.0
+    """Seconds before the answer."""
 
 
 class FileServer:
@@ -49,6 +56,9 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
 
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
     def do_GET(self) -> None:
         place = self.server.place
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -56,10 +66,13 @@ class _Handler(BaseHTTPRequestHandler):
         place.asked.append((unquote(self.path), headers))
         file = place.files.get(unquote(self.path)) or place.files.get(path)
         if file is None:
-            self._answer(404, {}, b"nothing")
+            # As registries say it.
+            error = b'{"errors": [{"code": "MANIFEST_UNKNOWN", "message": "manifest unknown"}]}'
+            self._answer(404, {}, error)
         elif not file.allows(headers, self.path):
-            self._answer(403, {}, b"forbidden")
+            self._answer(*file.refusal, b"forbidden")
         else:
+            time.sleep(file.delay)
             self._send(file, headers)
 
     def _send(self, file: File, headers: dict[str, str]) -> None:
@@ -85,6 +98,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        if self.command == "HEAD":
+            return
         self.wfile.write(body if most is None else body[:most])
         if most is not None and most < len(body):
             self.close_connection = True

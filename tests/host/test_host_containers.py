@@ -9,7 +9,8 @@ import docker
 import pytest
 from host_world import Document, World, awaited, document, op, said, until
 
-from nosana_jupyter.host.belongings import JOB, NODE
+from nosana_jupyter.engines import NODE
+from nosana_jupyter.host.belongings import JOB
 
 pytestmark = pytest.mark.engine
 

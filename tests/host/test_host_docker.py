@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from container_bench import LOCAL, SMALL, Bench
 from file_server import serving
 from host_world import awaited, until
 
+from nosana_jupyter.host import disk
+from nosana_jupyter.host import docker as docker_module
 from nosana_jupyter.host.confinement import READ_ONLY
 from nosana_jupyter.host.executor import Started
 from nosana_jupyter.host.machine import Card
@@ -536,3 +539,62 @@ async def test_resources_are_mounted(bench: Bench) -> None:
     assert again == "one"
     await bench.executor.release(bench.job, ())
     assert (await bench.executor.holdings())["volumes"] == []
+
+
+@pytest.mark.parametrize("path", ["/big", "/v/big"])
+def test_the_disk_is_bounded(
+    place: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """
+    Who writes more than there is for a job is ended, into its own file system as into a volume.
+    """
+    monkeypatch.setattr(docker_module, "WATCH", 0.1)
+
+    @awaited
+    async def check() -> None:
+        async with place() as bench:
+            script = f"dd if=/dev/zero of={path} bs=1M count=20 2>&-; sleep 60"
+            outcome, _, _ = await bench.runs(script, volumes=[{"name": "v", "dest": "/v"}])
+            assert outcome.error == (
+                "it wrote more than the 0.00781 GiB that it may have on the disk"
+            )
+
+    check()
+
+
+@in_place
+async def test_a_runner_cannot_write_to_its_image(bench: Bench) -> None:
+    """
+    A runner has a home on the disk and a cache that its project's next job finds, and its image
+    stays as it is; nobody else's job finds that cache.
+    """
+    script = (
+        "touch /x || echo no; cd; pwd; touch y && df . | tail -1 | grep -c tmpfs; "
+        "cat $NOSANA_CACHE/z; echo cached > $NOSANA_CACHE/z"
+    )
+    task = bench.task(script, env={"NOSANA_RUNNER": "x"})
+    _, first, _ = await bench.ends(await bench.start(task))
+    _, second, _ = await bench.ends(await bench.start(task))
+    other = replace(task, project="Q")
+    _, third, _ = await bench.ends(await bench.start(other))
+
+    assert first == third == "no\n/nosana\n0\n"
+    assert second == first + "cached\n"
+
+
+def test_a_driver_that_takes_no_limit(
+    place: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Where the engine turns out not to limit the disk, an operation starts all the same.
+    """
+    monkeypatch.setattr(disk, "has_quota", lambda _: True)
+
+    @awaited
+    async def check() -> None:
+        async with place() as bench:
+            outcome, _, _ = await bench.runs("true")
+            assert outcome.code == 0
+            assert bench.executor._quota is False
+
+    check()
