@@ -61,7 +61,8 @@ const scenes = {
     await reached(job, JobState.RUNNING);
     const [{ hash }] = getJobExposedServices(scene.definition, job);
     const page = await until(async () => {
-      const answer = await fetch(place(hash) + scene.path);
+      // A port may be there before anybody listens on it.
+      const answer = await fetch(place(hash) + scene.path).catch(() => ({ ok: false }));
       return answer.ok && answer.text();
     }, 90);
     const { node } = await jobs.get(job);
@@ -69,14 +70,17 @@ const scenes = {
       const found = JSON.parse((await asked(job, 'ops')).body);
       return (!scene.reader || found[scene.reader] === 'finished') && found;
     }, 90);
+    const endpoints = await until(async () => {
+      const found = JSON.parse((await asked(job, 'endpoints')).body);
+      return found.status === 'ONLINE' && found;
+    }, 30);
     const spoken = {
-      endpoints: JSON.parse((await asked(job, 'endpoints')).body),
       definition: JSON.parse((await asked(job, 'job-definition')).body),
       stranger: (await fetch(`${place(node)}/job/${job}/endpoints`)).status,
       alive: await (await fetch(`${place(node)}/`)).json(),
     };
     await asked(job, 'stop', { method: 'POST' });
-    return { hash, node, page, ops, ...spoken, ...(await over(job)) };
+    return { hash, node, page, ops, endpoints, ...spoken, ...(await over(job)) };
   },
 
   /** Its definition and its result go from hand to hand. */

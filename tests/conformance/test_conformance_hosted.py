@@ -136,8 +136,7 @@ def stage(
     """A network whose host runs jobs in processes or in containers, after all scenes."""
     contained = request.param == "docker"
     image = request.getfixturevalue("base") if contained else "docker.io/library/busybox:1.37"
-    local = LocalNetwork(tmp_path_factory.mktemp("hosted"))
-    local.environment["NOSANA_EXECUTOR"] = request.param
+    local = LocalNetwork(tmp_path_factory.mktemp("hosted"), executor=request.param)
     local.start()
     try:
         path = local.home / "local" / "network.json"
