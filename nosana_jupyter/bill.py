@@ -125,6 +125,37 @@ def _reconciled(receipt: Receipt, moved: list[Effect]) -> Receipt:
     )
 
 
+def provisional(intent: Intent, told: Told) -> Receipt:
+    """Return what is known of a job that could not be closed; its money is where it was."""
+    return Receipt(
+        job=intent.job,
+        network=intent.network,
+        market=intent.slug,
+        market_address=intent.market,
+        gpu=intent.gpu,
+        wallet=intent.wallet,
+        ran_by=told.ran_by,
+        status="unsettled",
+        ended_as=told.status,
+        seconds=0,
+        cell_seconds=told.cell_seconds,
+        price=intent.price,
+        deposit=MicroNos(intent.price * intent.timeout),
+        paid=MicroNos(0),
+        refunded=MicroNos(0),
+        network_fee=MicroNos(0),
+        sol_fee=Lamports(0),
+        sol_rent=Lamports(0),
+        peak_memory=told.peak_memory,
+        started=told.started,
+        ended=time.time(),
+        cell=intent.cell,
+        pay=intent.pay,
+        payer=intent.payer,
+        reserved=intent.usd,
+    )
+
+
 async def _steps(rpc: Rpc, intent: Intent) -> list[Step]:
     """Read a job's history, as far as the transaction that closed it if it can be had."""
     steps = await rpc.history(intent.job, owner=intent.funder)

@@ -155,12 +155,12 @@ class Credits:
         self,
         job: str,
         account: JobAccount,
-        run: FoundRun | None,  # noqa: ARG002 - the service looks itself
+        run: FoundRun | None,
     ) -> Closing:
         """Ask the service to stop the job, and wait until the chain shows it."""
         stopped = await self.service.stop(job)
         name = "delist" if stopped.delisted else "end"
-        if account.state == JobState.STOPPED:
+        if account.state == JobState.STOPPED and run is None:
             name = "recover"
         deadline = time.monotonic() + SEEN_WITHIN
         while (now := await self.rpc.job(job)) is not None and now.state != JobState.DONE:

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("nosana_jupyter.jobs")
 
+STRANDED = frozenset({"NotInMarketQueue", "MarketInWrongState"})
+"""What the program says, again and again, of a job that is in no queue and that nobody runs."""
+
 ATTEMPTS = 8
 """How often a settlement looks again when a host acts at the same moment."""
 
@@ -164,7 +167,7 @@ class Jobs:
         Raises:
             NetworkError: The chain cannot be reached; the job stays in the journal for `sweep`.
         """
-        deadline = time.monotonic() + patience
+        deadline, refusal = time.monotonic() + patience, ""
         for attempt in range(ATTEMPTS):
             account = await self.rpc.job(job.address)
             if account is None or account.state == JobState.DONE:
@@ -178,12 +181,20 @@ class Jobs:
             except ProgramError as error:
                 # A host took, finished or quit it at the same moment: look again.
                 log.info("job %s changed while it was closed: %s", job.address, error.name)
+                refusal = error.name
                 await asyncio.sleep(0.1 * attempt)
             except CreditsError as error:
                 if error.status not in (400, 409, 422):
                     raise
                 log.info("job %s changed while it was closed: %s", job.address, error)
                 await asyncio.sleep(0.5 * attempt)
+        if refusal in STRANDED:
+            raise JobError(
+                f"job {job.address} neither waits nor runs: the network's own administrators took "
+                "its host away, and nobody but they can close it",
+                hint=f"Ask Nosana's support to release job {job.address}.",
+                money=job.intent.held,
+            )
         raise JobError(
             f"job {job.address} could not be closed",
             hint="Try %nosana sweep in a moment.",
@@ -209,10 +220,8 @@ class Jobs:
             account = await self.payer.job(address)
             if account is None:
                 raise JobError(f"this wallet has no job {job!r}", hint="See %nosana jobs.")
-            return await self.settle(self.recall(self.adopt(address, account), None))
-        stopped = self.recall(entry.intent, entry.created)
-        stopped.status = "stopped"
-        return await self.settle(stopped)
+            return await self.settle(self.recall(self.adopt(address, account)))
+        return await self.settle(self.recall(entry))
 
     async def _post(self, ticket: Ticket, intent: Intent, cid: str) -> Listed:
         try:
@@ -289,7 +298,25 @@ class Jobs:
             # Somebody stopped it beside us, and has read what it cost.
             job.receipt = entry.receipt
             return entry.receipt
-        told = bill.Told(
+        intent = entry.intent if entry else job.intent  # It may have been extended beside us.
+        job.receipt = await bill.read(self.rpc, intent, account, self._told(job))
+        self.journal.settle(job.receipt)
+        return job.receipt
+
+    def unsettled(self, job: Job) -> Receipt:
+        """
+        Return what is known of a job that ended and could not be closed, and write it down.
+
+        It stays open: `sweep` settles it, and completes the receipt.
+        """
+        entry = self.journal.find(job.address)
+        intent = entry.intent if entry else job.intent
+        job.receipt = bill.provisional(intent, self._told(job))
+        self.journal.note(job.receipt)
+        return job.receipt
+
+    def _told(self, job: Job) -> bill.Told:
+        return bill.Told(
             status=job.status,
             begun=job.begun,
             ran_by=self.who(job.intent.gpu),
@@ -297,10 +324,6 @@ class Jobs:
             peak_memory=job.peak_memory,
             started=job.started,
         )
-        intent = entry.intent if entry else job.intent  # It may have been extended beside us.
-        job.receipt = await bill.read(self.rpc, intent, account, told)
-        self.journal.settle(job.receipt)
-        return job.receipt
 
     def adopt(self, address: str, account: JobAccount) -> Intent:
         """Take a job into the journal that is on chain and not in it: another machine posted it."""
@@ -321,8 +344,15 @@ class Jobs:
         self.journal.intend(intent)
         return intent
 
-    def recall(self, intent: Intent, created: float | None) -> Job:
+    def recall(self, entry: Entry | Intent) -> Job:
         """Return a job that somebody posted earlier."""
+        if isinstance(entry, Intent):
+            return Job(intent=entry, status="stopped")
+        known = entry.provisional
         return Job(
-            intent=msgspec.structs.replace(intent), started=created or time.time(), status="stopped"
+            intent=entry.intent,
+            started=entry.created,
+            status=known.ended_as if known else "stopped",
+            cell_seconds=known.cell_seconds if known else 0.0,
+            peak_memory=known.peak_memory if known else 0.0,
         )

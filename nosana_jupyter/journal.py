@@ -133,6 +133,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     created: float
     updated: float
     receipt: Receipt | None = None
+    """Of a job that is settled."""
+
+    provisional: Receipt | None = None
+    """What is known of a job that ended and could not be settled."""
 
     @property
     def followed(self) -> bool:
@@ -140,6 +144,20 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         owner = self.intent.owner
         pid = int(owner.partition("@")[0] or 0)
         return pid not in (0, os.getpid()) and owner == owner_of(pid)
+
+
+def _entry(
+    intent: bytes, state: str, created: float, updated: float, receipt: bytes | None
+) -> Entry:
+    known = msgspec.json.decode(receipt, type=Receipt) if receipt else None
+    return Entry(
+        intent=msgspec.json.decode(intent, type=Intent),
+        state=state,
+        created=created,
+        updated=updated,
+        receipt=None if known and known.is_open else known,
+        provisional=known if known and known.is_open else None,
+    )
 
 
 def owner_of(pid: int) -> str:
@@ -212,6 +230,14 @@ class Journal:
                 (time.time(), msgspec.json.encode(receipt), receipt.job),
             )
 
+    def note(self, receipt: Receipt) -> None:
+        """Keep what is known of a job that ended, and stays open until it is settled."""
+        with self._transaction() as db:
+            db.execute(
+                "update jobs set updated = ?, receipt = ? where job = ?",
+                (time.time(), msgspec.json.encode(receipt), receipt.job),
+            )
+
     def open_jobs(self, network: str, wallet: str) -> list[Entry]:
         """Return the jobs of a wallet whose money may still be out, oldest first."""
         return self._entries(
@@ -229,7 +255,7 @@ class Journal:
     def receipts(self, network: str, *, limit: int = 20) -> list[Receipt]:
         """Return the newest receipts of a network, newest first."""
         rows = self._entries(
-            "where network = ? and receipt is not null order by created desc limit ?",
+            "where network = ? and state = 'settled' order by created desc limit ?",
             (network, limit),
         )
         return [entry.receipt for entry in rows if entry.receipt]
@@ -237,7 +263,7 @@ class Journal:
     def usual(self, network: str, cell: str) -> Seconds | None:
         """Return the seconds that a cell took of late, by its first line: the middle of five."""
         rows = self._entries(
-            "where network = ? and receipt is not null "
+            "where network = ? and state = 'settled' "
             "and json_extract(intent, '$.cell') = ? and json_extract(receipt, '$.status') = 'done' "
             "order by created desc limit 5",
             (network, cell),
@@ -274,16 +300,7 @@ class Journal:
         rows = self._db.execute(
             f"select intent, state, created, updated, receipt from jobs {where}", values
         ).fetchall()
-        return [
-            Entry(
-                intent=msgspec.json.decode(intent, type=Intent),
-                state=state,
-                created=created,
-                updated=updated,
-                receipt=msgspec.json.decode(receipt, type=Receipt) if receipt else None,
-            )
-            for intent, state, created, updated, receipt in rows
-        ]
+        return [_entry(*row) for row in rows]
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

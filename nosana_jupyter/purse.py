@@ -203,19 +203,20 @@ class Purse:
         return True
 
     async def close(self, job: str, account: JobAccount, run: FoundRun | None) -> Closing:
-        """Recover what a host quit, end what runs, delist what waits."""
+        """End what runs, recover what its host quit, delist what waits."""
         market, authority = account.market, self.wallet.pubkey
-        if account.state == JobState.STOPPED:
-            name = "recover"
-            wanted = instructions.recover(
-                self._programs, job=job, market=market, payer=account.payer, authority=authority
-            )
-        elif run is not None:
+        # One that was quit may run again, on a host that claimed it and is to be paid.
+        if run is not None:
             name = "end"
             wanted = instructions.end(
                 self._programs, job=job, market=market, run=run.address, node=run.node,
                 job_payer=account.payer, run_payer=run.payer, authority=authority,
             )  # fmt: skip
+        elif account.state == JobState.STOPPED:
+            name = "recover"
+            wanted = instructions.recover(
+                self._programs, job=job, market=market, payer=account.payer, authority=authority
+            )
         else:
             name = "delist"
             wanted = instructions.delist(

@@ -31,7 +31,10 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """Who ran it, in words: says so where a host only stands in for the card."""
 
     status: str
-    """`done`, `failed`, `interrupted`, `stopped`; `refunded`: no host; `recovered`: it quit."""
+    """
+    `done`, `failed`, `interrupted`, `stopped`; `refunded`: no host; `recovered`: it quit;
+    `unsettled`: nobody could close it yet, and the deposit is where it was.
+    """
 
     seconds: int
     """Time paid for, in seconds."""
@@ -88,6 +91,14 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     unexplained_sol: Lamports = Lamports(0)
     """Lamports that left the payer beyond what the receipt says."""
 
+    ended_as: str = ""
+    """What an unsettled job will be called once it is settled."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the money is still set aside: `sweep` completes the receipt."""
+        return self.status == "unsettled"
+
     @property
     def cost(self) -> MicroNos:
         """All NOS that is gone from the wallet: what the host earned and the network fee."""
@@ -115,6 +126,11 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def story(self) -> str:
         """Where the money went, as one sentence."""
+        if self.is_open:
+            held = f"{usd(self.reserved)} of credits are set aside"
+            if self.pay != "credits":
+                held = f"{nos(self.deposit)} are in the market's vault"
+            return f"up to {held}; %nosana sweep brings back what is not used"
         time = f" for {duration(self.seconds)}" if self.seconds else ""
         if self.pay == "credits":
             if not self.used:
@@ -138,7 +154,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
             ("ran by", self.ran_by),
             ("status", self.status),
             ("time paid", f"{duration(self.seconds)} at {nos(self.price)}/s"),
-            *money,
+            *([("money", self.story)] if self.is_open else money),
             ("differs", self._difference()),
         ]
         rows += [(f"tx {name}", signature) for name, signature in self.signatures.items()]

@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 
 from .control import Control
 from .errors import NosanaError
-from .events import Event, Posted, Settled
+from .events import Event, Posted, Said, Settled
 from .jobs import Job, Jobs
 from .markets import Quote
+from .wire.messages import Stream
 
 log = logging.getLogger("nosana_jupyter.rental")
 
@@ -77,8 +78,9 @@ async def rent(
     try:
         receipt, cancelled = await _uncancelled(jobs.settle(job, patience=FINISH))
     except NosanaError as error:
-        error.money = error.money or _unsettled(job)
-        raise
+        # The cell has ended well: what it gave is not to be lost with the line to the chain.
+        receipt, cancelled = jobs.unsettled(job), False
+        emit(Said(Stream("stderr", f"The job could not be settled: {error}.\n{receipt.story}.\n")))
     emit(Settled(receipt))
     if cancelled:
         raise asyncio.CancelledError
@@ -90,14 +92,9 @@ async def _settle_failed(jobs: Jobs, job: Job, emit: Callable[[Event], None]) ->
         receipt, _ = await _uncancelled(jobs.settle(job))
     except NosanaError as error:
         log.warning("job %s is not settled: %s", job.address, error)
-        return _unsettled(job)
+        receipt = jobs.unsettled(job)
     emit(Settled(receipt))
     return receipt.story
-
-
-def _unsettled(job: Job) -> str:
-    """Say where the deposit of a job is that could not be closed."""
-    return f"{job.intent.held}; %nosana sweep brings back what is not used"
 
 
 async def _uncancelled(work: Coroutine[Any, Any, T]) -> tuple[T, bool]:

@@ -42,8 +42,7 @@ async def sweep(jobs: Jobs, *, unsent_after: float | None = None) -> list[Receip
             continue  # Settled before; only its rent is still there.
         if known and jobs.follows(known):
             continue
-        intent = known.intent if known else jobs.adopt(address, account)
-        receipts.append(await jobs.settle(jobs.recall(intent, known.created if known else None)))
+        receipts.append(await jobs.settle(jobs.recall(known or jobs.adopt(address, account))))
     failed: NosanaError | None = None
     for entry in entries.values():
         if jobs.follows(entry):
@@ -65,7 +64,7 @@ async def _settle(jobs: Jobs, entry: Entry, unsent_after: float | None) -> list[
     elif await jobs.rpc.job(entry.intent.job) is None:
         known = entry if await jobs.rpc.signatures_of(entry.intent.job) else None
     if known is not None:
-        return [await jobs.settle(jobs.recall(known.intent, known.created))]
+        return [await jobs.settle(jobs.recall(known))]
     late = jobs.payer.late if unsent_after is None else unsent_after
     if time.time() - entry.created > late:
         jobs.journal.mark(entry.intent.job, "unsent")

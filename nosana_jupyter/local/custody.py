@@ -161,16 +161,16 @@ class Custody:
         programs, own = self.ledger.programs, self.wallet.pubkey
         run = self.run_of(job)
         accounts: dict[str, Key] = {"job": job, "market": held.market, "authority": own}
-        if held.state == JobState.STOPPED:
-            wanted = instructions.recover(programs, **accounts, payer=own)
-        elif run is None:
-            wanted = instructions.delist(programs, **accounts, payer=own)
-        else:
+        if run is not None:
             address, running = run
             wanted = instructions.end(
                 programs, **accounts, run=address, node=running.node, job_payer=own,
                 run_payer=running.payer,
             )  # fmt: skip
+        elif held.state == JobState.STOPPED:
+            wanted = instructions.recover(programs, **accounts, payer=own)
+        else:
+            wanted = instructions.delist(programs, **accounts, payer=own)
         delisted = held.state == JobState.QUEUED and run is None
         return {"tx": self._send([wanted]), "job": job, "delisted": delisted}
 

@@ -218,6 +218,8 @@ class Card:
 
 def summary(receipt: Receipt) -> str:
     """Return a receipt as one line."""
+    if receipt.is_open:
+        return f"nosana: {receipt.ended_as}, not settled · {receipt.story}"
     parts = [
         f"nosana: {receipt.status}",
         f"{duration(receipt.seconds)} on {receipt.ran_by}" if receipt.ran_by else "no host",
