@@ -13,15 +13,16 @@ from typing import Any, Literal, TypeVar
 
 from . import network as networks
 from . import payers, quoting, wallets
+from .chain.accounts import rent
 from .chain.rpc import Rpc
 from .choosing import Requirements
 from .errors import NosanaError, UsageError
 from .markets import Quote
 from .network import DEVNET, MAINNET, Network, shown
 from .prepaid import PLACE, Account
-from .purse import SOL_NEEDED
+from .purse import SOL_NEEDED, Purse
 from .settings import Settings
-from .units import MicroUsd, duration, nos, parse_seconds, sol, usd
+from .units import Lamports, MicroUsd, duration, nos, parse_seconds, sol, usd
 
 T = TypeVar("T")
 
@@ -71,12 +72,9 @@ async def look(chosen: Settings) -> Needs:
     """
     network = await asyncio.to_thread(networks.load, chosen.network, chosen)
     async with Rpc(network, timeout=PATIENCE, pauses=PAUSES) as rpc:
+        money = _credits if chosen.pay == "credits" else _funds
         rows = [
-            *(
-                await _credits(rpc, chosen)
-                if chosen.pay == "credits"
-                else await _funds(rpc, chosen)
-            ),
+            *(await money(rpc, chosen)),
             await _rpc(rpc),
             *_tokens(network, chosen),
             *_consent(network, chosen),
@@ -85,52 +83,57 @@ async def look(chosen: Settings) -> Needs:
 
 
 async def _funds(rpc: Rpc, chosen: Settings) -> list[Need]:
-    """Say what the wallet is, what it holds, and how much more it takes."""
+    """Say what the wallet is, who pays for it, what is there of both kinds of money, and needed."""
     network = rpc.network
+    later = Need(what="SOL and NOS", state="there is no wallet to look into", mark="unknown")
     try:
         wallet = await asyncio.to_thread(wallets.find, network, chosen)
     except UsageError as error:
         found = [each for each in wallets.others() if each != chosen.wallet]
         todo = f"{error.hint} There is also {found[0]}." if found else error.hint
-        later = Need(what="SOL and NOS", state="there is no wallet to look into", mark="unknown")
         return [Need(what="wallet", state=str(error), mark="missing", todo=todo), later]
-    known = Need(what="wallet", state=f"{wallet.address}, from {wallets.place(network, chosen)}")
-    held, lamports, quote = await asyncio.gather(
-        _told(rpc.token_balance(wallet.address)),
-        _told(rpc.get_balance(wallet.address)),
-        _told(_quote(rpc, chosen)),
-    )
-    if isinstance(held, NosanaError) and isinstance(lamports, NosanaError):
-        return [known, Need(what="SOL and NOS", state="the RPC does not answer", mark="unknown")]
+    known = [Need(what="wallet", state=f"{wallet.address}, from {wallets.place(network, chosen)}")]
+    try:
+        payer = await asyncio.to_thread(wallets.find_payer, network, chosen)
+    except UsageError as error:
+        lost = Need(what="paid by", state=str(error), mark="missing", todo=error.hint)
+        return [*known, lost, later]
+    if payer is not None:
+        known.append(Need(what="paid by", state=f"{payer.address}, from {chosen.payer}"))
+    purse = Purse(rpc, wallet, payer)
+    held, quote = await asyncio.gather(_told(purse.holdings()), _told(_priced(purse, chosen)))
+    if isinstance(held, NosanaError):
+        state = "not known while the RPC does not answer"
+        return [*known, Need(what="SOL and NOS", state=state, mark="unknown")]
+    address = purse.payer.address
     return [
-        known,
-        _sol(network, wallet.address, lamports),
-        _nos(network, wallet.address, held, quote),
+        *known,
+        _sol(network, address, held.sol, quote),
+        _nos(network, address, held.nos, quote),
     ]
 
 
-def _sol(network: Network, address: str, held: int | NosanaError) -> Need:
-    if isinstance(held, NosanaError):
-        return Need(what="SOL", state=str(held), mark="unknown")
-    if held >= SOL_NEEDED:
-        return Need(what="SOL", state=f"{sol(held)}, {sol(SOL_NEEDED)} needed")
-    short = sol(SOL_NEEDED - held)
+async def _priced(purse: Purse, chosen: Settings) -> Quote:
+    return await purse.priced(await _quote(purse.rpc, chosen))
+
+
+def _sol(network: Network, address: str, held: int, quote: Quote | NosanaError) -> Need:
+    """Compare what the payer holds with the rent and the fees of a cell."""
+    needed = SOL_NEEDED
+    if not isinstance(quote, NosanaError):
+        # What pays fees must stay exempt from rent itself.
+        needed = Lamports(quote.rent + quote.sol_fee + rent(0))
+    if held >= needed:
+        return Need(what="SOL", state=f"{sol(held)}, {sol(needed)} needed")
+    short = sol(needed - held)
     return Need(
-        what="SOL", mark="missing",
-        state=f"{sol(held)}, {sol(SOL_NEEDED)} needed: {short} missing",
+        what="SOL", mark="missing", state=f"{sol(held)}, {sol(needed)} needed: {short} missing",
         todo=f"Send {short} or more to {address}. {network.sol_from}".strip(),
     )  # fmt: skip
 
 
-def _nos(
-    network: Network,
-    address: str,
-    held: int | NosanaError,
-    quote: Quote | NosanaError,
-) -> Need:
-    """Compare what the wallet holds with the deposit of a cell as the settings have it."""
-    if isinstance(held, NosanaError):
-        return Need(what="NOS", state=str(held), mark="unknown")
+def _nos(network: Network, address: str, held: int, quote: Quote | NosanaError) -> Need:
+    """Compare what the payer holds with the deposit of a cell as the settings have it."""
     if isinstance(quote, NosanaError):
         state = f"{nos(held)}; what a cell takes is not known: {quote}"
         return Need(what="NOS", state=state, mark="unknown", todo=quote.hint)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import wallets
-from .chain import keys
 from .credits import Credits
 from .errors import UsageError
 from .prepaid import PLACE, Account
@@ -47,11 +46,7 @@ async def open_payer(network: Network, rpc: Rpc, chosen: Settings, stack: AsyncE
 
 def _keys(network: Network, chosen: Settings) -> tuple[Wallet, Wallet | None]:
     """Return the wallet that posts, and another that pays if there is one."""
-    wallet = wallets.find(network, chosen)
-    # A network that brings a wallet of its own is not to see the user's.
-    if not chosen.payer or network.wallet:
-        return wallet, None
-    return wallet, keys.open_wallet(chosen.payer)
+    return wallets.find(network, chosen), wallets.find_payer(network, chosen)
 
 
 def api_key(network: Network, chosen: Settings) -> str:

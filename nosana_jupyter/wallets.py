@@ -24,6 +24,17 @@ def find(network: Network, chosen: Settings) -> Wallet:
     return keys.open_wallet(chosen.wallet, key=settings.private_key())
 
 
+def find_payer(network: Network, chosen: Settings) -> Wallet | None:
+    """
+    Open another wallet that pays for the user's, if there is one.
+
+    Raises:
+        UsageError: It cannot be used; says what to do.
+    """
+    # A network that brings a wallet of its own is not to see the user's.
+    return None if network.wallet or not chosen.payer else keys.open_wallet(chosen.payer)
+
+
 def place(network: Network, chosen: Settings) -> str:
     """Say where the wallet that pays on a network is kept, whether or not it is there."""
     if not network.wallet and settings.private_key():

@@ -10,17 +10,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import logging
+import os
 import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from local_networks import LocalNetwork
+from traces import files, found
 
 import nosana_jupyter
 from nosana_jupyter import network as networks
 from nosana_jupyter import portal
+from nosana_jupyter.chain import keys, transport
 from nosana_jupyter.errors import FundsError, NetworkError, NosanaError
 from nosana_jupyter.journal import Journal
 from nosana_jupyter.network import MAINNET, Network
@@ -150,6 +156,38 @@ def test_a_cell_runs_with_mainnets_values(
 
 
 @pytest.mark.network
+def test_another_wallet_pays_with_mainnets_values(
+    mainnet: dict[str, Line], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    """
+    A payer named by its file pays deposit, rent and fees for a wallet that then need not hold any;
+    neither key is in what went out, was logged or was written.
+    """
+    caplog.set_level(logging.DEBUG)
+    payer = keys.create(str(tmp_path / "payer.json"))
+    project = Path(os.environ["NOSANA_WALLET"])
+    given = {"address": payer.address, "nos": 10**9, "sol": 10**9}
+    services = os.environ["NOSANA_API"]
+    assert httpx.post(f"{services}/faucet", json=given, trust_env=False).status_code == 200
+    monkeypatch.setenv("NOSANA_CONFIRM", "yes")
+    monkeypatch.setenv("NOSANA_PAYER", str(tmp_path / "payer.json"))
+    before = portal.shared().status()
+    outcome = nosana_jupyter.run("y = x + 1", {"x": 1}, gpu="3070", timeout=300)
+    after = portal.shared().status()
+    told = [bytes(line.asked) for line in mainnet.values()]
+    told += [caplog.text.encode(), files(tmp_path / "home"), repr(after).encode()]
+
+    assert outcome.values["y"] == 2
+    assert (after.payer, before.nos) == (payer.address, 10**9)
+    assert before.nos - after.nos == outcome.receipt.paid + outcome.receipt.network_fee
+    assert before.sol > after.sol
+    for path in (project, tmp_path / "payer.json"):
+        assert found(bytes(json.loads(path.read_text())), *told) == []
+    assert KEY not in caplog.text
+
+
+@pytest.mark.network
 def test_nothing_is_spent_before_somebody_agrees(mainnet: dict[str, Line]) -> None:
     """
     With real money, a cell that nobody is asked about is not posted, and nothing is pinned.
@@ -167,14 +205,12 @@ def test_an_empty_wallet_is_told_what_is_missing(
     mainnet: dict[str, Line], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """
-    A new wallet holds no NOS, and has no token account: the error names what is missing, exactly.
+    A new wallet has no token account, which is no NOS: the error names what it takes, exactly.
     """
-    from nosana_jupyter.chain import keys
-
     monkeypatch.setenv("NOSANA_CONFIRM", "yes")
     keys.create(str(tmp_path / "id.json"))
     monkeypatch.setenv("NOSANA_WALLET", str(tmp_path / "id.json"))
-    with pytest.raises(FundsError, match=r"holds 0\.000000 NOS: [\d.]+ NOS are missing"):
+    with pytest.raises(FundsError, match=r"takes [\d.]+ NOS, and the wallet .* has never held"):
         nosana_jupyter.run("1", gpu="3070", timeout=300)
 
     assert b"sendTransaction" not in mainnet["rpc"].asked
@@ -194,8 +230,6 @@ def test_a_service_that_is_not_there_is_named_before_money_moves(
     """
     Without its RPC, market list or pin service a cell ends at once: where is said, and that is all.
     """
-    from nosana_jupyter.chain import transport
-
     monkeypatch.setattr(transport, "RETRIES", (0.01,))
     monkeypatch.setenv("NOSANA_CONFIRM", "yes")
     monkeypatch.setenv(f"NOSANA_{service.upper()}", OFFLINE[service])
@@ -213,8 +247,6 @@ def test_without_any_network_nothing_is_spent(
     """
     On a machine without a network, mainnet says so in a sentence; the journal stays empty.
     """
-    from nosana_jupyter.chain import keys, transport
-
     nowhere = dict.fromkeys(("rpc", "pin", "gateway", "api"), "http://127.0.0.1:9")
     for name, address in nowhere.items():
         monkeypatch.setenv(f"NOSANA_{name.upper()}", address)

@@ -19,6 +19,10 @@ from ..network import Network, shown
 
 log = logging.getLogger("nosana_jupyter.chain")
 
+_quiet = logging.getLogger("nosana_jupyter.chain.websocket")
+# At its most talkative the library writes down the address it asks for, with the key in it.
+_quiet.setLevel(logging.WARNING)
+
 PAUSE = 2.0
 """Seconds before a lost subscription is made again."""
 
@@ -85,6 +89,7 @@ async def _listen(
                 network.websocket,
                 max_size=LARGEST,
                 close_timeout=1,
+                logger=_quiet,
                 **await dial.options(network.websocket),
             ) as line:
                 await line.send(json.dumps(asked))

@@ -176,9 +176,28 @@ def test_the_log_shows_no_key(caplog: pytest.LogCaptureFixture) -> None:
     """
     A subscription that fails is logged by its place.
     """
+    caplog.set_level("DEBUG")
     caplog.set_level("DEBUG", "nosana_jupyter")
     network = msgspec.structs.replace(MAINNET, websocket="ws://127.0.0.1:9/secret-key?k=secret-too")
     asyncio.run(looks(network, 3, every=0.05))
 
     assert "ws://127.0.0.1:9/…" in caplog.text
     assert "secret" not in caplog.text
+
+
+def test_no_library_logs_the_key(caplog: pytest.LogCaptureFixture) -> None:
+    """
+    Over a line that works, not even the most talkative log shows the path of the address.
+    """
+    caplog.set_level("DEBUG")
+
+    async def talk(line: ServerConnection) -> None:
+        await line.recv()
+        await line.send(NEWS)
+        await line.wait_closed()
+
+    watched(talk, 2, every=30)
+
+    # The server of this test may say what it was asked for.
+    ours = [each for each in caplog.records if not each.name.startswith("websockets.server")]
+    assert not any("/key" in each.getMessage() for each in ours)
