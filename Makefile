@@ -31,6 +31,7 @@ format: .venv/test
 bench: .venv/test
 	$(BIN)/python bench/first_cell.py
 	$(BIN)/python bench/start.py
+	@echo "With Docker: $(BIN)/python bench/containers.py --image $(TAG), after make images"
 
 images:
 	DOCKER_BUILDKIT=1 $(DOCKER) build --network=host --target $(IMAGE) --tag $(TAG) \

@@ -21,15 +21,17 @@ import time
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from ..wire import launch, seal
 from ..wire.messages import Check, Install, Installed
-from . import machine, packages, places, streams
-from .installer import Installer
+from . import machine, places, streams
 from .interrupts import Interrupts
 from .outbox import Outbox
 from .server import Server, Task
+
+if TYPE_CHECKING:
+    from .installer import Installer
 
 LAST_WORDS = 1.0
 """Seconds in which what a cell has said may still reach the client when the process ends."""
@@ -83,7 +85,8 @@ class Runner:
         self._tasks: queue.SimpleQueue[tuple[Task, list[bytearray]]] = queue.SimpleQueue()
         self._interrupts = Interrupts()
         self._outbox = Outbox(self._wake)
-        self._installer = Installer(terms.cache, lambda text: self._outbox.write("stderr", text))
+        self._lock = threading.Lock()
+        self._made: Installer | None = None
         self._loop = asyncio.new_event_loop()
         self._server: Server | None = None
         self._listening = threading.Event()
@@ -112,9 +115,11 @@ class Runner:
         while True:
             task, buffers = self._tasks.get()
             if isinstance(task, Check):
+                from . import packages
+
                 self._outbox.put(packages.check(task.distributions))
             elif isinstance(task, Install):
-                done = self._installer.install(task.requirements, task.instead)
+                done = self._installer().install(task.requirements, task.instead)
                 self._outbox.put(Installed(*done))
             else:
                 cells.run(task, buffers)
@@ -172,12 +177,22 @@ class Runner:
 
     def _work(self, task: Task, buffers: list[bytearray]) -> None:
         self._interrupts.forget()
-        self._installer.prepare()
+        self._installer().prepare()
         self._tasks.put((task, buffers))
 
     def _interrupt(self) -> None:
-        self._installer.stop()
+        self._installer().stop()
         self._interrupts.request()
+
+    def _installer(self) -> Installer:
+        # Not before the client is greeted: most cells install nothing.
+        with self._lock:
+            if self._made is None:
+                from .installer import Installer
+
+                cache = self._terms.cache
+                self._made = Installer(cache, lambda text: self._outbox.write("stderr", text))
+            return self._made
 
     def _wake(self) -> None:
         if self._server is not None:

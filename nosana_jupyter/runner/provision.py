@@ -7,20 +7,18 @@ operation's log; an image that has all starts at once, and touches no network.
 
 from __future__ import annotations
 
-import importlib
-import importlib.metadata
 import os
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
 from ..wire import launch
-from . import pip, places, precedence
-from .installer import Installer
+from . import places
+
+# All else is loaded where it is needed: a runner that lacks nothing is to start at once.
 
 NEEDS: Mapping[str, str] = {
     "cloudpickle": "3.0",
@@ -30,6 +28,9 @@ NEEDS: Mapping[str, str] = {
     "websockets": "15",
 }
 """Distributions that the runner imports, and the oldest that will do."""
+
+_DISTRIBUTION = re.compile(r"([A-Za-z0-9_.]+)-([0-9][^-]*)(?:-.*)?\.(?:dist|egg)-info")
+"""What lies beside a package that was installed. To ask Python itself takes it a while."""
 
 PATIENCE = 600.0
 """Seconds in which another Python has to come."""
@@ -57,16 +58,21 @@ def begin(folder: str) -> NoReturn:
 
 def lacking(needs: Mapping[str, str] = NEEDS) -> dict[str, str | None]:
     """Return what is missing here or too old, and the version that is here."""
-    found: dict[str, str | None] = {}
-    for name, least in needs.items():
+    here: dict[str, str] = {}
+    for place in sys.path:
         try:
-            version = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = None
+            entries = os.listdir(place or ".")  # noqa: PTH208 - of texts
+        except OSError:
             continue
-        if _numbers(version) < _numbers(least):
-            found[name] = version
-    return found
+        for entry in entries:
+            if match := _DISTRIBUTION.fullmatch(entry):
+                here.setdefault(match[1].lower(), match[2])
+    found = {name: here.get(name) for name in needs}
+    return {
+        name: version
+        for name, version in found.items()
+        if version is None or _numbers(version) < _numbers(needs[name])
+    }
 
 
 def _complete(cache: Path) -> None:
@@ -74,6 +80,9 @@ def _complete(cache: Path) -> None:
     missing = lacking()
     if not missing:
         return
+    from . import precedence
+    from .installer import Installer
+
     wanted = [f"{name}>={NEEDS[name]}" for name in missing]
     _say(f"the image lacks {', '.join(wanted)}: they come from {cache}, installed there if need be")
     old = [name for name, version in missing.items() if version]
@@ -102,6 +111,8 @@ def _replace(wanted: str, cache: Path, folder: str) -> None:
         f"the image has Python {_minor()}, and what travels needs {wanted}: getting it with uv. "
         "Packages of the image are not seen from there."
     )
+    import subprocess
+
     place = cache / f"python-{wanted}"
     environment = {
         "UV_PYTHON_INSTALL_DIR": str(cache / "pythons"),
@@ -143,6 +154,10 @@ def _uv(cache: Path) -> str:
     Raises:
         OSError: It cannot be had.
     """
+    import subprocess
+
+    from . import pip
+
     if uv := pip.find_uv():
         return uv
     place = cache / "uv-program"
