@@ -45,8 +45,8 @@ lock: .venv/test
 # Compares our rules with programs of mainnet: JOBS=file STAKE=file REWARDS=file, or PROGRAMS=folder.
 # Without any it says how to get them.
 conformance-mainnet: .venv/test
-	$(BIN)/python tests/conformance_mainnet/compare.py $(if $(PROGRAMS),--programs $(PROGRAMS)) \
-	  $(if $(JOBS),--jobs $(JOBS)) $(if $(STAKE),--stake $(STAKE)) $(if $(REWARDS),--rewards $(REWARDS))
+	$(BIN)/python tests/conformance_mainnet/compare.py $(if $(PROGRAMS),--programs '$(PROGRAMS)') \
+	  $(if $(JOBS),--jobs '$(JOBS)') $(if $(STAKE),--stake '$(STAKE)') $(if $(REWARDS),--rewards '$(REWARDS)')
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
