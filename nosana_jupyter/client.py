@@ -158,7 +158,7 @@ class Client:
         await self._consent(quote, confirm)
 
         pin_token = network.pin_token(self.network, self.settings)
-        cid = await ipfs.pin(self.network, self.jobs.payer.stub(), token=pin_token)
+        cid = await ipfs.publish(self.network, self.jobs.payer.stub(), token=pin_token)
         while True:
             key, token = seal.Key(), os.urandom(32)
             asked = launch.cell_definition(

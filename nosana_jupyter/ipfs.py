@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import logging
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,9 @@ LARGEST_ANSWER = 1 << 20
 
 TIMEOUT = 30.0
 """Seconds for the pin service, and for a word of the gateway."""
+
+LOOK = 20.0
+"""Seconds to find out whether content is public already."""
 
 PATIENCE = 180.0
 """Seconds for all that a gateway gives."""
@@ -93,6 +97,30 @@ def compact(document: Any) -> bytes:
 def cid_of(content: bytes) -> str:
     """Return the content id of bytes, cut and linked as IPFS does unless it is told otherwise."""
     return hash_to_cid(digest(content))
+
+
+async def publish(network: Network, document: Any, *, token: str = "") -> str:
+    """
+    See that a document can be had by everybody; return its content id.
+
+    What is public already, as the stub that most confidential jobs share, need not be pinned again,
+    and so needs no token.
+
+    Args:
+        network: Where.
+        document: JSON-able data.
+        token: Bearer token of the pin service, if there is one.
+
+    Raises:
+        NetworkError: It is not public yet, and the pin service does not take it.
+    """
+    if not token and network.pin_page:
+        cid = cid_of(compact(document))
+        with contextlib.suppress(NetworkError, TimeoutError):
+            async with asyncio.timeout(LOOK):
+                await fetch_bytes(network, cid)
+                return cid
+    return await pin(network, document, token=token)
 
 
 async def pin(network: Network, document: Any, *, token: str = "") -> str:

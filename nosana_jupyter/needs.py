@@ -11,8 +11,8 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
+from . import ipfs, payers, quoting, wallets
 from . import network as networks
-from . import payers, quoting, wallets
 from .chain.accounts import rent
 from .chain.rpc import Rpc
 from .choosing import Requirements
@@ -23,6 +23,7 @@ from .prepaid import PLACE, Account
 from .purse import SOL_NEEDED, Purse
 from .settings import Settings
 from .units import Lamports, MicroUsd, duration, nos, parse_seconds, sol, usd
+from .wire import definition
 
 T = TypeVar("T")
 
@@ -73,13 +74,11 @@ async def look(chosen: Settings) -> Needs:
     network = await asyncio.to_thread(networks.load, chosen.network, chosen)
     async with Rpc(network, timeout=PATIENCE, pauses=PAUSES) as rpc:
         money = _credits if chosen.pay == "credits" else _funds
-        rows = [
-            *(await money(rpc, chosen)),
-            await _rpc(rpc),
-            *_tokens(network, chosen),
-            *_consent(network, chosen),
-        ]
-    return Needs(network=network, rows=tuple(rows))
+        funds, line, tokens = await asyncio.gather(
+            money(rpc, chosen), _rpc(rpc), _tokens(network, chosen)
+        )
+    rows = (*funds, line, *tokens, *_consent(network, chosen))
+    return Needs(network=network, rows=rows)
 
 
 async def _funds(rpc: Rpc, chosen: Settings) -> list[Need]:
@@ -206,8 +205,8 @@ async def _rpc(rpc: Rpc) -> Need:
     )  # fmt: skip
 
 
-def _tokens(network: Network, chosen: Settings) -> list[Need]:
-    """Say whether there is a token for the pin service, where it wants one."""
+async def _tokens(network: Network, chosen: Settings) -> list[Need]:
+    """Say whether there is a token for the pin service, where a cell needs one."""
     if not network.pin_page:
         return []
     place = shown(network.pin)
@@ -216,12 +215,16 @@ def _tokens(network: Network, chosen: Settings) -> list[Need]:
     if chosen.pin:
         todo = "If it wants one: %nosana config pin_token --ask"
         return [Need(what="pin token", state=f"unset; {place} is your own", todo=todo)]
-    return [
-        Need(
-            what="pin token", state=f"unset; {place} wants one", mark="missing",
-            todo=f"Make one at {network.pin_page}, then: %nosana config pin_token --ask",
-        )
-    ]  # fmt: skip
+    todo = f"Make one at {network.pin_page}, then: %nosana config pin_token --ask"
+    if chosen.pay == "credits":
+        state = f"unset; {place} wants one for what a job publishes"
+        return [Need(what="pin token", state=state, mark="missing", todo=todo)]
+    stub = ipfs.cid_of(ipfs.compact(definition.STUB))
+    found = await _told(ipfs.fetch_bytes(network, stub))
+    if isinstance(found, NosanaError):
+        state = f"unset; {place} wants one, unless what a job publishes is there: {found}"
+        return [Need(what="pin token", state=state, mark="unknown", todo=todo)]
+    return [Need(what="pin token", state="unset, and not needed: what a job publishes is public")]
 
 
 def _consent(network: Network, chosen: Settings) -> list[Need]:

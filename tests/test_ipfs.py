@@ -20,7 +20,16 @@ from hypothesis import strategies as st
 
 from nosana_jupyter import ipfs
 from nosana_jupyter.errors import NetworkError
-from nosana_jupyter.ipfs import cid_of, cid_to_hash, compact, fetch, hash_to_cid, pin, to_v0
+from nosana_jupyter.ipfs import (
+    cid_of,
+    cid_to_hash,
+    compact,
+    fetch,
+    hash_to_cid,
+    pin,
+    publish,
+    to_v0,
+)
 from nosana_jupyter.network import DEVNET, Network
 from nosana_jupyter.wire import definition
 
@@ -367,6 +376,38 @@ def test_what_no_gateway_gives_is_told_of_the_first() -> None:
     asked = served(lambda head, *_: http(b"", status=404 if "/ipfs/" in head else 500), script)
 
     assert len(asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("there", "token", "methods"),
+    [(True, "", ["get"]), (False, "", ["get", "post"]), (True, TOKEN, ["post"])],
+)
+def test_what_is_public_is_not_pinned_again(there: bool, token: str, methods: list[str]) -> None:
+    """
+    Without a token a document that a gateway gives is published already; what it gives is checked.
+    """
+
+    async def script(network: Network) -> None:
+        assert await publish(network, DOCUMENT, token=token) == cid_of(CONTENT)
+
+    def reply(head: str, _raw: bytes, body: bytes) -> bytes:
+        if head.startswith("get"):
+            return http(CONTENT if there else b"{}")
+        return pinned(body)
+
+    assert [head.split()[0].lower() for head, _ in served(reply, script)] == methods
+
+
+def test_where_no_token_is_wanted_nobody_is_asked_twice() -> None:
+    """
+    A network whose pin service wants no token is given each document.
+    """
+
+    async def script(network: Network) -> None:
+        await publish(msgspec.structs.replace(network, pin_page=""), DOCUMENT)
+
+    ((head, _),) = served(lambda _h, _r, body: pinned(body), script)
+    assert head.startswith("POST")
 
 
 def test_a_false_id_is_asked_of_nobody() -> None:

@@ -87,7 +87,7 @@ LAYERS = {
     "requirements": ROW1 | {"wire"},
     "quoting": ROW2 | {"chain", "markets", "choosing"},
     "wallets": ROW1 | {"network", "settings", "forms", "chain"},
-    "needs": ROW2 | PAYERS | {"chain", "markets", "choosing", "quoting", "wallets"},
+    "needs": ROW2 | PAYERS | {"chain", "ipfs", "markets", "choosing", "quoting", "wallets"},
     "control": ROW1,
     "verdict": ROW1 | {"sanitize"},
     "attempts": ROW5,

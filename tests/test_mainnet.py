@@ -19,18 +19,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 from local_networks import LocalNetwork
 from traces import files, found
 
 import nosana_jupyter
+from nosana_jupyter import ipfs, portal
 from nosana_jupyter import network as networks
-from nosana_jupyter import portal
 from nosana_jupyter.chain import keys, transport
 from nosana_jupyter.errors import FundsError, NetworkError, NosanaError
 from nosana_jupyter.journal import Journal
 from nosana_jupyter.network import MAINNET, Network
 from nosana_jupyter.settings import ADDRESSES
+from nosana_jupyter.wire import definition
 
 TOKEN = "token-of-the-pin-service-0123456789"
 KEY = "own-rpc-key-9876543210"
@@ -185,6 +187,24 @@ def test_another_wallet_pays_with_mainnets_values(
     for path in (project, tmp_path / "payer.json"):
         assert found(bytes(json.loads(path.read_text())), *told) == []
     assert KEY not in caplog.text
+
+
+@pytest.mark.network
+def test_a_cell_needs_no_token_for_what_is_public(
+    mainnet: dict[str, Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The public stub of a job is that of all jobs: where the gateway gives it nothing is pinned.
+    """
+    local = msgspec.structs.replace(MAINNET, pin=os.environ["NOSANA_API"], pin_page="")
+    stub = asyncio.run(ipfs.pin(local, definition.STUB))
+    monkeypatch.delenv("NOSANA_PIN_TOKEN")
+    monkeypatch.setenv("NOSANA_CONFIRM", "yes")
+    outcome = nosana_jupyter.run("y = 1", gpu="3070", timeout=300)
+
+    assert outcome.values["y"] == 1
+    assert f"GET /ipfs/{stub}".encode() in mainnet["gateway"].asked
+    assert not mainnet["pin"].asked
 
 
 @pytest.mark.network

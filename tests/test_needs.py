@@ -11,7 +11,7 @@ import pytest
 from local_networks import LocalNetwork
 from rpc_node import status, town
 
-from nosana_jupyter import needs, settings, wallets
+from nosana_jupyter import ipfs, needs, settings, wallets
 from nosana_jupyter import network as networks
 from nosana_jupyter.chain.rpc import Rpc
 from nosana_jupyter.chain.wallet import Wallet
@@ -20,6 +20,7 @@ from nosana_jupyter.needs import Need, Needs
 from nosana_jupyter.network import MAINNET, Network
 from nosana_jupyter.purse import SOL_NEEDED
 from nosana_jupyter.settings import Settings
+from nosana_jupyter.wire import definition
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -34,7 +35,8 @@ def here(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def look(**chosen: str) -> Needs:
-    """Look at a network under some settings."""
+    """Look at a network under some settings; nothing is asked outside this machine."""
+    chosen = {"gateway": NOWHERE, **chosen}
     return asyncio.run(needs.look(Settings(**chosen)))  # type: ignore[arg-type]  # all are texts
 
 
@@ -49,8 +51,8 @@ def test_nothing_is_there_and_nobody_answers(here: Path) -> None:
     """
     found = look(network="mainnet", rpc=NOWHERE, api=NOWHERE)
 
-    assert found.marked("missing") == ["wallet", "pin token"]
-    assert found.marked("unknown") == ["SOL and NOS", "RPC"]
+    assert found.marked("missing") == ["wallet"]
+    assert found.marked("unknown") == ["SOL and NOS", "RPC", "pin token"]
     assert "%nosana wallet create" in row(found, "wallet").todo
     assert row(found, "RPC").state.endswith("no connection")
     assert "%nosana config rpc --ask" in row(found, "RPC").todo
@@ -80,7 +82,7 @@ def test_a_wallet_is_known_where_nobody_answers(here: Path) -> None:
 
     assert row(found, "wallet").state == f"{made.address}, from ~/.config/solana/id.json"
     assert row(found, "SOL and NOS").state == "not known while the RPC does not answer"
-    assert found.marked("missing") == ["pin token"]
+    assert found.marked("missing") == []
 
 
 def test_own_services_need_less(here: Path) -> None:
@@ -142,6 +144,22 @@ def test_what_is_missing_is_told_exactly(here: Path, network: LocalNetwork) -> N
     assert rich.marked("missing") == rich.marked("unknown") == []
     assert row(rich, "NOS").state.endswith(f"at most {need[1]} for 30 min on {need[2]}")
     assert look(network="local").marked("missing") == []
+
+
+@pytest.mark.network
+def test_what_is_public_needs_no_token(here: Path, network: LocalNetwork) -> None:
+    """
+    The stub of a job that a wallet pays for is the same for all: where a gateway has it no token is
+    needed. What an account publishes is its own.
+    """
+    local = networks.load("local")
+    asyncio.run(ipfs.pin(local, definition.STUB))
+    bare = presented(local) | {"pin": ""}
+
+    assert row(look(**bare, wallet=local.wallet), "pin token").mark == "ok"
+    other = look(**bare, pay="credits")
+    assert row(other, "pin token").mark == "missing"
+    assert "%nosana config pin_token --ask" in row(other, "pin token").todo
 
 
 @pytest.mark.network
