@@ -136,7 +136,7 @@ class Attempts:
 
     def _with_money(self, error: NosanaError) -> NosanaError:
         """Say in an error what the hosts cost that were left before."""
-        if self.left and self.spent:
+        if self.left:
             names = "host" if len(self.left) == 1 else f"{len(self.left)} hosts"
             cost = together([each.receipt for each in self.left])
             earlier = f"the {names} asked before cost {cost}"
