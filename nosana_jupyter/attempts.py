@@ -108,7 +108,9 @@ class Attempts:
             NosanaError: The same error, where no other host is to be asked.
         """
         job, self.job = self.job, None
-        if job is None or job.receipt is None or job.begun or not (again and _passes(error)):
+        if job is None or job.receipt is None or job.receipt.status == "unsettled":
+            raise self._with_money(error)
+        if job.begun or not (again and _passes(error)):
             raise self._with_money(error)
         why = line(str(error).partition("\n")[0])[:LONGEST]
         left = Left(job.node, why, job.receipt)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -31,7 +31,19 @@ from .chain.rpc import Rpc
 from .choosing import Requirements
 from .control import Control
 from .errors import FundsError, JobError, NosanaError
-from .events import Cell, Event, Outcome, Plan, Quoted, Running, Said, Status, Swept, Waiting
+from .events import (
+    Cell,
+    Event,
+    Outcome,
+    Place,
+    Plan,
+    Quoted,
+    Running,
+    Said,
+    Status,
+    Swept,
+    Waiting,
+)
 from .jobs import Job, Jobs
 from .journal import Entry, Journal, Receipt
 from .link import Link
@@ -239,6 +251,7 @@ class Client:
     async def status(self) -> Status:
         """Say where the user is."""
         held = await self.jobs.payer.holdings()
+        running = self.journal.open_jobs(self.network.name, self.jobs.payer.account)
         return Status(
             network=self.network,
             wallet=held.wallet,
@@ -246,7 +259,8 @@ class Client:
             sol=held.sol,
             nos=held.nos,
             free=held.credits,
-            running=tuple(self.journal.open_jobs(self.network.name, self.jobs.payer.account)),
+            running=tuple(running),
+            places=await self._places(running),
         )
 
     async def entries(self, limit: int) -> list[Entry]:
@@ -274,6 +288,17 @@ class Client:
             followed=tuple(each for each in left if self.jobs.follows(each)),
             rent=await sweep.clean(self.jobs),
         )
+
+    async def _places(self, running: Sequence[Entry]) -> dict[str, Place]:
+        """Look where jobs run."""
+        runs = await asyncio.gather(*(self.rpc.run_of(each.intent.job) for each in running))
+        return {
+            each.intent.job: Place(
+                node=str(run.node), began=run.time, ends=run.time + each.intent.timeout
+            )
+            for each, run in zip(running, runs, strict=True)
+            if run is not None
+        }
 
     def _remind(self, emit: Emit) -> None:
         """Tell once of jobs that an earlier kernel left open."""

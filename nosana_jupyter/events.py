@@ -180,6 +180,20 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where an open job runs."""
+
+    node: str
+    """Address of the host."""
+
+    began: float
+    """Unix time from which it is paid."""
+
+    ends: float
+    """Unix time at which its time is over."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Status:
     """Where the user is."""
 
@@ -191,6 +205,9 @@ class Status:
     nos: MicroNos
     running: tuple[Entry, ...]
     """Jobs that are not settled."""
+
+    places: Mapping[str, Place] = field(default_factory=dict)
+    """Where those run that a host has taken, by address of the job."""
 
     payer: str = ""
     """Address of who pays for the wallet. Empty: it does."""

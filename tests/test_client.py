@@ -30,6 +30,7 @@ from nosana_jupyter.events import (
     Event,
     Posted,
     Quoted,
+    Running,
     Said,
 )
 from nosana_jupyter.journal import Journal
@@ -144,6 +145,28 @@ class TestInterrupts:
 def real(client: Client) -> None:
     """Let the network be one whose money is worth something."""
     client.network = msgspec.structs.replace(client.network, real_money=True)
+
+
+def test_status_says_where_a_cell_runs() -> None:
+    """While a cell runs, its job is listed with its host and the time it has left."""
+
+    async def story(witness: Witness) -> None:
+        begun = asyncio.Event()
+        witness.at("begun", begun.set)
+        running = asyncio.ensure_future(witness.run(cell(STUBBORN)))
+        await begun.wait()
+        status = await witness.client.status()
+        [entry] = status.running
+        place = status.places[entry.intent.job]
+        assert place.node == next(e.node for e in witness.events if isinstance(e, Running))
+        assert abs(place.began - time.time()) < 20
+        assert place.ends - place.began == 300
+        witness.control.abandon()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert (await witness.client.status()).places == {}
+
+    scene(story)
 
 
 class TestConsent:

@@ -4,14 +4,15 @@ What line magics show: a table that reads well as text, and as HTML.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 
 from .. import settings
 from ..errors import NosanaError
-from ..events import Plan, Status, Swept
+from ..events import Place, Plan, Status, Swept
 from ..journal import Entry, Receipt
 from ..markets import Market, Quote
 from ..needs import Needs
@@ -68,9 +69,18 @@ def status(found: Status) -> Table:
     ]
     if network.stand_in:
         rows.append(("hosts", f"stand in for the cards of their market: {network.stand_in}"))
-    running = [entry.intent.job for entry in found.running]
-    rows.append(("open jobs", ", ".join(running) or "none"))
+    running = [_place(entry.intent.job, found.places) for entry in found.running]
+    rows += [("open jobs" if not n else "", each) for n, each in enumerate(running or ["none"])]
     return Table(head=("", ""), rows=rows)
+
+
+def _place(job: str, places: Mapping[str, Place]) -> str:
+    """Say where a job runs, and for how long still."""
+    if (place := places.get(job)) is None:
+        return job
+    now = time.time()
+    ran, left = max(0, int(now - place.began)), max(0, int(place.ends - now))
+    return f"{job} on host {place.node} for {duration(ran)}, at most {duration(left)} more"
 
 
 def unusable(network: str, error: NosanaError) -> Table:

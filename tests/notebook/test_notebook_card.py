@@ -7,7 +7,9 @@ import copy
 import io
 import json
 import operator
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +20,7 @@ from nosana_jupyter.errors import CellError, UsageError
 from nosana_jupyter.events import (
     Booting,
     Left,
+    Place,
     Plan,
     Posted,
     Quoted,
@@ -329,6 +332,12 @@ def test_status_says_where_one_is() -> None:
     assert "balance    1.260000 NOS, 0.000000005 SOL" in text
     assert f"open jobs  {JOB}".split() == text.splitlines()[-1].split()
     assert "stand in" not in text
+
+    now = time.time()
+    placed = replace(found, places={JOB: Place(node="Nod", began=now - 130, ends=now + 1670.9)})
+    assert f"{JOB} on host Nod for 2 min 10 s, at most 27 min 50 s more" in repr(
+        tables.status(placed)
+    )
 
     lines = repr(tables.jobs([open_job, closed])).splitlines()
     assert lines[1].split()[:3] == [JOB, "running", "nvidia-4090"]
