@@ -7,7 +7,10 @@ environment variable is `NOSANA_` and the name of the setting in capitals.
 
 from __future__ import annotations
 
+import ast
 import difflib
+import inspect
+import itertools
 import os
 import tomllib
 from collections.abc import Callable
@@ -84,7 +87,7 @@ class Settings:
     """Most hosts that are asked for one cell. One that has begun is never run again."""
 
     rpc: str = field(default="", repr=False)
-    """Address of a Solana RPC of your own, for devnet and mainnet, as are all that follow."""
+    """Address of a Solana RPC of your own. This and what follows are for devnet and mainnet."""
 
     websocket: str = field(default="", repr=False)
     """Address of its subscriptions. Empty: that of the RPC, with ws in place of http."""
@@ -312,6 +315,21 @@ def _check(name: str, value: object, change: str) -> None:
 def names() -> list[str]:
     """Return the names of all settings."""
     return [each.name for each in fields(Settings)]
+
+
+def meanings() -> dict[str, str]:
+    """Return what each setting is for: the text below its field, where code keeps it."""
+    try:
+        (body,) = ast.parse(inspect.getsource(Settings)).body
+    except (OSError, TypeError, SyntaxError):
+        return {}  # An installation without sources.
+    assert isinstance(body, ast.ClassDef)
+    found = {}
+    for at, after in itertools.pairwise(body.body):
+        if isinstance(at, ast.AnnAssign) and isinstance(after, ast.Expr):
+            text = after.value.value if isinstance(after.value, ast.Constant) else ""
+            found[ast.unparse(at.target)] = " ".join(str(text).split()).replace("`", "")
+    return found
 
 
 def known(name: str) -> str:

@@ -192,3 +192,11 @@ def test_a_key_in_the_environment_is_taken_out_of_it(
     with pytest.raises(UsageError, match="NOSANA_PRIVATE_KEY and NOSANA_WALLET") as caught:
         settings.private_key()
     assert "hunter2" not in str(caught.value)
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    """The list of settings that users see is the one that the code keeps, in whole sentences."""
+    found = settings.meanings()
+
+    assert list(found) == settings.names()
+    assert all(text.endswith(".") and "`" not in text for text in found.values())

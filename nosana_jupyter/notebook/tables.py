@@ -284,11 +284,19 @@ def config(only: str = "", *, note: str = "") -> Table:
         if name in settings.ADDRESSES and value:
             value = shown(value)
         rows.append((name, value or "–", settings.origin(name)))
+    note = note or settings.meanings().get(only, "What each is for: %nosana help config")
     return Table(head=("setting", "value", "from"), rows=rows, note=note)
 
 
 def help_table(command: str = "") -> Table:
     """Show what `%nosana` understands, or what one command does."""
+    if command == "config":
+        note = "A variable of the environment is NOSANA_ and the name in capitals."
+        known = settings.meanings()
+        rows = [(name, known.get(name, "")) for name in settings.names()]
+        return Table(
+            head=("setting", "what it is for"), rows=rows, title=COMMANDS[command], note=note
+        )
     if command:
         options = {"markets": market_grammar, "quote": quote_grammar}.get(command)
         note = option_help(options()) if options else ""

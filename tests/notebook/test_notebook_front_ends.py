@@ -327,11 +327,12 @@ def test_line_magics_answer(any_front: Front) -> None:
         r"RPC +ok .* answers\nAll that a cell needs is there\.",
         "%nosana network local": r"network +ok +local",
         "%nosana config": r"(?s)network +local .*timeout +30m +default",
-        "%nosana config timeout 20m": r"setting +value +from\ntimeout +20m +file$",
+        "%nosana config timeout 20m": r"setting +value +from\ntimeout +20m +file\nLongest run",
         "%nosana config timeout": r"timeout +20m +file",
         "%nosana config timeout --unset": r"timeout +30m +default",
         "%nosana help": r"%nosana receipts +what they cost",
         "%nosana help jobs": r"%nosana jobs +the newest jobs: jobs \[NUMBER\]",
+        "%nosana help config": r"setting +what it is for\nnetwork +Network to run on",
         "%nosana help quote": r"(?s)what a cell may cost.*--max-cost AMOUNT +cap on deposit",
         "%nosana markets --gpu H100 --vram 500": r"nvidia-8x-h100 +8 × H100 80GB HBM3 ",
     }
