@@ -206,6 +206,8 @@ def _open(address: str) -> Engine:
         version, info = client.version(), client.info()
     except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
         raise NoEngine(f"{where} does not answer ({_reason(error)})") from None
+    except (ValueError, LookupError, TypeError):
+        raise NoEngine(f"what is at {parts.scheme}://{parts.hostname} is no engine") from None
     engine = Engine(client=client, name=_name(version), version=str(version.get("Version", "?")))
     try:
         _check(engine, version, info)

@@ -38,6 +38,9 @@ class LocalNetwork:
 
     def stop(self) -> None:
         self.command("stop")
+        if self.executor != "process":
+            # What outlives a network in the engine is nobody's here.
+            self.command("reset", "--yes")
 
     def status(self) -> dict[str, object]:
         """Return what `status --json` prints."""

@@ -22,8 +22,8 @@ from .resources import Ready, archive
 
 FAILED = "container-runtime-error"
 
-HOME, KEEP = "/nosana", "/nosana-cache"
-"""Where a runner has its home, on the disk and not in memory, and what outlives its job."""
+WORK, KEEP = "/nosana", "/nosana-cache"
+"""Where a runner has its files, on the disk and not in memory, and what outlives its job."""
 
 _NO_COMMAND = re.compile("executable file not found|no such file or directory", re.IGNORECASE)
 _NO_RIGHT = re.compile("permission denied|is a directory", re.IGNORECASE)
@@ -41,6 +41,7 @@ def create(
     cards: bool,
     quota: bool,
     cache: str,
+    home: str,
 ) -> str:
     """
     Create a container; return its id. Blocks.
@@ -56,6 +57,7 @@ def create(
         cards: Whether it gets the machine's.
         quota: Whether the engine can limit what it writes.
         cache: The volume of its project, where it is a runner of cells.
+        home: Where its user is at home.
 
     Raises:
         APIError: The engine does not take it.
@@ -72,13 +74,14 @@ def create(
     for number, each in enumerate(ready):
         mounts.append(each.mount(f"{started.container}-resource-{number}", labels))
     if cache:
-        # All it may write to beside temporary folders, so that its image can stay as it is.
-        scratch = {HOME: f"{started.container}-home", KEEP: cache}
+        # All it may write to beside what is in memory, so that its image can stay as it is. The
+        # first begins with what the image has there.
+        writable = {home: f"{started.container}-home", WORK: f"{started.container}-work"}
         mounts += [
             docker.types.Mount(path, name, type="volume", labels=dict(labels))
-            for path, name in scratch.items()
+            for path, name in {**writable, KEEP: cache}.items()
         ]
-        environment = {"HOME": HOME, "TMPDIR": HOME, **environment, launch.CACHE: KEEP}
+        environment = {"TMPDIR": WORK, **environment, launch.CACHE: KEEP}
     every = [docker.types.DeviceRequest(count=-1, capabilities=[["gpu"]])]
     made = api.create_container(
         run.image,
@@ -120,6 +123,12 @@ def is_runner(task: Task, image: Mapping[str, Any]) -> bool:
     """
     user = str((image.get("Config") or {}).get("User") or "")
     return launch.SOURCES in task.environment and user.partition(":")[0] in ("", "0", "root")
+
+
+def home_of(image: Mapping[str, Any]) -> str:
+    """Return where root is at home in an image."""
+    lines = (image.get("Config") or {}).get("Env") or ()
+    return next((line[5:] for line in lines if line.startswith("HOME=/")), "/root")
 
 
 def explained(said: str, task: Task, status: int) -> Unstartable:

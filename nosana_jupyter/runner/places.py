@@ -7,8 +7,10 @@ home. Cells and libraries expect a home, a current folder and a cache all the sa
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
+import site
 import sys
 import tempfile
 from pathlib import Path
@@ -34,6 +36,13 @@ def settle(folder: Path) -> Path:
         getpass.getuser()
     except (KeyError, OSError):
         os.environ["USER"] = "nosana"
+    if site.ENABLE_USER_SITE:
+        # There installers go where the image's own place cannot be written, and Python looks into
+        # it only if it was there when it began. The home may be another since then.
+        site.USER_BASE = site.USER_SITE = None
+        own = Path(site.getusersitepackages())
+        with contextlib.suppress(OSError):
+            site.addsitedir(str(_made(own)))
     cache = find_cache()
     os.environ[launch.CACHE] = str(cache)
     # Installers would choose folders at home.

@@ -565,11 +565,11 @@ def test_the_disk_is_bounded(
 @in_place
 async def test_a_runner_cannot_write_to_its_image(bench: Bench) -> None:
     """
-    A runner has a home on the disk and a cache that its project's next job finds, and its image
-    stays as it is; nobody else's job finds that cache.
+    A runner has a home and a temporary folder on the disk, and a cache that its project's next job
+    finds; its image stays as it is. Nobody else's job finds that cache.
     """
     script = (
-        "touch /x || echo no; cd; pwd; touch y && df . | tail -1 | grep -c tmpfs; "
+        "touch /x || echo no; cd; pwd; touch y $TMPDIR/y && df . $TMPDIR | grep -c tmpfs; "
         "cat $NOSANA_CACHE/z; echo cached > $NOSANA_CACHE/z"
     )
     task = bench.task(script, env={"NOSANA_RUNNER": "x"})
@@ -578,7 +578,7 @@ async def test_a_runner_cannot_write_to_its_image(bench: Bench) -> None:
     other = replace(task, project="Q")
     _, third, _ = await bench.ends(await bench.start(other))
 
-    assert first == third == "no\n/nosana\n0\n"
+    assert first == third == "no\n/root\n0\n"
     assert second == first + "cached\n"
 
 

@@ -615,3 +615,39 @@ def reaches(network: Network, node: str) -> bool:
         return bool(answer.is_success and answer.json() == node)
     except (httpx.TransportError, ValueError):
         return False
+
+
+def test_the_network_says_what_runs_its_jobs(
+    place: Path,
+) -> None:
+    """
+    Without containers it says that nothing is isolated, and which Python runs cells; with them,
+    where there is no engine, it does not start, and says how it does.
+    """
+    network = start(place, "--executor", "process", "--no-host")
+    assert network.stand_in == "runs on this machine's CPU, as a plain process, not isolated"
+    assert network.python
+    assert command(place, "stop").returncode == 0
+
+    nowhere = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
+    refused = command(place, "start", "--executor", "docker", env=nowhere)
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        "the engine at unix:///nowhere/docker.sock does not answer (No such file or directory)\n"
+        "Start Docker or podman. A local network runs without: --executor process.\n"
+    )
+
+
+@pytest.mark.engine
+@pytest.mark.usefixtures("engine")
+def test_a_network_with_containers_says_so(place: Path) -> None:
+    """
+    With an engine jobs run in containers, whose images say which Python there is; anybody's may.
+    """
+    network = start(place, "--executor", "docker")
+    log = place / "host" / "log.txt"
+
+    assert network.stand_in == "runs on this machine's CPU, in a container"
+    assert network.python == ""
+    assert until(lambda: log.exists() and "in containers of " in log.read_text())
+    assert command(place, "reset", "--yes").returncode == 0

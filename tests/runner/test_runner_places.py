@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import site
 import sys
 from pathlib import Path
 
@@ -36,6 +37,21 @@ def test_a_home_and_a_folder_are_made(locked: Path, tmp_path: Path) -> None:
     assert Path.cwd() == tmp_path / "runner/work"
     assert str(locked) in sys.path
     assert os.environ["PIP_CACHE_DIR"].startswith(os.environ[launch.CACHE])
+
+
+def test_what_installers_leave_at_home_is_found(
+    locked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where only the home can be written, what is installed there is imported at once."""
+    monkeypatch.setattr(site, "ENABLE_USER_SITE", True)
+    for name in ("USER_BASE", "USER_SITE"):
+        monkeypatch.setattr(site, name, None)
+
+    places.settle(tmp_path / "runner")
+
+    own = site.getusersitepackages()
+    assert Path(own).is_relative_to(tmp_path / "runner/home")
+    assert own in sys.path
 
 
 def test_the_cache_is_the_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
