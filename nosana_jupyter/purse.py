@@ -60,7 +60,7 @@ class Purse:
     """
 
     name = "nos"
-    late = 90.0
+    late = 180.0
 
     def __init__(self, rpc: Rpc, wallet: Wallet, payer: Wallet | None = None) -> None:
         self.rpc = rpc

@@ -235,7 +235,7 @@ def test_a_line_that_dies_leaves_a_trace(tmp_path: Path) -> None:
 
         node.script["sendTransaction"] = [dead]
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("nosana_jupyter.chain.transport.RETRIES", (0.01,))
+            patch.setattr(rpc._line, "_pauses", (0.01,))
             patch.setattr("nosana_jupyter.chain.sending.SILENCE", 0.3)
             with pytest.raises(NetworkError) as caught:
                 await block.post()
