@@ -164,7 +164,7 @@ class Client:
             asyncio.to_thread(prepare, cell, self.settings), tries.quote()
         )
         self._check_python(prepared)
-        for note in prepared.notes:
+        for note in (*prepared.notes, *quote.notes):
             emit(Said(Stream("stderr", f"{note}\n")))
         emit(Quoted(quote))
         await self._consent(quote, confirm)
@@ -226,7 +226,7 @@ class Client:
             modules=prepared.modules,
             returns=tuple(prepared.load.returns),
             quote=quote,
-            notes=prepared.notes,
+            notes=(*prepared.notes, *quote.notes),
         )
 
     async def quote(

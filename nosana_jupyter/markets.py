@@ -29,6 +29,9 @@ _SEVERAL = re.compile(r"(?<![a-z0-9])([1-9]\d?)x(?![a-z0-9])")
 
 NO_SOL = Lamports(0)
 
+LEAST_CREDITS = Seconds(3600)
+"""Shortest timeout that the service takes credits for. What is not used is free again."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Market:
@@ -102,6 +105,9 @@ class Quote:
     sol_fee: Lamports = NO_SOL
     """Most that posting and closing take in transaction fees, in lamports; they do not return."""
 
+    asked: Seconds | None = None
+    """Longest run that was asked for, where credits are only had for longer ones."""
+
     usual: Seconds | None = None
     """What such cells took of late, in seconds. None: this one was not run here before."""
 
@@ -142,19 +148,30 @@ class Quote:
         """The most the job can cost, in words."""
         return f"{usd(self.usd)} of credits" if self.pay == "credits" else nos(self.most)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What may surprise, one sentence each."""
+        if self.asked is None:
+            return ()
+        note = f"Credits are set aside for {duration(self.timeout)} at least: the cell may run "
+        note += f"that long, not {duration(self.asked)}. What is not used is free again."
+        return (note,)
+
     def lines(self) -> list[tuple[str, str]]:
         """Return what a run may cost as labels and texts, in the order they are shown."""
         spelled = self.dollars(self.most)
         whole = duration(self.timeout)
         if self.pay == "credits":
             return [
+                ("price", f"{self.so_far(60)} a minute, network fee included"),
                 ("set aside", f"{self.bound} for {whole}; what is not used is free again"),
                 ("at most", self.bound),
                 ("expected", self._expected()),
             ]
         fee = f"{nos(self.fee)} ({self.market.fee_percent:g} %); it does not return"
-        fees = f"up to {sol(self.sol_fee)} of fees, which does not"
+        fees = f"up to {sol(self.sol_fee)} of fees, which do not"
         return [
+            ("price", f"{nos(self.price)} a second, {nos(self.price * 3600)} an hour"),
             ("deposit", f"{nos(self.deposit)} for {whole}; the unused part returns"),
             ("network fee", fee if self.fee else "none"),
             ("at most", nos(self.most) + (f", {spelled}" if spelled else "")),

@@ -13,17 +13,13 @@ from typing import TYPE_CHECKING
 from . import choosing, markets, settings
 from .choosing import Cap, Requirements
 from .errors import UsageError
-from .markets import Quote
+from .markets import LEAST_CREDITS, Quote
 from .units import MicroNos, Seconds, is_dollars, parse_cap, parse_gib
 
 if TYPE_CHECKING:
     from .chain.rpc import Rpc
     from .network import Network
     from .settings import Settings
-
-
-LEAST_CREDITS = Seconds(3600)
-"""Shortest timeout that the service takes credits for. What is not used is free again."""
 
 
 async def quote(
@@ -63,7 +59,7 @@ async def quote(
         found = choosing.choose(
             listed, _wanted(chosen, wanted), max(timeout, least), cap=cap, price=price, avoid=avoid
         )
-        return replace(found, pay=chosen.pay)
+        return replace(found, pay=chosen.pay, asked=timeout if timeout < least else None)
     except UsageError as error:
         asked = [name for name in ("market", "vram") if not getattr(wanted, name)]
         for name in asked:

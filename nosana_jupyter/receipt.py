@@ -140,7 +140,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
             return f"no NOS was spent: {self.returned} are {self.purse}"
         parts = [f"{nos(self.paid)} went to the host{time}"] if self.paid else []
         if self.network_fee:
-            parts.append(f"{nos(self.network_fee)} to the network")
+            went = "" if parts else "went "
+            parts.append(f"{nos(self.network_fee)} {went}to the network")
         back = f"{self.returned} are {self.purse}" if self.refunded else "nothing is left"
         return f"{', '.join(parts)}; {back}"
 
@@ -194,6 +195,9 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
 def together(receipts: Sequence[Receipt]) -> str:
     """Return what is gone for several jobs, in words."""
-    if any(each.pay == "credits" for each in receipts):
-        return f"{usd(MicroUsd(sum(each.used for each in receipts)))} of credits"
-    return nos(MicroNos(sum(each.cost for each in receipts)))
+    used = [each.used for each in receipts if each.pay == "credits"]
+    spent = nos(sum(each.cost for each in receipts))
+    if not used:
+        return spent
+    credits_used = f"{usd(sum(used))} of credits"
+    return f"{spent} and {credits_used}" if len(used) < len(receipts) else credits_used

@@ -1,8 +1,7 @@
-"""Which market fits, and what a run may cost there."""
+"""What a run may cost in a market, by the second and in words."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from decimal import Decimal
 
@@ -10,10 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nosana_jupyter.choosing import Cap, Requirements, choose, find
-from nosana_jupyter.errors import FundsError, UsageError
 from nosana_jupyter.markets import Market, Quote
-from nosana_jupyter.units import GiB, MicroNos, Seconds, parse_nos, parse_seconds
+from nosana_jupyter.units import GiB, Lamports, MicroNos, Seconds
 
 
 def market(slug: str, gpu: str, vram: float, price: int, hosts: int = 1, fee: str = "10") -> Market:
@@ -32,144 +29,8 @@ def market(slug: str, gpu: str, vram: float, price: int, hosts: int = 1, fee: st
     )
 
 
-SMALL = market("nvidia-3060", "RTX 3060", 8, 40)
-MIDDLE = market("nvidia-4080", "RTX 4080", 16, 150)
 LARGE = market("nvidia-4090", "RTX 4090", 24, 350)
-ALL = [SMALL, MIDDLE, LARGE]
 HOUR = Seconds(3600)
-
-
-@pytest.mark.parametrize(
-    ("wanted", "slug"),
-    [
-        (Requirements(), "nvidia-3060"),
-        (Requirements(vram=GiB(16)), "nvidia-4080"),
-        (Requirements(vram=GiB(16.5)), "nvidia-4090"),
-        (Requirements(gpu="4090"), "nvidia-4090"),
-        (Requirements(gpu="RTX 4090"), "nvidia-4090"),
-        (Requirements(market="NVIDIA-4080"), "nvidia-4080"),
-    ],
-)
-def test_the_cheapest_that_fits_is_chosen(wanted: Requirements, slug: str) -> None:
-    """
-    Of the markets that fit, the cheapest is quoted.
-    """
-    assert choose(ALL, wanted, HOUR).market.slug == slug
-
-
-def test_a_free_host_goes_before_a_lower_price() -> None:
-    """
-    A market nobody serves now is taken only when no other fits.
-    """
-    idle = market("nvidia-3060", "RTX 3060", 8, 40, hosts=0)
-
-    assert choose([idle, MIDDLE], Requirements(), HOUR).market.slug == "nvidia-4080"
-    assert choose([idle], Requirements(), HOUR).market.slug == "nvidia-3060"
-
-
-@pytest.mark.parametrize(
-    ("avoid", "slug"),
-    [
-        ({"HOST"}, "nvidia-4080"),
-        ({"NVIDIA-3060"}, "nvidia-4080"),
-        ({"HOST", "NVIDIA-4080"}, "nvidia-4090"),
-        ({"HOST", "NVIDIA-4080", "NVIDIA-4090"}, "nvidia-3060"),
-        ({""}, "nvidia-3060"),
-    ],
-)
-def test_what_is_avoided_comes_last(avoid: set[str], slug: str) -> None:
-    """A host that failed is not asked again where another market fits; else it is."""
-    known = [replace(SMALL, first="HOST"), MIDDLE, LARGE]
-    assert choose(known, Requirements(), HOUR, avoid=avoid).market.slug == slug
-
-
-def test_nothing_that_fits_says_what_is_closest() -> None:
-    """
-    A wish nobody can serve names the nearest that somebody can.
-    """
-    with pytest.raises(UsageError) as caught:
-        choose(ALL, Requirements(vram=GiB(96)), HOUR)
-    assert "--vram 24" in caught.value.hint
-
-    with pytest.raises(UsageError) as caught:
-        choose(ALL, Requirements(gpu="4091"), HOUR)
-    assert "4090" in caught.value.hint
-
-    with pytest.raises(UsageError) as caught:
-        find(ALL, "nvidia-4081")
-    assert "nvidia-4080" in caught.value.hint
-
-
-def cap(amount: int) -> Cap:
-    """Return a cap that an option sets."""
-    return Cap(amount=MicroNos(amount), text="1", source="--max-cost")
-
-
-def test_the_cap_holds_for_deposit_and_fee() -> None:
-    """
-    A run that might cost more than the cap is refused, with the timeout that would fit.
-    """
-    most = MicroNos(int(350 * 3600 * 1.1))
-    assert choose([LARGE], Requirements(), HOUR, cap=cap(most)).most == most
-
-    with pytest.raises(FundsError) as caught:
-        choose([LARGE], Requirements(), HOUR, cap=cap(most - 1), price=Decimal("0.3"))
-    assert str(caught.value) == (
-        "60 min on nvidia-4090 (RTX 4090) may cost 1.386000 NOS ($0.4158), and the cap is 1 "
-        "(--max-cost). Nothing was spent"
-    )
-    assert caught.value.hint == (
-        "Lower --timeout to 59 min 59 s, or raise the cap: --max-cost '1.386000 NOS'."
-    )
-
-
-@given(st.integers(1, 10**9), st.integers(1, 10**5), st.integers(60, 10**6))
-def test_what_a_cap_proposes_is_not_refused(amount: int, price: int, timeout: int) -> None:
-    """
-    The timeout and the amount that an error over the cap proposes are read, and fit.
-    """
-    only = market("m", "RTX 1", 8, price)
-    try:
-        choose([only], Requirements(), Seconds(timeout), cap=cap(amount))
-    except FundsError as error:
-        if shorter := re.search("--timeout to ([^,]+),", error.hint):
-            choose([only], Requirements(), parse_seconds(shorter[1]), cap=cap(amount))
-        higher = re.search("--max-cost '(.+)'", error.hint)
-        assert higher is not None
-        choose([only], Requirements(), Seconds(timeout), cap=cap(parse_nos(higher[1])))
-
-
-def test_hints_name_what_fits() -> None:
-    """
-    Slugs and cards that are nearly what was written, whatever the case; what is proposed fits.
-    """
-    h100 = market("nvidia-8x-h100", "", 640, 17_000)
-    h100 = replace(h100, gpus=("NVIDIA H100 80GB HBM3",))
-    cards = [*ALL, h100, market("nvidia-4090-community", "RTX 4090", 24, 200)]
-    hints = {
-        Requirements(gpu="h100x"): "Did you mean H100?",
-        Requirements(gpu="RTX 409"): "Did you mean 4090?",
-        Requirements(gpu="4090x", vram=GiB(20)): "Did you mean 4090?",
-        Requirements(gpu="3060", vram=GiB(20)): "The most there is has 8 GiB: --vram 8.",
-        Requirements(gpu="zzz", vram=GiB(20)): "Without --gpu, 3 markets fit: see %nosana markets.",
-        Requirements(gpu="zzz", vram=GiB(9000)): "See %nosana markets.",
-        Requirements(market="nvidia-4090-community", gpu="3060"):
-            "It has RTX 4090: leave out --gpu, or leave out --market: nvidia-3060 fits.",
-        Requirements(market="nvidia-3060", vram=GiB(16)):
-            "The most there is has 8 GiB: --vram 8, or leave out --market: nvidia-4080 fits.",
-    }  # fmt: skip
-    for wanted, hint in hints.items():
-        with pytest.raises(UsageError) as caught:
-            choose(cards, wanted, HOUR)
-        assert caught.value.hint == hint
-
-    for written, near in {"4080": "nvidia-4080", "NVIDIA-4080x": "nvidia-4080"}.items():
-        with pytest.raises(UsageError) as caught:
-            find(cards, written)
-        assert caught.value.hint.startswith(f"Did you mean {near}")
-    with pytest.raises(UsageError) as caught:
-        find(cards, "4090")
-    assert caught.value.hint == "Did you mean nvidia-4090, nvidia-4090-community?"
 
 
 def test_several_cards_are_counted() -> None:
@@ -210,3 +71,68 @@ def test_nothing_is_lost_in_a_bill(seconds: int, price: int, timeout: int) -> No
     assert paid + refund == quote.deposit
     assert paid >= 0
     assert refund >= 0
+
+
+PRICED = replace(
+    QUOTE, usd_per_nos=Decimal("0.3"), rent=Lamports(4_287_360), sol_fee=Lamports(20_000)
+)
+
+
+def test_a_quote_tells_what_returns_and_what_does_not() -> None:
+    """
+    Deposit, fee, rent and fees are told apart, in the order of what matters.
+    """
+    assert PRICED.lines() == [
+        ("price", "0.000350 NOS a second, 1.260000 NOS an hour"),
+        ("deposit", "1.260000 NOS for 60 min; the unused part returns"),
+        ("network fee", "0.126000 NOS (10 %); it does not return"),
+        ("at most", "1.386000 NOS, $0.4158"),
+        ("expected", "0.147000 NOS for a run of 60 s; each second counts"),
+        (
+            "SOL",
+            "0.004287360 SOL of rent, which returns; up to 0.000020000 SOL of fees, which do not",
+        ),
+    ]
+
+
+def test_a_cell_that_ran_before_is_expected_to_take_as_long() -> None:
+    """
+    What such cells took of late goes before a guess, and never beyond the timeout.
+    """
+    often = replace(PRICED, usual=Seconds(100))
+    long = replace(PRICED, usual=Seconds(9999))
+
+    assert dict(often.lines())["expected"] == "0.161000 NOS, as it took 100 s of late"
+    assert dict(long.lines())["expected"].startswith("1.386000 NOS, as it took 2 h")
+
+
+def test_credits_are_quoted_in_dollars() -> None:
+    """
+    The dearer of what the list and the chain say is the bound; a raised timeout is said.
+    """
+    quote = replace(PRICED, pay="credits", asked=Seconds(600))
+
+    assert quote.usd == 415_800
+    assert replace(quote, usd_per_nos=None).usd == 110_000
+    assert dict(quote.lines()) == {
+        "price": "$0.00693 a minute, network fee included",
+        "set aside": "$0.4158 of credits for 60 min; what is not used is free again",
+        "at most": "$0.4158 of credits",
+        "expected": "$0.00693 for a run of 60 s; each second counts",
+    }
+    (note,) = quote.notes
+    assert "the cell may run that long, not 10 min" in note
+    assert PRICED.notes == ()
+
+
+@given(st.integers(0, 10**6), st.integers(1, 10**6), st.integers(1, 10**5))
+def test_what_is_spent_so_far_stays_within_the_bound(
+    seconds: int, timeout: int, price: int
+) -> None:
+    """
+    Neither NOS nor credits pass what was set aside, however long it takes.
+    """
+    quote = Quote(market=market("m", "RTX 1", 8, price), timeout=Seconds(timeout), pay="credits")
+
+    assert float(quote.so_far(seconds).lstrip("$")) * 10**6 <= quote.usd + 1e-6 * quote.usd
+    assert quote.bill(seconds)[0] <= quote.most

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from nosana_jupyter.errors import UsageError
 from nosana_jupyter.units import (
+    dollars,
     duration,
     nos,
     parse_gib,
@@ -18,6 +19,7 @@ from nosana_jupyter.units import (
     parse_seconds,
     size,
     sol,
+    usd,
 )
 
 
@@ -137,6 +139,29 @@ def test_durations_are_spelled_short(seconds: float, text: str) -> None:
     A duration is spelled with its two largest units.
     """
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (0, "$0.00"), (1, "$0.000001"), (320_000, "$0.32"), (87_350, "$0.08735"),
+        (50_000_000, "$50.00"), (-1_500_000, "-$1.50"),
+    ],
+)  # fmt: skip
+def test_dollars_are_spelled_with_all_their_digits(amount: int, text: str) -> None:
+    """
+    Two decimals at least, and as many as it takes: nothing is rounded away.
+    """
+    assert usd(amount) == text
+
+
+@given(st.integers(-(10**15), 10**15))
+def test_dollars_are_whole_micro_dollars(amount: int) -> None:
+    """
+    What a service counts in dollars is the same amount here, and spelled as such.
+    """
+    assert dollars(Decimal(amount) / 1_000_000) == amount
+    assert Decimal(usd(amount).replace("$", "")) * 1_000_000 == amount
 
 
 def test_other_spellings() -> None:

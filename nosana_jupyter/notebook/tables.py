@@ -18,6 +18,7 @@ from ..markets import Market, Quote
 from ..needs import Needs
 from ..network import shown
 from ..payer import Extended
+from ..receipt import together
 from ..sanitize import line
 from ..units import duration, nos, size, sol, usd
 from .grammar import COMMANDS, market_grammar, option_help, quote_grammar
@@ -166,10 +167,7 @@ def receipts(found: Sequence[Receipt], *, title: str = "") -> Table:
         for receipt in found
     ]  # fmt: skip
     head = ("job", "status", "market", "ran by", "time", "paid", "refunded", "network fee", "SOL")
-    total = nos(sum(receipt.cost for receipt in found))
-    if used := sum(receipt.used for receipt in found):
-        total += f" and {usd(used)} of credits"
-    note = f"Together {total}." if rows else "" if title else "No receipts yet."
+    note = f"Together {together(found)}." if rows else "" if title else "No receipts yet."
     return Table(head=head, rows=rows, title=title, note=note)
 
 
@@ -242,7 +240,6 @@ def quote(found: Quote) -> Table:
     market = found.market
     rows = [
         ("market", f"{market.slug}: {market.gpu}, {market.vram:g} GiB"),
-        ("price", f"{nos(found.price)} a second, {nos(found.price * 3600)} an hour"),
         *((label, text) for label, text in found.lines() if text),
         ("hosts", _hosts(market)),
     ]
