@@ -159,6 +159,8 @@ class Transport:
         for pause in (*self._pauses, None):
             try:
                 result = await self.ask(method, *params)
+                if _behind(params, result):
+                    raise self._unread(method, "it is behind what was seen to happen")
                 try:
                     return take(result)
                 except (ValueError, TypeError, LookupError, AttributeError):
@@ -253,6 +255,15 @@ class Transport:
 
     def _unread(self, method: str, why: str) -> Unanswered:
         return Unanswered(f"the RPC at {self.place} does not answer {method} properly: {why}")
+
+
+def _behind(params: Sequence[Any], result: Any) -> bool:
+    """Say whether a node has answered from before the slot that it was to know at least."""
+    try:
+        least, slot = params[-1]["minContextSlot"], result["context"]["slot"]
+    except (LookupError, TypeError):
+        return False
+    return isinstance(slot, int) and slot < least
 
 
 def number(value: Any) -> int:

@@ -554,6 +554,30 @@ def test_reads_do_not_go_back_behind_our_own_transactions() -> None:
     live(script)
 
 
+def test_a_node_that_goes_back_is_asked_again() -> None:
+    """
+    A node behind the one that confirmed our transaction is not believed, whether it says that it is
+    behind or answers as if nothing had happened.
+    """
+
+    async def script(place: Town) -> None:
+        def stale(asked: Any) -> bytes:
+            return bytes(asked.ok(result={"context": {"slot": 0}, "value": None}))
+
+        behind = says(-32016, "Minimum context slot has not been reached", {"contextSlot": 0})
+        job = await place.post()
+        place.node.script = {"getAccountInfo": [stale, behind, stale]}
+        found = await place.rpc.job(job)
+
+        assert found is not None
+        assert place.node.count("getAccountInfo") == 4
+        place.node.always = {"getAccountInfo": stale}
+        with pytest.raises(RpcError, match="it is behind what was seen to happen"):
+            await place.rpc.job(job)
+
+    live(script)
+
+
 def test_a_shorter_list_of_accounts_is_refused() -> None:
     """
     Accounts are matched by place: a list of another length matches nothing.
