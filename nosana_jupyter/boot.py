@@ -57,7 +57,7 @@ MOST_BARS = 500
 PULLING, FETCHING, STARTING = "pulling the image", "fetching resources", "starting the runner"
 
 READY = ("pull complete", "already exists")
-LOADED = ("download complete", "extracting", "verifying checksum", *READY)
+LOADED = ("download complete", "downloaded", "extracting", "verifying checksum", *READY)
 """What an engine says of a layer that is there, and of one that needs no more downloading."""
 
 LAYER = ("pulling fs layer", "waiting", "downloading", "retrying", *LOADED)
@@ -97,14 +97,14 @@ class Progress:
         if not isinstance(event, dict):
             return
         status, ident = str(event.get("status", "")).lower(), str(event.get("id", ""))
-        stage = PULLING if status.startswith(LAYER) else FETCHING
-        bars = self._bars[stage]
-        # A pull also tells the name of its image, as if it were a layer.
-        if not ident or (ident not in bars and len(bars) >= MOST_BARS):
-            return
-        if stage == PULLING or event.get("progressDetail"):
-            self._count(bars.setdefault(ident, _Bar()), status, event.get("progressDetail"))
-            self.stage, self._said = stage, ""
+        # Layers come many at once. A pull begins with the name of its image, and tells its tag.
+        several = str(message.get("type", "")).startswith("multi")
+        pulls = several and status.startswith(("pull", *LAYER))
+        self.stage, self._said = PULLING if pulls else FETCHING, ""
+        bars, detail = self._bars[self.stage], event.get("progressDetail")
+        counts = status.startswith(LAYER) if pulls else bool(detail) or ident in bars
+        if counts and ident and (ident in bars or len(bars) < MOST_BARS):
+            self._count(bars.setdefault(ident, _Bar()), status, detail)
 
     @staticmethod
     def _count(bar: _Bar, status: str, detail: object) -> None:
@@ -113,7 +113,6 @@ class Progress:
             bar.current, bar.ready = bar.total, status.startswith(READY)
         elif isinstance(detail, dict):
             bar.current, bar.total = _number(detail.get("current")), _number(detail.get("total"))
-            bar.ready = 0 < bar.total <= bar.current and not status.startswith(LAYER)
 
     def told(self) -> Booting:
         """Return all of it in words."""
@@ -122,12 +121,12 @@ class Progress:
             stage = self.stage or "preparing the job"
             return Booting(stage, f"{stage}: {self._said}" if self._said else stage)
         total = sum(bar.total for bar in bars.values())
-        current = sum(min(bar.current, bar.total) for bar in bars.values())
-        ready = sum(bar.ready for bar in bars.values())
-        parts = [f"{size(current)} of {size(total)}"] if total else []
+        current = sum(min(bar.current, bar.total or bar.current) for bar in bars.values())
+        parts = [f"{size(current)} of {size(total)}" if total else size(current)]
         if self.stage == PULLING:
+            ready = sum(bar.ready for bar in bars.values())
             parts.append(f"{ready} of {len(bars)} layers")
-        return Booting(self.stage, ": ".join([self.stage, ", ".join(parts)]))
+        return Booting(self.stage, f"{self.stage}: {', '.join(parts)}")
 
 
 async def deliver(host: Node, asked: Definition, chosen: Settings) -> None:
@@ -168,7 +167,7 @@ async def meet(link: Link, host: Node, emit: Callable[[Event], None], chosen: Se
         HostFailed: The runner does not come, or the host has fallen silent.
     """
     within, silence = parse_seconds(chosen.boot), parse_seconds(chosen.answer)
-    deadline = time.monotonic() + within
+    deadline = host.since + within
     following = asyncio.create_task(_show(host, emit))
     greeting = asyncio.create_task(greet(link))
     try:

@@ -84,8 +84,8 @@ class Node:
         self._proxied = proxied(self._base)
         self._sign = sign
         self._header = ("", 0.0)
-        self.heard = time.monotonic()
-        """When it last said anything itself: not the tunnel in its place."""
+        self.since = self.heard = time.monotonic()
+        """When it took the job; and when it last said anything itself, not a tunnel for it."""
 
     async def deliver(
         self,

@@ -39,9 +39,12 @@ STATES = {
 
 NOWHERE = (
     "manifest unknown", "not found", "does not exist", "access denied", "no basic auth",
-    "unauthorized", "invalid reference", "no matching manifest",
+    "unauthorized", "invalid reference", "no matching manifest", "no such image", "is private",
 )  # fmt: skip
-"""What a registry says of an image that no host can pull."""
+"""What is said of an image that no host can pull."""
+
+REFUSED = (401, 403, 404)
+"""What a registry answers in that case."""
 
 LINES = 20
 """Lines of a runner's log that are shown when it fails."""
@@ -137,13 +140,17 @@ def _cause(state: dict[str, Any], *, began: bool) -> tuple[str, str, bool]:
         hint = "Send less, or work in pieces."
         text += f" with exit code {code}" if code else ""
         return ": ".join([text, *errors]), hint, False
-    if number := _signal(code):
+    if died := _signal(code):
         who = "the cell" if began else "the runner"
-        text = f"{who} brought its Python down ({number.name}) with exit code {code}"
-        return ": ".join([text, *errors]), _hint(number), False
-    if kind := _kind(state):
-        text = ": ".join([EVENTS[kind], *errors])
-        hopeless = kind == "image-pull-error" and any(word in text.lower() for word in NOWHERE)
+        text = f"{who} brought its Python down ({died.name}) with exit code {code}"
+        return ": ".join([text, *errors]), _hint(died), False
+    kind, number = _kind(state)
+    if kind:
+        # The host may say the same first.
+        said = bool(errors) and "be pulled" in errors[0]
+        text = ": ".join(errors if said else [EVENTS[kind], *errors])
+        nowhere = number in REFUSED or any(word in text.lower() for word in NOWHERE)
+        hopeless = kind == "image-pull-error" and nowhere
         hint = "Check the name of the image, and that anybody may pull it." if hopeless else ""
         return text, hint, hopeless
     text = f"the runner ended with exit code {code}" if code is not None else "the runner ended"
@@ -163,14 +170,15 @@ def _out_of_memory(state: dict[str, Any]) -> bool:
     return isinstance(inner, dict) and inner.get("OOMKilled") is True
 
 
-def _kind(state: dict[str, Any]) -> str:
-    """Return the kind of the first error whose kind is known."""
+def _kind(state: dict[str, Any]) -> tuple[str, object]:
+    """Return the kind of the first error whose kind is known, and its number."""
     errors = state.get("errors") or state.get("error")
     for each in errors if isinstance(errors, list) else [errors]:
-        event = each.get("event") if isinstance(each, dict) else None
+        told = each if isinstance(each, dict) else {}
+        event = told.get("event")
         if isinstance(event, str) and event in EVENTS:
-            return event
-    return ""
+            return event, told.get("code")
+    return "", None
 
 
 def _sentences(errors: object) -> list[str]:

@@ -80,6 +80,10 @@ UNKNOWN = "manifest for x:1 not found: manifest unknown"
             f"the image could not be pulled: {UNKNOWN}",
         ),
         (
+            {"errors": [{"event": "image-pull-error", "message": "image x cannot be pulled: no"}]},
+            "image x cannot be pulled: no",
+        ),
+        (
             {"exitCode": 2, "error": {"event": "resource-error", "message": "no \x1b[2Jroom\n"}},
             "a resource could not be fetched: no room",
         ),
@@ -106,15 +110,22 @@ def test_a_success_with_a_failed_operation_is_none() -> None:
 
 @pytest.mark.parametrize(
     ("message", "hopeless"),
-    [(UNKNOWN, True), ("pull access denied", True), ("connection reset by peer", False)],
+    [
+        (UNKNOWN, True),
+        ("pull access denied", True),
+        ("connection reset by peer", False),
+        ("its registry cannot be found", False),
+    ],
 )
-def test_an_image_that_no_host_can_pull(message: str, hopeless: bool) -> None:
+@pytest.mark.parametrize("code", [None, 404, 500])
+def test_an_image_that_no_host_can_pull(message: str, hopeless: bool, code: int | None) -> None:
     """An image that does not exist is not looked for on the next host."""
-    state = {"status": "failed", "errors": [{"event": "image-pull-error", "message": message}]}
+    error = {"event": "image-pull-error", "message": message, "code": code}
+    state = {"status": "failed", "errors": [error]}
     end = verdict.ended({"opStates": [state]}, began=False)
     assert end is not None
-    assert end.hopeless is hopeless
-    assert bool(end.hint) is hopeless
+    assert end.hopeless is (hopeless or code == 404)
+    assert bool(end.hint) is end.hopeless
 
 
 @pytest.mark.parametrize(

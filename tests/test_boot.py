@@ -1,0 +1,104 @@
+"""What a host does before its runner answers, summed up in a few words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nosana_jupyter import boot
+from nosana_jupyter.boot import Progress
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=9)
+    | st.sampled_from([*boot.LAYER, "multi-process-bar-update", "process-bar-update", "system"]),
+    lambda each: (
+        st.lists(each, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["message", "payload", "event", "status", "id", "progressDetail", "type", "current",
+                 "total", "opId"]
+            ),
+            each,
+            max_size=4,
+        )
+    ),
+    max_leaves=16,
+)  # fmt: skip
+
+
+@settings(deadline=None)
+@given(entries=st.lists(st.dictionaries(st.sampled_from(["message", "type", "opId"]), JSON)))
+def test_whatever_a_host_says_can_be_shown(entries: list[dict[str, Any]]) -> None:
+    """Any JSON is a log, if only one that says nothing: one short line comes of it."""
+    progress = Progress()
+    for entry in entries:
+        progress.take(entry)
+        text = progress.told().text
+        assert text.isprintable()
+        assert 0 < len(text) < 200
+
+
+def bar(kind: str, ident: str, status: str, **detail: Any) -> dict[str, Any]:
+    event = {"id": ident, "status": status, "progressDetail": detail}
+    return {"opId": "runner", "message": {"type": kind, "payload": {"event": event}}}
+
+
+def told(*entries: dict[str, Any]) -> str:
+    """Return what is said after some entries."""
+    progress = Progress()
+    for entry in entries:
+        progress.take(entry)
+    return progress.told().text
+
+
+MULTI, ONE = "multi-process-bar-update", "process-bar-update"
+
+
+def test_layers_are_summed() -> None:
+    """Bytes are those of downloading, and a layer is there once it is unpacked."""
+    name = "docker.io/library/python:3.12"
+    entries = [
+        bar("multi-process-bar-start", name, f"Pulling {name}"),
+        bar(MULTI, "3.12", "Pulling from library/python"),
+        bar(MULTI, "a1", "Pulling fs layer"),
+        bar(MULTI, "b2", "Already exists"),
+        bar(MULTI, "c3", "Waiting"),
+        bar(MULTI, "a1", "Downloading", current=30_000_000, total=90_000_000),
+        bar(MULTI, "c3", "Downloading", current=5, total=10_000_000),
+        bar(MULTI, "a1", "Extracting", current=3, total=7),
+        bar(MULTI, "a1", "Pull complete"),
+        bar("multi-process-bar-stop", name, f"Pulled {name}"),
+    ]
+    texts = [told(*entries[: count + 1]) for count in range(len(entries))]
+    assert texts[0] == texts[1] == "pulling the image"
+    assert texts[4] == "pulling the image: 0 B, 1 of 3 layers"
+    assert texts[5] == "pulling the image: 30.0 MB of 90.0 MB, 1 of 3 layers"
+    assert texts[6] == "pulling the image: 30.0 MB of 100.0 MB, 1 of 3 layers"
+    assert texts[7] == "pulling the image: 90.0 MB of 100.0 MB, 1 of 3 layers"
+    assert texts[8] == texts[9] == "pulling the image: 90.0 MB of 100.0 MB, 2 of 3 layers"
+
+
+def test_resources_are_summed() -> None:
+    """Files are counted by their bytes, whether or not anybody knows how many there are."""
+    first = bar(ONE, "x", "Downloading", current=5_000_000, total=0)
+    second = bar(ONE, "y", "Downloading", current=1_000_000, total=4_000_000)
+    assert told(bar("process-bar-start", "x", "Downloading")) == "fetching resources"
+    assert told(first) == "fetching resources: 5.0 MB"
+    assert told(second) == "fetching resources: 1.0 MB of 4.0 MB"
+    assert told(second, bar("process-bar-stop", "y", "Downloaded")) == (
+        "fetching resources: 4.0 MB of 4.0 MB"
+    )
+
+
+def test_what_the_runner_says_is_shown_by_its_last_line() -> None:
+    """Once its container runs, what counts is what it does: one line of it, cleaned and cut."""
+    said = {"opId": "runner", "type": "container", "message": f"a\n\x1b[31mb\x1b[2J {'x' * 999}\n"}
+    text = told(bar(MULTI, "a1", "Pull complete"), said)
+    assert text.startswith("starting the runner: b xxx")
+    assert len(text) < 150
