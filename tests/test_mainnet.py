@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import logging
 import os
 import re
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +23,7 @@ from pathlib import Path
 import httpx
 import msgspec
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 from local_networks import LocalNetwork
 from traces import files, found
 
@@ -28,7 +31,7 @@ import nosana_jupyter
 from nosana_jupyter import ipfs, portal
 from nosana_jupyter import network as networks
 from nosana_jupyter.chain import keys, transport
-from nosana_jupyter.errors import FundsError, NetworkError, NosanaError
+from nosana_jupyter.errors import FundsError, JobError, NetworkError, NosanaError
 from nosana_jupyter.journal import Journal
 from nosana_jupyter.network import MAINNET, Network
 from nosana_jupyter.settings import ADDRESSES
@@ -235,6 +238,28 @@ def test_an_empty_wallet_is_told_what_is_missing(
 
     assert b"sendTransaction" not in mainnet["rpc"].asked
     assert Journal().entries("mainnet", "", limit=9) == []
+
+
+@pytest.mark.network
+def test_more_time_is_asked_for_too(
+    mainnet: dict[str, Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    `%nosana extend` spends real money only after a yes, on its line, in the settings or when asked.
+    """
+    shell = InteractiveShell()
+    shell.run_line_magic("load_ext", "nosana_jupyter")
+    for answer, line, error in [
+        ("", "extend abcdef 5m", FundsError),
+        ("n\n", "extend abcdef 5m", FundsError),
+        ("y\n", "extend abcdef 5m", JobError),
+        ("", "extend abcdef 5m --yes", JobError),
+    ]:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
+        with pytest.raises(error, match="Nothing was spent"):
+            shell.run_line_magic("nosana", line)
+
+    assert b"sendTransaction" not in mainnet["rpc"].asked
 
 
 OFFLINE = {

@@ -57,6 +57,8 @@ def _of_line(words: list[str]) -> Iterable[str]:
             return settings.names()
         case ["config", name]:
             return [*_VALUES.get(name, ()), grammar.ASK, grammar.UNSET]
+        case ["extend", _, *_]:
+            return ["--yes"]
         case ["quote", *given]:
             return _options(grammar.quote_grammar(), given)
         case ["markets", *given]:

@@ -22,7 +22,7 @@ COMMANDS = {
     "jobs": "the newest jobs: jobs [NUMBER]",
     "receipts": "what they cost: receipts [NUMBER], or all of one: receipts JOB",
     "stop": "end a job: stop JOB",
-    "extend": "give a job more time: extend JOB 30m",
+    "extend": "give a job more time: extend JOB 30m [--yes]",
     "sweep": "settle everything this wallet left behind",
     "wallet": "address and balance; to get one: wallet create [FILE], wallet import [FILE]",
     "markets": "cards, prices and free hosts: markets [--vram 16] [--gpu 4090]",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
 from .. import settings
-from ..errors import NosanaError, RemoteError, UsageError
+from ..errors import FundsError, NosanaError, RemoteError, UsageError
 from . import complete, grammar
 from .interrupts import Interrupted, Presses
 
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 ADDRESS = 6
 """Least characters by which a job is named."""
+
+YES = "--yes"
+"""In place of a question before real money is spent."""
 
 MOST = 100_000
 """Receipts that are looked through for one job's."""
@@ -177,10 +180,7 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
             text = (
                 f"Spend up to {most}{f' ({dollars})' if dollars else ''} on {network.name}? [y/N] "
             )
-            try:
-                return input(text).strip().lower() in ("y", "yes")
-            except (EOFError, NotImplementedError):
-                return False
+            return _agreed(text)
 
         return ask
 
@@ -228,16 +228,27 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
 
     def do_extend(self, rest: str) -> Any:
         """Give a job more time."""
-        from ..units import parse_seconds
+        from ..units import duration, parse_seconds
         from . import tables
 
         job, *words = grammar.split(rest) or [""]
-        if not job or not words:
+        time = " ".join(word for word in words if word != YES)
+        if not job or not time:
             raise UsageError(
                 "which job, and how much more time?",
                 hint="Write %nosana extend JOB 30m; see %nosana jobs.",
             )
-        return tables.extended(self.portal.extend(job, parse_seconds(" ".join(words))))
+        seconds = parse_seconds(time)
+        network = self.portal.status().network
+        free = not network.real_money or settings.load().confirm == "yes" or YES in words
+        if not free and not _agreed(
+            f"Pay for {duration(seconds)} more of job {job} on {network.name}? [y/N] "
+        ):
+            raise FundsError(
+                f"more time for job {job} was not confirmed. Nothing was spent",
+                hint=f"Say `{YES}`, or for good: %nosana config confirm yes",
+            )
+        return tables.extended(self.portal.extend(job, seconds))
 
     def do_sweep(self, _rest: str) -> Any:
         """Settle everything this wallet left behind."""
@@ -303,6 +314,14 @@ def _count(shell: InteractiveShell) -> int:
             return int(found[1])
         frame = frame.f_back
     return int(shell.execution_count)
+
+
+def _agreed(question: str) -> bool:
+    """Ask; where nobody can be asked the answer is no."""
+    try:
+        return input(question).strip().lower() in ("y", "yes")
+    except (EOFError, NotImplementedError):
+        return False
 
 
 def _number(rest: str) -> int:
