@@ -1,7 +1,7 @@
 // A client of the official kit, on the network that the test names.
 import { StakingClient, createNosanaClient } from '@nosana/kit';
 
-import { given, person } from './stranger.mjs';
+import { given, person, until } from './stranger.mjs';
 
 /** The kit as anybody has it; only where things are is another's. */
 export async function clientOf(name, more = {}) {
@@ -33,4 +33,11 @@ export async function stakeFor(client, { amount, duration }) {
   return client.solana.buildSignAndSend(
     StakingClient.getStakeInstruction({ ...accounts, amount, duration }),
   );
+}
+
+/** Waits for a new blockhash. */
+export async function nextBlock(client) {
+  const latest = async () => (await client.solana.rpc.getLatestBlockhash().send()).value.blockhash;
+  const was = await latest();
+  await until(async () => (await latest()) !== was);
 }

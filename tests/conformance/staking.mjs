@@ -2,7 +2,7 @@
 import { StakingClient } from '@nosana/kit';
 import { generateKeyPairSigner } from '@solana/kit';
 
-import { clientOf, staked, stakeFor } from './client.mjs';
+import { clientOf, nextBlock, staked, stakeFor } from './client.mjs';
 import { refused, tell } from './stranger.mjs';
 
 const owner = await clientOf('owner');
@@ -24,6 +24,7 @@ await send(StakingClient.getUnstakeInstruction(accounts));
 tell('unstaked', await read());
 await send(StakingClient.getRestakeInstruction(accounts));
 tell('restaked', await read());
+await nextBlock(owner); // The same again, with the same blockhash, would be the same transaction.
 await send(StakingClient.getUnstakeInstruction(accounts));
 await send(StakingClient.getWithdrawInstruction(accounts));
 tell('withdrawn', { nos: await nos.getBalance() });
