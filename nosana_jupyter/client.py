@@ -287,6 +287,9 @@ class Client:
             receipts=tuple(receipts),
             followed=tuple(each for each in left if self.jobs.follows(each)),
             rent=await sweep.clean(self.jobs),
+            elsewhere=tuple(
+                self.journal.open_elsewhere(self.network.name, self.jobs.payer.account)
+            ),
         )
 
     async def _places(self, running: Sequence[Entry]) -> dict[str, Place]:

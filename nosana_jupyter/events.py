@@ -228,3 +228,6 @@ class Swept:
 
     rent: Lamports
     """Rent that came back from accounts of jobs that ended long ago, in lamports."""
+
+    elsewhere: tuple[Entry, ...] = ()
+    """Open jobs that another wallet, or an account with credits, paid for."""

@@ -39,6 +39,8 @@ async def extend(jobs: Jobs, job: str, seconds: Seconds) -> Extended:
         NetworkError: Nobody knows whether it was done; says where to look.
     """
     entry = jobs.journal.find(job)
+    if entry:
+        jobs.check_own(entry)
     address = entry.intent.job if entry else job
     account = None if entry and entry.receipt else await jobs.payer.job(address)
     if account is None or account.state != JobState.QUEUED:

@@ -15,12 +15,10 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from . import bill
+from . import bill, posting
 from .chain.accounts import Job as JobAccount
 from .chain.accounts import JobState
-from .errors import CreditsError, FundsError, JobError, NetworkError, ProgramError
+from .errors import CreditsError, JobError, ProgramError
 from .journal import Entry, Intent, Journal, Receipt, owner_of
 from .units import MicroNos, MicroUsd
 
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
     from .chain.rpc import FoundRun, Rpc
     from .markets import Quote
     from .network import Network
-    from .payer import Listed, Payer, Ticket
+    from .payer import Payer
 
 log = logging.getLogger("nosana_jupyter.jobs")
 
@@ -122,11 +120,11 @@ class Jobs:
         self.journal.intend(intent)
         self.followed.add(intent.job)
         try:
-            listed = await self._post(ticket, intent, cid)
+            known, signature = await posting.post(self.payer, self.journal, ticket, intent, cid)
         finally:
             self.followed.discard(intent.job)
-        job = Job(intent=self._listed(intent, listed), quote=quote)
-        job.signatures["list"] = listed.signature
+        job = Job(intent=known, quote=quote)
+        job.signatures["list"] = signature
         log.info("posted job %s in market %s", job.address, intent.slug)
         if not await self.payer.seen(job.address):
             raise JobError(
@@ -215,58 +213,47 @@ class Jobs:
         entry = self.journal.find(job)
         if entry and entry.receipt:
             return entry.receipt
-        address = entry.intent.job if entry else job
         if entry is None:
-            account = await self.payer.job(address)
+            account = await self.payer.job(job)
             if account is None:
                 raise JobError(f"this wallet has no job {job!r}", hint="See %nosana jobs.")
-            return await self.settle(self.recall(self.adopt(address, account)))
-        return await self.settle(self.recall(entry))
-
-    async def _post(self, ticket: Ticket, intent: Intent, cid: str) -> Listed:
-        try:
-            return await self.payer.post(ticket, intent, cid)
-        except (ProgramError, FundsError):
-            self.journal.mark(intent.job, "unsent")
-            raise
-        except NetworkError as error:
-            if isinstance(error, CreditsError) and error.refused:
-                self.journal.mark(intent.job, "unsent")
-                raise
-            # It may have landed all the same. Look; never send twice.
-            if found := await self._find(intent):
-                return found
-            self.journal.mark(intent.job, "unsure")
-            error.money = self.payer.unsure(intent)
-            raise
-
-    def _listed(self, intent: Intent, listed: Listed) -> Intent:
-        """Write down that a job was posted, with what only its posting told."""
-        known = msgspec.structs.replace(
-            intent, job=listed.job, run=listed.run, payer=listed.payer, usd=listed.reserved
+            return await self.settle(self.recall(self.adopt(job, account)))
+        self.check_own(entry)
+        known = (
+            await posting.found(self.payer, self.journal, entry)
+            if entry.intent.is_pending
+            else entry
         )
-        self.journal.name(intent.job, known)
-        self.journal.mark(known.job, "posted")
-        return known
+        if known is None:
+            raise JobError(
+                f"nobody knows yet whether {entry.intent.job} was posted",
+                hint="Try %nosana sweep in a moment.",
+                money=self.payer.unsure(entry.intent),
+            )
+        return await self.settle(self.recall(known))
 
-    async def found(self, entry: Entry) -> Entry | None:
+    def check_own(self, entry: Entry) -> None:
         """
-        Return the entry of a job that was posted, under its address; nothing if it was not.
+        See that a job is this payer's, on this network: no other can do anything about it.
 
-        One whose address only the answer to its posting would have told is looked for.
+        Raises:
+            JobError: It is not; says what to change.
         """
-        listed = await self.payer.find(entry.intent)
-        return self.journal.find(self._listed(entry.intent, listed).job) if listed else None
-
-    async def _find(self, intent: Intent) -> Listed | None:
-        for pause in (0.2, 0.5, 1.0):
-            try:
-                if found := await self.payer.find(intent):
-                    return found
-            except NetworkError:
-                log.info("cannot look for job %s yet", intent.job)
-            await asyncio.sleep(pause)
-        return None
+        intent = entry.intent
+        if intent.network != self.network.name:
+            raise JobError(
+                f"job {intent.job} is on {intent.network}, and this is {self.network.name}",
+                hint=f"%nosana network {intent.network}",
+            )
+        if intent.wallet != self.payer.account:
+            by_credits = intent.pay == "credits"
+            raise JobError(
+                f"{'credits' if by_credits else f'wallet {intent.wallet}'} paid for job "
+                f"{intent.job}, and {self.payer.account} cannot touch it",
+                hint="%nosana config pay credits"
+                if by_credits
+                else "Pay with that wallet: %nosana config wallet FILE",
+            )
 
     async def _wait_for_end(self, job: Job, deadline: float) -> None:
         async for _ in self.rpc.changes(job.address, every=0.25):

@@ -245,6 +245,13 @@ class Journal:
             (network, wallet, *OPEN),
         )
 
+    def open_elsewhere(self, network: str, wallet: str) -> list[Entry]:
+        """Return the open jobs of a network that another wallet paid for, oldest first."""
+        return self._entries(
+            "where network = ? and wallet != ? and state in (?, ?, ?, ?) order by created",
+            (network, wallet, *OPEN),
+        )
+
     def entries(self, network: str, wallet: str, *, limit: int = 20) -> list[Entry]:
         """Return the newest jobs of a wallet on a network, newest first."""
         return self._entries(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 
+from . import posting
 from .chain.accounts import JobState
 from .errors import NosanaError
 from .jobs import Jobs
@@ -60,7 +61,7 @@ async def _settle(jobs: Jobs, entry: Entry, unsent_after: float | None) -> list[
     """Settle a job that the journal knows, and the list of our jobs on chain does not show."""
     known: Entry | None = entry
     if entry.intent.is_pending:
-        known = await jobs.found(entry)
+        known = await posting.found(jobs.payer, jobs.journal, entry)
     elif await jobs.rpc.job(entry.intent.job) is None:
         known = entry if await jobs.rpc.signatures_of(entry.intent.job) else None
     if known is not None:

@@ -263,6 +263,11 @@ def test_what_is_unsure_is_swept() -> None:
         assert "POST /api/jobs/list" in asked
         assert entry.state == "unsure"
         assert entry.intent.cid in caught.value.money
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Credits, "find", _blind)
+            with pytest.raises(JobError, match="nobody knows yet whether") as unknown:
+                await client.stop(entry.intent.job)
+        assert entry.intent.cid in unknown.value.money
         assert "%nosana sweep" in caught.value.money
         (receipt,) = await sweep(client.jobs)
         assert receipt.job != entry.intent.job

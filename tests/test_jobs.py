@@ -136,6 +136,31 @@ def test_a_job_of_nobody_is_not_stopped() -> None:
     on_network(scene)
 
 
+def test_jobs_of_others_are_left_to_them() -> None:
+    """A job of another wallet or another network is not closed by mistake: it says whose it is."""
+
+    async def scene(client: Client) -> None:
+        job = await client.jobs.post(await quote(client), await stub(client))
+        for change, said in [
+            ({"wallet": "Another"}, "wallet Another paid for job"),
+            ({"wallet": "credits", "pay": "credits"}, "credits paid for job"),
+            ({"network": "mainnet"}, "is on mainnet, and this is local"),
+        ]:
+            other = msgspec.structs.replace(job.intent, job=f"other-{said}", **change)
+            client.journal.intend(other)
+            with pytest.raises(JobError, match=said):
+                await client.stop(other.job)
+            with pytest.raises(JobError, match=said):
+                await client.extend(other.job, Seconds(60))
+        await client.stop(job.address)
+        swept = await client.sweep()
+        assert [each.intent.wallet for each in swept.elsewhere] == ["Another", "credits"]
+        for each in swept.elsewhere:
+            client.journal.mark(each.intent.job, "unsent")
+
+    on_network(scene)
+
+
 def test_sweep_finds_what_a_kernel_left() -> None:
     """Jobs that nobody follows any more are closed, and their money is back."""
 

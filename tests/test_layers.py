@@ -27,7 +27,7 @@ ROW2 = ROW1 | {
 }
 ROW3 = ROW2 | {"cell", "chain", "ipfs", "receipt", "journal", "node", "link"}
 ROW4 = ROW3 | {"markets", "choosing"}
-PAYERS = {"payer", "purse", "prepaid", "credits", "payers"}
+PAYERS = {"payer", "purse", "prepaid", "credits", "payers", "posting"}
 ROW5 = ROW4 | PAYERS | {"jobs", "bill", "events", "sweep", "extending"}
 PATH = {
     "control",
@@ -77,8 +77,9 @@ LAYERS = {
     "prepaid": ROW1 | {"network"},
     "credits": ROW1 | {"chain", "ipfs", "journal", "markets", "payer", "wire", "prepaid"},
     "payers": ROW2 | {"chain", "payer", "purse", "credits", "prepaid", "wallets"},
-    "jobs": ROW1 | {"network", "chain", "journal", "markets", "bill", "payer"},
-    "sweep": ROW1 | {"chain", "jobs", "journal"},
+    "posting": ROW1 | {"journal", "payer"},
+    "jobs": ROW1 | {"network", "chain", "journal", "markets", "bill", "payer", "posting"},
+    "sweep": ROW1 | {"chain", "jobs", "journal", "posting"},
     "extending": ROW1 | {"chain", "jobs", "payer"},
     "events": ROW1 | {"wire", "journal", "markets", "network"},
     "prepare": ROW2 | {"cell", "events", "conversation"},

@@ -211,6 +211,12 @@ def swept(found: Swept, *, young: int) -> Table:
     if followed:
         names = ", ".join(entry.intent.job for entry in found.followed)
         parts.append(f"Left alone, as a running cell follows it: {names}.")
+    for entry in found.elsewhere:
+        what = f"Job {entry.intent.job} is open, and"
+        if entry.intent.pay == "credits":
+            parts.append(f"{what} credits pay for it: %nosana config pay credits, and sweep again.")
+        else:
+            parts.append(f"{what} wallet {entry.intent.wallet} pays for it: sweep with that one.")
     if young:
         parts.append(f"{counted(young, 'job')} too new to judge: sweep again in a minute.")
     return receipts(found.receipts, title=" ".join(parts))
