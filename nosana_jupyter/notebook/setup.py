@@ -78,7 +78,11 @@ def config(portal: Portal, rest: str) -> tables.Table:
     portal.reload()
     # Who removes what is no setting sees all that are.
     shown = name if name in settings.names() else ""
-    return tables.config(shown, note=_doubt(portal, name, value))
+    note = _doubt(portal, name, value)
+    if name in settings.SECRET and value and words != [grammar.ASK]:
+        told = f"It stands in this notebook now. Typed unseen: %nosana config {name} {grammar.ASK}"
+        note = f"{told}\n{note}".strip()
+    return tables.config(shown, note=note)
 
 
 def _doubt(portal: Portal, name: str, value: str) -> str:

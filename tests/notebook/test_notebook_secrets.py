@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from front_ends import Kernel, Shown, environment
+from local_networks import LocalNetwork
 from traces import files, found
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -155,3 +156,44 @@ def test_nobody_to_ask_is_said(place: Place) -> None:
         assert "nothing can be typed unseen here" in place.run(f"%nosana {line}").text
 
     assert not (place.home / ".config").exists()
+
+
+def test_a_secret_on_a_line_is_told_of(place: Place) -> None:
+    """
+    Who writes a token on the line is told where it stands now, and how not to; it is not repeated.
+    """
+    place.run("%load_ext nosana_jupyter")
+    shown = place.run(f"%nosana config pin_token {TOKEN}")
+    said = [each for each in shown.messages if each[0] != "execute_input"]
+
+    assert "It stands in this notebook now." in shown.text
+    assert TOKEN not in json.dumps(said)
+    assert "stands in this notebook" not in place.run("%nosana config timeout 5m").text
+
+
+@pytest.mark.network
+def test_no_program_that_is_started_here_has_the_key(tmp_path: Path) -> None:
+    """
+    A local network, its host and a cell on it are started by a kernel that had a key in its
+    environment: none of them has it, and nothing of it is written.
+    """
+    (tmp_path / "ipython").mkdir()
+    home = tmp_path / "data"
+    env = environment(str(home), str(tmp_path))
+    kernel = Kernel({**env, "NOSANA_PRIVATE_KEY": ALICE["secret_base58"]})
+    local = LocalNetwork(home)
+    try:
+        source = "import logging; logging.basicConfig(level=0)\n%load_ext nosana_jupyter"
+        shown = [kernel.run(line) for line in source.splitlines()]
+        shown.append(kernel.run("%%nosana\nimport os\nprint(sorted(os.environ.items()))\nx = 1"))
+        running = local.status()
+        pids = [running["pid"], running["host"]["pid"]]  # type: ignore[index]
+        environments = [Path(f"/proc/{pid}/environ").read_bytes() for pid in pids]
+    finally:
+        local.stop()
+        kernel.close()
+
+    assert "nosana: done" in shown[-1].text
+    assert all(b"NOSANA_JUPYTER_HOME" in each for each in environments)
+    told = [json.dumps(each.messages) for each in shown]
+    assert found(SECRET, *told, *environments, files(tmp_path)) == []
