@@ -56,9 +56,6 @@ class Attempts:
         self._journal = journal
         self._network = network.name
         self._most = most
-        self._markets: set[str] = set()
-        """Markets whose queue gave us a host again that we had left."""
-
         self.job: Job | None = None
         """The job of the present attempt."""
 
@@ -70,28 +67,15 @@ class Attempts:
         return MicroNos(sum(each.receipt.paid + each.receipt.network_fee for each in self.left))
 
     async def quote(self) -> Quote:
-        """Quote the cell; a host that failed lately comes last."""
+        """
+        Quote the cell; hosts that failed lately come last.
+
+        A market picks its hosts itself, the next in its queue: one whose queue does not say who
+        that is, and has given us such a host before, comes last as well.
+        """
         blamed = self._journal.blamed(self._network, since=time.time() - LATELY)
-        return await self._ask(spent=self.spent, avoid=blamed | self._markets)
-
-    async def admit(self, node: str) -> None:
-        """
-        Take the host that a market's queue has picked.
-
-        Raises:
-            HostFailed: It has failed for this very cell, and another market fits.
-        """
-        if self.job is None or node not in {each.node for each in self.left}:
-            return
-        market = self.job.intent.market
-        self._markets.add(market)
-        try:
-            other = await self.quote()
-        except NosanaError as error:
-            log.info("host %s is kept: %s", node, error)
-            return
-        if other.market.address != market:
-            raise HostFailed(f"host {node} took the job again")
+        markets = {each.receipt.market_address for each in self.left}
+        return await self._ask(spent=self.spent, avoid=blamed | markets)
 
     async def following(
         self, error: NosanaError, emit: Callable[[Event], None], *, again: bool
@@ -117,8 +101,10 @@ class Attempts:
         if job.node:
             self._journal.blame(self._network, job.node, why)
         if len(self.left) + 1 >= self._most:
+            nodes = len({left.node, *(each.node for each in self.left)})
             if self._most > 1:
-                error.hint = f"{self._most} hosts were asked for this cell. {error.hint}".strip()
+                hosts = "1 host" if nodes == 1 else f"{nodes} hosts"
+                error.hint = f"{self._most} attempts on {hosts} failed. {error.hint}".strip()
             raise self._with_money(error)
         self.left.append(left)
         try:
@@ -139,9 +125,9 @@ class Attempts:
     def _with_money(self, error: NosanaError) -> NosanaError:
         """Say in an error what the hosts cost that were left before."""
         if self.left:
-            names = "host" if len(self.left) == 1 else f"{len(self.left)} hosts"
+            names = "attempt" if len(self.left) == 1 else f"{len(self.left)} attempts"
             cost = together([each.receipt for each in self.left])
-            earlier = f"the {names} asked before cost {cost}"
+            earlier = f"the {names} before cost {cost}"
             error.money = f"{error.money}; {earlier}" if error.money else earlier
         return error
 

@@ -64,7 +64,8 @@ def choose(
         timeout: Longest run to pay for, in seconds.
         cap: The cap on deposit and fee.
         price: Dollars per NOS.
-        avoid: Addresses of hosts and markets that come last, whatever they cost.
+        avoid: Addresses of hosts that come last, whatever they cost, and of markets that do so
+            unless the next host there is known.
 
     Raises:
         UsageError: No market has such a name, or none fits; says what came closest.
@@ -73,7 +74,7 @@ def choose(
     found = fitting(markets, wanted)
     if not found:
         raise UsageError(_nothing_fits(wanted), hint=_closest(markets, wanted))
-    keys = {m: (bool({m.address, m.first} & avoid), m.hosts == 0, m.price, m.slug) for m in found}
+    keys = {m: ((m.first or m.address) in avoid, m.hosts == 0, m.price, m.slug) for m in found}
     best = min(found, key=keys.__getitem__)
     quote = Quote(market=best, timeout=timeout, usd_per_nos=price)
     if cap is not None and quote.most > cap.amount:

@@ -186,7 +186,6 @@ class Client:
                     node = await wait_for_host(
                         self.jobs, job, at_most=patience, tell=lambda text: emit(Waiting(text))
                     )
-                    await tries.admit(node)
                     emit(Running(job.address, node, self.jobs.who(quote.market.gpu)))
                     host = Node(self.network, node, self.jobs.payer.sign, job.address)
                     async with watching(host, self.jobs, job):

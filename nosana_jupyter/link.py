@@ -42,6 +42,9 @@ HOLLOW = 15
 BRIEF = 5.0
 """Seconds that a connection lasts at least that does not break at once."""
 
+EAGER = 10.0
+"""Seconds in which a runner that nobody has heard of yet is looked for often."""
+
 FIRST = 10.0
 """Seconds in which a runner confirms what it has, once it has opened a connection."""
 
@@ -196,7 +199,9 @@ class Link:
                     )
                 )
             await asyncio.sleep(pause)
-            pause = min(pause * 1.5, 2.0)
+            # A runner that starts at once is to be met at once.
+            soon = not self.connections and silent < EAGER
+            pause = min(pause * 1.5, 0.2 if soon else 2.0)
 
     async def _give_up(self, error: NosanaError) -> None:
         self._lost = error

@@ -44,7 +44,7 @@ async def quote(
         timeout: Longest run to pay for, in seconds.
         max_cost: The cell's own cap, as written.
         spent: What the cell has cost already, in micro-NOS: the cap holds over all of it.
-        avoid: Addresses of hosts and markets that come last.
+        avoid: Addresses of hosts, and of markets with unknown hosts, that come last.
 
     Raises:
         UsageError: Nothing fits; says what came closest.

@@ -8,6 +8,7 @@ known words; its own sentences are cut, cleaned, and quoted behind ours.
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,7 +144,7 @@ def _cause(state: dict[str, Any], *, began: bool) -> tuple[str, str, bool]:
     if died := _signal(code):
         who = "the cell" if began else "the runner"
         text = f"{who} brought its Python down ({died.name}) with exit code {code}"
-        return ": ".join([text, *errors]), _hint(died), False
+        return ": ".join([text, *errors]), _hint(died, errors), False
     kind, number = _kind(state)
     if kind:
         # The host may say the same first.
@@ -200,7 +201,9 @@ def _signal(code: int | None) -> signal.Signals | None:
         return None
 
 
-def _hint(number: signal.Signals) -> str:
+def _hint(number: signal.Signals, errors: Sequence[str]) -> str:
     if number == signal.SIGKILL:
+        if any("memory" in each for each in errors):
+            return ""  # The host knows better.
         return "Its memory may have run out: send less, or work in pieces."
     return "Native code crashed, not Python: look at the last frames, and at what they call."

@@ -119,7 +119,9 @@ async def _ended(host: Node, jobs: Jobs, job: Job, end: verdict.End) -> JobError
         return _out_of_time(job)
     if end.stopped:
         return _stopped(job)
-    text = "\n".join([end.text, *verdict.log(result)])
+    # A host may have written its error into the log as well.
+    said = [each for each in verdict.log(result) if each.strip() not in end.text]
+    text = "\n".join([end.text, *said])
     if end.hopeless:
         return JobError(text, hint=end.hint)
     return HostFailed(text, hint=end.hint or AGAIN)

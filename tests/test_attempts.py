@@ -123,9 +123,9 @@ def test_all_hosts_fail() -> None:
                 await witness.run(cell())
         assert len(kinds(witness, Posted)) == 3
         assert len(kinds(witness, Left)) == 2
-        assert caught.value.hint.startswith("3 hosts were asked for this cell.")
+        assert caught.value.hint.startswith("3 attempts on 1 host failed.")
         costs = sum(each.receipt.cost for each in kinds(witness, Left))
-        assert f"the 2 hosts asked before cost {costs / 1e6:.6f} NOS" in caught.value.money
+        assert f"the 2 attempts before cost {costs / 1e6:.6f} NOS" in caught.value.money
         assert caught.value.receipt == kinds(witness, Settled)[-1].receipt
 
     scene(story)

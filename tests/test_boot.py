@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import Any
 
+import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from solders.keypair import Keypair
 
 from nosana_jupyter import boot
 from nosana_jupyter.boot import Progress
+from nosana_jupyter.network import MAINNET
+from nosana_jupyter.node import Node
+from nosana_jupyter.wire import launch
+from nosana_jupyter.wire.definition import RunOperation, service_id
 
 JSON = st.recursive(
     st.none()
@@ -102,3 +111,41 @@ def test_what_the_runner_says_is_shown_by_its_last_line() -> None:
     text = told(bar(MULTI, "a1", "Pull complete"), said)
     assert text.startswith("starting the runner: b xxx")
     assert len(text) < 150
+
+
+@pytest.mark.parametrize("private", [True, False])
+@pytest.mark.parametrize("knows", [True, False])
+def test_where_a_runner_listens(
+    private: bool, knows: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A private name is asked of the host; any other, and one it does not say, is derived."""
+    monkeypatch.setattr(boot, "NAMED", 0.1)
+    name, job = "p" * 45, str(Keypair().pubkey())
+    asked = launch.cell_definition(image="python:3.12", client_key=b"k" * 32, token=b"t" * 32)
+    first = asked.ops[0]
+    assert isinstance(first, RunOperation)
+    secret = msgspec.structs.replace(first.args, private=private)
+    asked = msgspec.structs.replace(asked, ops=[msgspec.structs.replace(first, args=secret)])
+    paths: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        paths.append((await reader.readuntil(b"\r\n\r\n")).split()[1])
+        body = json.dumps({"urls": {name: {"port": launch.PORT}} if knows else {}}).encode()
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + body)
+        await writer.drain()
+        writer.close()
+
+    async def sign(message: str) -> str:
+        return f"{message}:signature"
+
+    async def story() -> tuple[str, str]:
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            network = msgspec.structs.replace(MAINNET, tunnel=f"{base}/{{id}}")
+            node = Node(network, str(Keypair().pubkey()), sign, job)
+            return await boot.runner_url(node, network, asked), base.replace("http", "ws")
+
+    url, base = asyncio.run(story())
+    derived = service_id(operation=0, port=launch.PORT, job=job)
+    assert url == f"{base}/{name if private and knows else derived}/"
+    assert bool(paths) is private

@@ -71,7 +71,7 @@ def test_a_free_host_goes_before_a_lower_price() -> None:
     ("avoid", "slug"),
     [
         ({"HOST"}, "nvidia-4080"),
-        ({"NVIDIA-3060"}, "nvidia-4080"),
+        ({"NVIDIA-3060"}, "nvidia-3060"),
         ({"HOST", "NVIDIA-4080"}, "nvidia-4090"),
         ({"HOST", "NVIDIA-4080", "NVIDIA-4090"}, "nvidia-3060"),
         ({""}, "nvidia-3060"),

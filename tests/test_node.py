@@ -261,6 +261,71 @@ def test_a_refusal_is_not_believed_at_once(status: int, monkeypatch: pytest.Monk
     run(story)
 
 
+PAGE = "<html><title>404 Not Found</title>The tunnel of this node is closed</html>"
+
+
+@pytest.mark.parametrize("status", [404, 500, 502, 503])
+def test_a_tunnel_is_not_its_host(status: int) -> None:
+    """Whatever a tunnel answers: a host that says nothing itself is given up, and no page shown."""
+
+    async def story() -> None:
+        async with stranger(http(status, PAGE)) as host:
+            began = time.monotonic()
+            with pytest.raises(NodeError) as caught:
+                await host.node.deliver(WORK, silence=0.4)
+            assert 0.4 <= time.monotonic() - began < 3
+        assert str(caught.value) == (
+            f"node {HOST} has not answered for 0.4 s; a tunnel in its place answers {status}"
+        )
+
+    run(story)
+
+
+def test_a_host_that_speaks_is_not_silent() -> None:
+    """A host that asks for patience has it, however long the tunnel needed before."""
+
+    async def story() -> None:
+        began = time.monotonic()
+
+        def patience(_: bytes) -> bytes:
+            done = time.monotonic() - began > 1.5
+            return http(200) if done else http(400, '{"error": "not waiting"}')
+
+        async with stranger(http(502, PAGE), http(404, PAGE), patience) as host:
+            await host.node.deliver(WORK, silence=0.8)
+
+    run(story)
+
+
+IDENT = "Xy9" * 15
+
+
+@pytest.mark.parametrize(
+    ("urls", "found"),
+    [
+        ({IDENT: {"opID": "runner", "port": 8765, "url": "http://169.254.169.254/"}}, IDENT),
+        ({IDENT: {"port": 80}, IDENT[::-1]: {"port": 8765}}, IDENT[::-1]),
+        ({"../../evil": {"port": 8765}}, None),
+        ({"evil.example/" + IDENT: {"port": 8765}}, None),
+        ({IDENT: {"port": "8765"}}, None),
+        ({IDENT: 8765}, None),
+        ([IDENT], None),
+        (None, None),
+    ],
+)
+def test_the_name_of_a_private_service(urls: Any, found: str | None) -> None:
+    """Only the host knows it; it is a name, and never an address that leads elsewhere."""
+
+    async def story() -> None:
+        nothing = http(400, '{"error": "nothing exposed"}')
+        async with stranger(
+            nothing, http(502, PAGE), http(200, json.dumps({"urls": urls}))
+        ) as host:
+            assert await host.node.service(8765, within=0.5) == found
+
+    run(story)
+
+
 def test_a_host_that_is_not_there_is_given_up(unused_port: int) -> None:
     """Nobody listens: an error with a hint, and not before the time that was given."""
     network = msgspec.structs.replace(MAINNET, tunnel=f"http://127.0.0.1:{unused_port}/{{id}}")

@@ -81,8 +81,8 @@ class Card:
         """Say what hosts cost that were left before the cell began."""
         if not self._left:
             return []
-        hosts = "1 host" if len(self._left) == 1 else f"{len(self._left)} hosts"
-        return [f"{hosts} left before: {together([each.receipt for each in self._left])}"]
+        tries = "1 attempt" if len(self._left) == 1 else f"{len(self._left)} attempts"
+        return [f"{tries} before: {together([each.receipt for each in self._left])}"]
 
     def open(self) -> None:
         """Show the card, before anything slow begins."""

@@ -269,13 +269,13 @@ def test_hosts_that_were_left_are_told() -> None:
     for event in events:
         shown.take(event)
     assert "has not answered · posting to nvidia-4090" in shell.sent[-1]["data"]["text/plain"]
-    assert shown.cost == "nosana: no other host was asked · 1 host left before: 0.051051 NOS"
+    assert shown.cost == "nosana: no other host was asked · 1 attempt before: 0.051051 NOS"
     for event in [Posted(JOB, QUOTE.deposit), Running(JOB, "Nod2", "RTX 4090"), Settled(RECEIPT)]:
         shown.take(event)
     shown.close()
     text = shell.sent[-1]["data"]["text/plain"]
     assert text.startswith("nosana: done")
-    assert "1 host left before: 0.051051 NOS" in text.splitlines()[0]
+    assert "1 attempt before: 0.051051 NOS" in text.splitlines()[0]
     assert "left 1       Nod: node Nod has not answered; paid 0.051051 NOS" in text
 
 
