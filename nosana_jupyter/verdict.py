@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .sanitize import line
+from .wire import launch
 
 ENDED = ("success", "finished", "failed", "stopped")
 """States of an operation that runs no more."""
@@ -46,6 +47,11 @@ NOWHERE = (
 
 REFUSED = (401, 403, 404)
 """What a registry answers in that case."""
+
+PROGRAMLESS = ("has no program 'python3'", '"python3": executable file not found')
+"""What engines say of an image without a Python."""
+
+UNFIT_HINT = "Choose an image with Python 3.9 or newer, as with --image python:3.12-slim."
 
 LINES = 20
 """Lines of a runner's log that are shown when it fails."""
@@ -145,11 +151,15 @@ def _cause(state: dict[str, Any], *, began: bool) -> tuple[str, str, bool]:
         who = "the cell" if began else "the runner"
         text = f"{who} brought its Python down ({died.name}) with exit code {code}"
         return ": ".join([text, *errors]), _hint(died, errors), False
+    if code == launch.UNFIT and not began:
+        return "the image cannot be a runner", UNFIT_HINT, True
     kind, number = _kind(state)
     if kind:
         # The host may say the same first.
         said = bool(errors) and "be pulled" in errors[0]
         text = ": ".join(errors if said else [EVENTS[kind], *errors])
+        if any(word in text.lower() for word in PROGRAMLESS):
+            return text, UNFIT_HINT, True
         nowhere = number in REFUSED or any(word in text.lower() for word in NOWHERE)
         hopeless = kind == "image-pull-error" and nowhere
         hint = "Check the name of the image, and that anybody may pull it." if hopeless else ""

@@ -90,7 +90,7 @@ LAYERS = {
     "wallets": ROW1 | {"network", "settings", "forms", "chain"},
     "needs": ROW2 | PAYERS | {"chain", "ipfs", "markets", "choosing", "quoting", "wallets"},
     "control": ROW1,
-    "verdict": ROW1 | {"sanitize"},
+    "verdict": ROW1 | {"sanitize", "wire"},
     "attempts": ROW5,
     "boot": ROW3 | {"conversation", "events"},
     "rental": ROW5 | {"control"},

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nosana_jupyter import verdict
+from nosana_jupyter.wire import launch
 
 WORDS = [
     "opStates", "status", "logs", "log", "exitCode", "diagnostics", "reason", "state", "OOMKilled",
@@ -126,6 +127,24 @@ def test_an_image_that_no_host_can_pull(message: str, hopeless: bool, code: int 
     assert end is not None
     assert end.hopeless is (hopeless or code == 404)
     assert bool(end.hint) is end.hopeless
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("the image has no program 'python3'", 127),
+        ('exec: "python3": executable file not found in $PATH: unknown', None),
+        ("", launch.UNFIT),
+    ],
+)
+def test_an_image_that_cannot_be_a_runner(message: str, code: int | None) -> None:
+    """An image without a Python that will do is not tried on the next host."""
+    errors = [{"event": "container-runtime-error", "message": message}] if message else []
+    state = {"status": "failed", "errors": errors, "exitCode": code}
+    end = verdict.ended({"opStates": [state]}, began=False)
+    assert end is not None
+    assert end.hopeless
+    assert "--image" in end.hint
 
 
 @pytest.mark.parametrize(

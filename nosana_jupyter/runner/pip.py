@@ -26,6 +26,10 @@ _LINK = re.compile(r"<a\s([^>]*)>\s*pip-([0-9.]+)-py3-none-any\.whl\s*</a>", re.
 _PYTHON = re.compile(r">=\s*3\.(\d+)")
 
 
+class NoPip(OSError):
+    """The image has no installer, and no index is named to have one from."""
+
+
 def find_uv() -> str | None:
     """Return where uv is: beside this Python, or on the path."""
     beside = Path(sys.executable).with_name("uv")
@@ -40,7 +44,8 @@ def command(folder: Path) -> list[str]:
         folder: Takes a pip where the image has none.
 
     Raises:
-        OSError: There is none, and it is on no index that is known.
+        NoPip: There is none, and no index is known that has it.
+        OSError: The index does not have it.
     """
     if uv := find_uv():
         return [uv, "pip", "install", "--python", sys.executable]
@@ -70,7 +75,7 @@ def _fetch(folder: Path) -> str:
 
     index = next((found for name in INDEXES if (found := os.environ.get(name))), None)
     if index is None:
-        raise OSError(
+        raise NoPip(
             "the image has neither uv nor pip: choose another, or name an index that has pip "
             "(--env PIP_INDEX_URL=...)"
         )

@@ -32,6 +32,12 @@ NEEDS: Mapping[str, str] = {
 _DISTRIBUTION = re.compile(r"([A-Za-z0-9_.]+)-([0-9][^-]*)(?:-.*)?\.(?:dist|egg)-info")
 """What lies beside a package that was installed. To ask Python itself takes it a while."""
 
+IMPATIENT = {
+    "PIP_RETRIES": "1", "PIP_DEFAULT_TIMEOUT": "10", "UV_HTTP_RETRIES": "1",
+    "UV_HTTP_TIMEOUT": "10", "RES_OPTIONS": "timeout:3 attempts:2",
+}  # fmt: skip
+"""Lets installers give up soon where a host has no network: each second of it is paid."""
+
 PATIENCE = 600.0
 """Seconds in which another Python has to come."""
 
@@ -80,22 +86,35 @@ def _complete(cache: Path) -> None:
     missing = lacking()
     if not missing:
         return
-    from . import precedence
+    from . import pip, precedence
     from .installer import Installer
 
     wanted = [f"{name}>={NEEDS[name]}" for name in missing]
     _say(f"the image lacks {', '.join(wanted)}: they come from {cache}, installed there if need be")
     old = [name for name, version in missing.items() if version]
+    given = dict(os.environ)
+    os.environ.update({**IMPATIENT, **given})
     installer = Installer(cache, _write)
     done = installer.install(wanted, old)
     if not done.ok and not old and precedence.present(cache):
         # What is here may be too old for what is to come: for this process, that comes first.
         done = installer.install(wanted, wanted)
-    if not done.ok:
-        sys.exit(
-            f"nosana: the image lacks {', '.join(wanted)}, and they cannot be "
-            "installed. Choose an image that has them, or a host with a network."
-        )
+    for name in IMPATIENT.keys() - given.keys():
+        del os.environ[name]
+    if done.ok:
+        return
+    try:
+        pip.command(cache)
+    except OSError as error:
+        # No installer has said anything.
+        _say(str(error))
+        if isinstance(error, pip.NoPip):
+            sys.exit(launch.UNFIT)
+    _say(
+        f"the image lacks {', '.join(wanted)}, and they cannot be installed. "
+        "Choose an image that has them, or a host with a network."
+    )
+    sys.exit(1)
 
 
 def _replace(wanted: str, cache: Path, folder: str) -> None:

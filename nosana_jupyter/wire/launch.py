@@ -31,6 +31,9 @@ PACKED = ("__init__.py", "errors.py", "units.py", "wire", "runner")
 UNPACKED = ("definition.py",)
 """What of it only the client needs."""
 
+UNFIT = 78
+"""Exit code of a runner that says that its image cannot be one, whatever the host."""
+
 LARGEST = 102_400
 """Most bytes of a definition that a node accepts."""
 
@@ -58,7 +61,8 @@ BOOTSTRAP = f"""\
 import sys
 v = sys.version_info[:2]
 if v < (3, 9):
-    sys.exit("nosana: the image has Python %d.%d, a runner needs 3.9 or newer" % v)
+    print("nosana: the image has Python %d.%d, a runner needs 3.9 or newer" % v)
+    sys.exit({UNFIT})
 import base64, json, os, tempfile, zlib
 try:
     p = tempfile.mkdtemp(prefix="nosana-")

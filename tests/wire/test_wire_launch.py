@@ -158,5 +158,5 @@ def test_a_python_too_old_is_named(minor: str) -> None:
         [python, "-c", launch.BOOTSTRAP], capture_output=True, text=True, check=False
     )
 
-    assert ran.returncode == 1
-    assert ran.stderr == f"nosana: the image has Python {minor}, a runner needs 3.9 or newer\n"
+    assert ran.returncode == launch.UNFIT
+    assert ran.stdout == f"nosana: the image has Python {minor}, a runner needs 3.9 or newer\n"
