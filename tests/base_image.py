@@ -69,6 +69,9 @@ def base_image(client: docker.DockerClient) -> str:
         client.images.get(name)
     except docker.errors.ImageNotFound:
         client.api.import_image_from_data(_tar(), repository=NAME, tag=tag, changes=CHANGES)
+        if not client.images.list(name):
+            # Podman loses the tag.
+            client.api.tag(f"{NAME}:latest", NAME, tag)
     return name
 
 

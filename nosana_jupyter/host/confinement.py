@@ -82,7 +82,8 @@ def host_config(engine: Engine, limits: Limits, **more: Any) -> dict[str, Any]:
     """
     temporary = min(TEMPORARY, limits.memory // 4)
     if not engine.podman:
-        # Podman knows neither.
+        # Podman forgets its own limits for the first, and knows not the others.
+        more["ulimits"] = [docker.types.Ulimit(name="core", soft=0, hard=0)]
         more["log_config"] = docker.types.LogConfig(type="json-file", config=LOG)
         more["oom_score_adj"] = KILL_FIRST
     if more.get("read_only"):
@@ -97,7 +98,6 @@ def host_config(engine: Engine, limits: Limits, **more: Any) -> dict[str, Any]:
         nano_cpus=int(limits.processors * 1e9),
         cpu_shares=WEIGHT,
         shm_size=min(SHARED, limits.memory // 2),
-        ulimits=[docker.types.Ulimit(name="core", soft=0, hard=0)],
         extra_hosts=ELSEWHERE,
         ipc_mode="private",
         init=True,

@@ -61,7 +61,8 @@ class RunningContainer:
         self._limit = limit
         self._labels: Mapping[str, str] = found["Config"]["Labels"] or {}
         self._image: str = found["Image"]
-        self._program: str = found.get("Path") or ""
+        config = found["Config"]
+        self._program = next(iter([*(config["Entrypoint"] or ()), *(config["Cmd"] or ())]), "")
         self._output = Output()
         self._outcome: Outcome | None = None
         self._stream: Any = None
