@@ -8,8 +8,11 @@ export const given = JSON.parse(readFileSync(0, 'utf8'));
 
 /** Tells the test something, as one line of JSON. */
 export function tell(name, value = null) {
-  const plain = (_, each) =>
-    typeof each === 'bigint' ? Number(each) : each instanceof Uint8Array ? [...each] : each;
+  const plain = (_, each) => {
+    if (typeof each === 'bigint') return Number(each);
+    if (each?.type === 'Buffer') return each.data;
+    return each instanceof Uint8Array ? [...each] : each;
+  };
   console.log(JSON.stringify({ name, value }, plain));
 }
 

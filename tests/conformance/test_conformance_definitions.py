@@ -62,12 +62,13 @@ def test_mutated_definitions_have_one_verdict(node: Node) -> None:
 
 @pytest.mark.parametrize("gpu", [True, False])
 def test_what_we_emit_passes_both_validators(node: Node, gpu: bool) -> None:
-    """A cell's definition and the public stub are taken by hosts old and new."""
+    """A cell's definition and the public stubs are taken by hosts old and new."""
     asked = launch.cell_definition(
         image="docker.io/library/python:3.12-slim", client_key=bytes(32), token=bytes(16),
-        vram=16, gpu=gpu,
+        vram=16, gpu=gpu, python="3.12", settings={"PIP_INDEX_URL": "https://example.org/simple"},
     )  # fmt: skip
-    emitted = [definition.document(asked), definition.STUB]
+    nameless = {**definition.STUB, "meta": {"trigger": "cli", "nonce": "0" * 32}}
+    emitted = [definition.document(asked), definition.STUB, nameless]
     told = node.tell("definitions.mjs", definitions=emitted)
 
-    assert told == {"strict": ["", ""], "old": ["", ""]}
+    assert told == {"strict": [""] * 3, "old": [""] * 3}

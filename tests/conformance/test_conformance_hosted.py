@@ -86,6 +86,21 @@ def scenes(image: str, *, contained: bool) -> dict[str, dict[str, Any]]:
             "stub": STUB,
             "definition": job(run("quiet", image, cmd="echo nobody else reads this")),
         },
+        "found": {
+            "kind": "batch",
+            "definition": job(
+                {
+                    **run("find", image, cmd="""echo 'FOUND={"A":"1","B":"two words"}'"""),
+                    "results": {"pairs": "FOUND=(.*)"},
+                },
+                run(
+                    "use",
+                    image,
+                    cmd='echo "$A $B $C"',
+                    env={"C": "3", "__spread__": "%%ops.find.results.pairs%%"},
+                ),
+            ),
+        },
         "volume": {
             "kind": "batch",
             "definition": job(
@@ -225,6 +240,14 @@ def test_one_operation_waits_for_another(stage: Stage) -> None:
     assert web["startTime"] <= reader["startTime"]
     assert reader["status"] == "success"
     assert {each["group"] for each in operations.values()} == {"app"}
+
+
+def test_what_one_operation_finds_the_next_is_given(stage: Stage) -> None:
+    """A captured result is spread over the environment of a later operation."""
+    operations = stage.operations("found")
+
+    assert operations["find"]["results"] == {"pairs": '{"A":"1","B":"two words"}'}
+    assert said(operations["use"]) == "1 two words 3\n"
 
 
 def test_a_confidential_job_goes_from_hand_to_hand(stage: Stage) -> None:
