@@ -240,6 +240,12 @@ async def fetch(network: Network, rpc: Rpc) -> list[Market]:
     """
     listed = await _get(network, "/api/markets/", list[_Listed])
     accounts = await rpc.markets([entry.address for entry in listed])
+    if listed and not accounts:
+        raise NetworkError(
+            f"the RPC at {shown(network.rpc)} knows none of the markets of {network.name}: it is "
+            "of another network",
+            hint="Set another: %nosana config rpc --ask, or --unset for the public one.",
+        )
     markets = []
     for entry in listed:
         account = accounts.get(entry.address)

@@ -25,6 +25,7 @@ import msgspec
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from local_networks import LocalNetwork
+from rpc_node import town
 from traces import files, found
 
 import nosana_jupyter
@@ -260,6 +261,26 @@ def test_more_time_is_asked_for_too(
             shell.run_line_magic("nosana", line)
 
     assert b"sendTransaction" not in mainnet["rpc"].asked
+
+
+@pytest.mark.network
+def test_an_rpc_of_another_network_is_told_before_money_moves(
+    mainnet: dict[str, Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Who has set an RPC of devnet for mainnet is told so, and not that no market fits.
+    """
+
+    async def run() -> None:
+        async with town() as devnet:
+            monkeypatch.setenv("NOSANA_RPC", devnet.node.url)
+            with pytest.raises(NetworkError, match="it is of another network") as caught:
+                await asyncio.to_thread(nosana_jupyter.run, "1", timeout=300, yes=True)
+
+            assert "%nosana config rpc --ask" in caught.value.hint
+            assert devnet.node.count("sendTransaction") == 0
+
+    asyncio.run(run())
 
 
 OFFLINE = {

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nosana_jupyter import settings
 from nosana_jupyter.errors import UsageError
@@ -200,3 +203,18 @@ def test_every_setting_says_what_it_is_for() -> None:
 
     assert list(found) == settings.names()
     assert all(text.endswith(".") and "`" not in text for text in found.values())
+
+
+@pytest.mark.parametrize("name", settings.names())
+@given(text=st.text(max_size=40))
+def test_any_text_is_a_value_or_refused(name: str, text: str) -> None:
+    """Whatever is written into a setting is taken or refused; nothing else is raised."""
+    with contextlib.suppress(UsageError):
+        settings.check(name, text)
+
+
+@given(st.integers(0, 10**9 - 1))
+def test_any_fixed_bid_can_be_set(bid: int) -> None:
+    """A number of micro-lamports is a priority and a bound of one."""
+    for name in ("priority", "priority_min", "priority_max"):
+        settings.check(name, str(bid))

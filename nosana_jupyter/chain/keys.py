@@ -75,8 +75,9 @@ def take(text: str, place: str) -> Wallet:
         UsageError: It is no key, there is one already, or it cannot be written.
     """
     text = text.strip()
-    path = Path(text).expanduser() if text.startswith(("/", "~", ".")) else None
-    return _keep(Wallet.load(path) if path else Wallet.read(text), place)
+    # No key begins like a path: `C:` is neither base58 nor an array.
+    named = text.startswith(("/", "~", ".")) or text[1:2] == ":"
+    return _keep(Wallet.load(Path(text).expanduser()) if named else Wallet.read(text), place)
 
 
 def _keep(wallet: Wallet, place: str) -> Wallet:
