@@ -16,13 +16,13 @@ async def options(address: str) -> dict[str, Any]:
     """Return what `connect` has to know of an address: `wss://…`, or `ws://…` of this machine."""
     found: dict[str, Any] = {"proxy": True if proxied(address) else None}
     if address.startswith("wss:"):
-        found["ssl"] = await asyncio.to_thread(_certificates)
+        found["ssl"] = await asyncio.to_thread(certificates)
     return found
 
 
 @functools.cache
-def _certificates() -> ssl.SSLContext:
-    """Return those that requests by HTTP use too: Python's own lack them on some machines."""
+def certificates() -> ssl.SSLContext:
+    """Return those that requests by HTTP use: Python's own lack them on some machines."""
     import httpx
 
     return httpx.create_ssl_context()

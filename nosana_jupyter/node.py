@@ -293,9 +293,10 @@ class Node:
     def _client(self, *, read: float = 30.0) -> httpx.AsyncClient:
         import httpx
 
-        # Reading the certificates takes longer than a request: not where none is looked at.
+        # Reading the certificates takes longer than a request: not each time, or without need.
+        verify = dial.certificates() if self._secure else False
         return httpx.AsyncClient(
-            timeout=httpx.Timeout(10, read=read), verify=self._secure, trust_env=self._proxied
+            timeout=httpx.Timeout(10, read=read), verify=verify, trust_env=self._proxied
         )
 
     async def _headers(self) -> dict[str, str]:

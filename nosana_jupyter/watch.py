@@ -62,12 +62,15 @@ async def watch_chain(jobs: Jobs, job: Job) -> None:
         JobError: The job is closed although the cell has not ended: its time is over, or somebody
             stopped it.
         HostFailed: The host gave the job up, or closed it by itself.
-        NetworkError: The chain cannot be reached any more.
     """
     while True:
         await asyncio.sleep(EVERY)
-        if not await jobs.is_open(job):
-            raise await _closed(jobs, job)
+        try:
+            if not await jobs.is_open(job):
+                raise await _closed(jobs, job)
+        except NetworkError as error:
+            # The cell needs no chain while it runs.
+            log.info("cannot look after job %s: %s", job.address, error)
 
 
 async def watch_host(host: Node, jobs: Jobs, job: Job) -> None:
@@ -101,8 +104,8 @@ async def collect(host: Node, *, within: float) -> dict[str, Any]:
         try:
             async with asyncio.timeout(within):
                 return await host.results()
-        except NodeError as error:
-            if error.status != 400:
+        except NetworkError as error:
+            if not isinstance(error, NodeError) or error.status != 400:
                 break  # It is over already, or will be ended by us.
         except TimeoutError:
             break

@@ -29,9 +29,9 @@ def _afresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.delenv(f"{name.upper()}_PROXY", raising=False)
     for name in ("SSL_CERT_DIR", "SSL_CERT_FILE"):
         monkeypatch.delenv(name, raising=False)
-    dial._certificates.cache_clear()
+    dial.certificates.cache_clear()
     yield
-    dial._certificates.cache_clear()
+    dial.certificates.cache_clear()
 
 
 async def head_at_proxy(monkeypatch: pytest.MonkeyPatch, address: str) -> bytes:
