@@ -170,8 +170,8 @@ class Client:
         await self._consent(quote, confirm)
 
         pin_token = network.pin_token(self.network, self.settings)
-        cid = await ipfs.publish(self.network, self.jobs.payer.stub(), token=pin_token)
         while True:
+            cid = await ipfs.publish(self.network, self.jobs.payer.stub(), token=pin_token)
             key, token = seal.Key(), os.urandom(32)
             asked = launch.cell_definition(
                 image=prepared.image, client_key=key.public, token=token, vram=cell.vram,

@@ -20,6 +20,7 @@ from nosana_jupyter import rental, watch
 from nosana_jupyter.chain import instructions
 from nosana_jupyter.chain.wallet import Wallet
 from nosana_jupyter.choosing import Requirements
+from nosana_jupyter.client import Client
 from nosana_jupyter.errors import HostFailed, JobError, NosanaError
 from nosana_jupyter.events import Booting, Left, Posted, Running, Settled
 from nosana_jupyter.wire import messages as say
@@ -321,3 +322,24 @@ def test_a_host_that_failed_is_remembered() -> None:
         assert client.journal.blamed("local", since=0) == set()
 
     scene(story)
+
+
+def test_with_credits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Credits pay for each attempt as well: each job is found by a stub of its own."""
+    monkeypatch.setenv("NOSANA_PAY", "credits")
+
+    async def story() -> None:
+        client = await Client.open()
+        try:
+            witness = Witness(client)
+            async with strange(client, GOOD, failed(exitCode=3), Manner()):
+                outcome = await witness.run(cell())
+            jobs = [left.receipt.job for left in outcome.earlier] + [outcome.receipt.job]
+            accounts = [await client.rpc.job(job) for job in jobs]
+            assert len({each.ipfs_job for each in accounts if each}) == 2
+            assert {left.receipt.pay for left in outcome.earlier} == {"credits"}
+            assert (await client.status()).running == ()
+        finally:
+            await client.close()
+
+    asyncio.run(asyncio.wait_for(story(), 40))
