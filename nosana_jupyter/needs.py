@@ -222,7 +222,7 @@ async def _tokens(network: Network, chosen: Settings) -> list[Need]:
     stub = ipfs.cid_of(ipfs.compact(definition.STUB))
     found = await _told(ipfs.fetch_bytes(network, stub))
     if isinstance(found, NosanaError):
-        state = f"unset; {place} wants one, unless what a job publishes is there: {found}"
+        state = f"unset; {place} wants one, unless what a job publishes is public already: {found}"
         return [Need(what="pin token", state=state, mark="unknown", todo=todo)]
     return [Need(what="pin token", state="unset, and not needed: what a job publishes is public")]
 

@@ -47,7 +47,7 @@ class Table:
 
     def _repr_html_(self) -> str:
         def row(cells: Sequence[str], tag: str) -> str:
-            style = 'style="text-align:left"'
+            style = 'style="text-align:left;vertical-align:top"'
             return "".join(f"<{tag} {style}>{escape(cell)}</{tag}>" for cell in cells)
 
         head = f"<thead><tr>{row(self.head, 'th')}</tr></thead>" if any(self.head) else ""

@@ -353,7 +353,8 @@ def test_a_network_that_cannot_be_used_is_named(any_front: Front) -> None:
     answers; one command goes back. So does a market that is not there.
     """
     any_front.run("%nosana config wallet /nowhere/id.json")
-    any_front.run("%nosana config rpc http://127.0.0.1:9")
+    for name in ("rpc", "gateway"):
+        any_front.run(f"%nosana config {name} http://127.0.0.1:9")
     try:
         for line in ("%nosana network devnet", "%nosana network"):
             shown = any_front.run(line)
@@ -372,6 +373,7 @@ def test_a_network_that_cannot_be_used_is_named(any_front: Front) -> None:
     finally:
         any_front.run("%nosana config wallet --unset")
         any_front.run("%nosana config rpc --unset")
+        any_front.run("%nosana config gateway --unset")
         any_front.run("%nosana network local")
     try:
         shown = any_front.run("%nosana config market zzz")
