@@ -276,7 +276,8 @@ class Client:
 
     async def extend(self, job: str, seconds: Seconds) -> Extended:
         """Give a job more time."""
-        return await extending.extend(self.jobs, job, seconds)
+        cap = await quoting.cap(self.network, self.settings)
+        return await extending.extend(self.jobs, job, seconds, cap=cap)
 
     async def sweep(self) -> Swept:
         """Settle everything this wallet left behind, and fetch the rent of what is long over."""

@@ -21,7 +21,7 @@ from .ipfs import cid_of, cid_to_hash, compact
 from .journal import PENDING
 from .payer import Closing, Extended, Holdings, Listed, Ticket
 from .prepaid import PLACE, Account
-from .units import Lamports, MicroUsd, usd
+from .units import Lamports, MicroNos, MicroUsd, usd
 from .wire import definition
 
 if TYPE_CHECKING:
@@ -127,7 +127,16 @@ class Credits:
             )
         return None
 
-    async def extend(self, job: str, account: JobAccount, seconds: int) -> Extended:
+    async def check_more(self, account: JobAccount, seconds: int, cost: MicroNos) -> None:
+        """Leave it to the service, which knows what it takes."""
+
+    async def extend(
+        self,
+        job: str,
+        account: JobAccount,
+        seconds: int,
+        cost: MicroNos,  # noqa: ARG002 - the service says what it takes
+    ) -> Extended:
         """Ask the service to add seconds, and wait until the chain shows them."""
         done = await self.service.extend(job, seconds, once=str(uuid.uuid4()))
         if done.tx is None:

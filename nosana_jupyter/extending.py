@@ -9,14 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from . import markets
 from .chain.accounts import JobState
-from .errors import CreditsError, JobError, NetworkError, NosanaError
+from .errors import CreditsError, FundsError, JobError, NetworkError, NosanaError
 from .jobs import Jobs
 from .payer import Extended
-from .units import Seconds, duration
+from .units import MicroNos, Seconds, duration, nos
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from .choosing import Cap
 
 log = logging.getLogger("nosana_jupyter.extending")
 
@@ -24,7 +31,7 @@ PAUSES = (0.2, 0.5, 1.0, 2.0)
 """Pauses between looks at the chain, after an answer was lost."""
 
 
-async def extend(jobs: Jobs, job: str, seconds: Seconds) -> Extended:
+async def extend(jobs: Jobs, job: str, seconds: Seconds, *, cap: Cap | None = None) -> Extended:
     """
     Give a job more time.
 
@@ -32,10 +39,11 @@ async def extend(jobs: Jobs, job: str, seconds: Seconds) -> Extended:
         jobs: Of the account that posted it.
         job: Its address, or the beginning of it.
         seconds: To add.
+        cap: The most that the whole job may cost.
 
     Raises:
         JobError: There is no such job, or it has ended. Nothing was spent.
-        FundsError: What the seconds may cost is not there. Nothing was spent.
+        FundsError: What the seconds may cost is over the cap, or not there. Nothing was spent.
         NetworkError: Nobody knows whether it was done; says where to look.
     """
     entry = jobs.journal.find(job)
@@ -48,13 +56,23 @@ async def extend(jobs: Jobs, job: str, seconds: Seconds) -> Extended:
             f"{job} is no job that waits or runs: it cannot be extended. Nothing was spent",
             hint="See %nosana jobs.",
         )
-    intent = entry.intent if entry else jobs.adopt(address, account)
     total = account.timeout + seconds
+    percent = await markets.fee_percent(jobs.network, str(account.market))
+    most = _with_fee(account.price * total, percent)
+    if cap is not None and most > cap.amount:
+        raise FundsError(
+            f"job {address} may then cost {nos(most)} in all, and the cap is {cap.text} "
+            f"({cap.source}). Nothing was spent",
+            hint=f"Add less. {cap.advice}".strip(),
+        )
+    cost = _with_fee(account.price * seconds, percent)
+    await jobs.payer.check_more(account, seconds, cost)
+    intent = entry.intent if entry else jobs.adopt(address, account)
     # The chain has the last word on what an earlier extension did.
     intent = replace(intent, timeout=account.timeout, extending=0)
     jobs.journal.name(address, replace(intent, extending=total))
     try:
-        done = await jobs.payer.extend(address, account, seconds)
+        done = await jobs.payer.extend(address, account, seconds, cost)
     except NetworkError as error:
         refused = isinstance(error, CreditsError) and error.refused
         if refused or not await _has_time(jobs, address, total):
@@ -70,6 +88,10 @@ async def extend(jobs: Jobs, job: str, seconds: Seconds) -> Extended:
     jobs.journal.name(address, replace(intent, timeout=total, usd=intent.usd + done.reserved))
     log.info("job %s has %s s now", address, total)
     return done
+
+
+def _with_fee(deposit: int, percent: Decimal) -> MicroNos:
+    return MicroNos(deposit + int(deposit * percent / 100))
 
 
 def _unsure(seconds: int, total: int) -> str:

@@ -151,7 +151,15 @@ class Payer(Protocol):
     async def find(self, intent: Intent) -> Listed | None:
         """Look once for a job whose posting was not answered."""
 
-    async def extend(self, job: str, account: JobAccount, seconds: int) -> Extended:
+    async def check_more(self, account: JobAccount, seconds: int, cost: MicroNos) -> None:
+        """
+        See that what more time for a job may cost is there.
+
+        Raises:
+            FundsError: It is not; says how much is missing. Nothing was spent.
+        """
+
+    async def extend(self, job: str, account: JobAccount, seconds: int, cost: MicroNos) -> Extended:
         """
         Add seconds to a job that waits or runs.
 

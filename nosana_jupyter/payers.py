@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from . import wallets
 from .credits import Credits
 from .errors import UsageError
+from .loopback import is_loopback
+from .network import shown
 from .prepaid import PLACE, Account
 from .purse import Purse
 
@@ -54,10 +56,16 @@ def api_key(network: Network, chosen: Settings) -> str:
     Return the key of the network's own account, or else the user's: one never goes elsewhere.
 
     Raises:
-        UsageError: There is none.
+        UsageError: There is none, or it would travel in the clear.
     """
     if network.api_key:
         return Path(network.api_key).read_text().strip()
+    for address in (network.api, network.manager or network.api):
+        if not address.startswith("https:") and not is_loopback(address):
+            raise UsageError(
+                f"an API key does not travel to {shown(address)}, where anybody could read it",
+                hint="Set an address that begins with https:// : %nosana config api URL",
+            )
     if not chosen.api_key:
         raise UsageError(
             f"credits are to pay on {network.name}, and no API key is set",

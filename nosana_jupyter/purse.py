@@ -10,7 +10,6 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from . import markets
 from .chain import fees as chain_fees
 from .chain import instructions
 from .chain.accounts import Job as JobAccount
@@ -175,19 +174,19 @@ class Purse:
         signature = (await self.rpc.signatures_of(intent.job))[0]
         return Listed(job=intent.job, run=intent.run, signature=signature, payer=intent.payer)
 
-    async def extend(self, job: str, account: JobAccount, seconds: int) -> Extended:
-        """Sign and send `extend`, which takes the new total."""
+    async def check_more(self, account: JobAccount, seconds: int, cost: MicroNos) -> None:
+        """See that the payer of the job is ours, and holds what more time takes."""
         if account.price and account.payer != self.payer.pubkey:
             raise FundsError(
-                f"{account.payer} paid for job {job}, and only that key can extend it, not "
+                f"{account.payer} paid for the job, and only that key can extend it, not "
                 f"{self.payer.address}. Nothing was spent",
                 hint="Name its key file: %nosana config payer FILE",
             )
-        percent = await markets.fee_percent(self.rpc.network, str(account.market))
-        deposit = account.price * seconds
-        cost = MicroNos(deposit + int(deposit * percent / 100))
         fees = chain_fees.most(signatures=1 + len(self._signers), bid=await self.rpc.bid())
-        await self._check(cost, fees, f"{duration(seconds)} more of job {job}")
+        await self._check(cost, fees, f"{duration(seconds)} more")
+
+    async def extend(self, job: str, account: JobAccount, seconds: int, cost: MicroNos) -> Extended:
+        """Sign and send `extend`, which takes the new total."""
         total = account.timeout + seconds
         wanted = instructions.extend(
             self._programs, job=job, market=account.market, payer=account.payer,

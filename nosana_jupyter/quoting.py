@@ -51,13 +51,13 @@ async def quote(
         FundsError: The cheapest that fits is over the cap.
     """
     listed, price = await asyncio.gather(markets.fetch(network, rpc), markets.usd_per_nos(network))
-    cap = _cap(chosen, max_cost, price)
-    if cap is not None:
-        cap = replace(cap, amount=MicroNos(cap.amount - spent))
+    most = _cap(chosen, max_cost, price)
+    if most is not None:
+        most = replace(most, amount=MicroNos(most.amount - spent))
     try:
         least = LEAST_CREDITS if chosen.pay == "credits" else timeout
         found = choosing.choose(
-            listed, _wanted(chosen, wanted), max(timeout, least), cap=cap, price=price, avoid=avoid
+            listed, _wanted(chosen, wanted), max(timeout, least), cap=most, price=price, avoid=avoid
         )
         return replace(found, pay=chosen.pay, asked=timeout if timeout < least else None)
     except UsageError as error:
@@ -66,6 +66,17 @@ async def quote(
             if text := getattr(chosen, name):
                 error.hint += f" The setting {name} is {text}. {settings.change(name)}"
         raise
+
+
+async def cap(network: Network, chosen: Settings) -> Cap | None:
+    """
+    Return what one cell may cost at most, as the settings have it.
+
+    Raises:
+        UsageError: It is in dollars, and nobody knows what NOS is worth.
+    """
+    price = await markets.usd_per_nos(network) if is_dollars(chosen.max_cost) else None
+    return _cap(chosen, None, price)
 
 
 def _wanted(chosen: Settings, wanted: Requirements) -> Requirements:

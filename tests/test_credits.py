@@ -102,6 +102,11 @@ async def between(
         server.close()
 
 
+def losing(word: str, how: str) -> Callable[[str, int], str]:
+    """Return a fault of the requests whose path has a word in it."""
+    return lambda path, _: how if word in path else "pass"
+
+
 async def _relay(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
@@ -401,13 +406,13 @@ def test_a_lost_extension_is_not_asked_twice() -> None:
 
     async def scene(client: Client) -> None:
         job = await post(client.jobs, await quote(client))
-        async with between(client, lambda *_: "lose") as (jobs, asked):
+        async with between(client, losing("extend", "lose")) as (jobs, asked):
             done = await extend(jobs, job.address, Seconds(600))
-            assert asked == [f"POST /api/jobs/{job.address}/extend"]
+            assert asked.count(f"POST /api/jobs/{job.address}/extend") == 1
         account = await client.rpc.job(job.address)
         assert account is not None
         assert account.timeout == done.timeout == 4200
-        async with between(client, lambda *_: "drop") as (jobs, _):
+        async with between(client, losing("extend", "drop")) as (jobs, _):
             with pytest.raises(CreditsError) as caught:
                 await extend(jobs, job.address, Seconds(600))
         assert "10 min more may have been paid for" in caught.value.money
@@ -456,3 +461,6 @@ def test_without_a_key_it_says_how_to_get_one() -> None:
     with pytest.raises(UsageError, match="no API key is set") as caught:
         payers.api_key(MAINNET, Settings(pay="credits"))
     assert "NOSANA_API_KEY" in caught.value.hint
+    plain = msgspec.structs.replace(MAINNET, api="http://api.example", manager="")
+    with pytest.raises(UsageError, match="does not travel to http://api.example"):
+        payers.api_key(plain, Settings(pay="credits", api_key="nos_0123456789"))

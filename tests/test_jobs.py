@@ -352,7 +352,7 @@ def test_more_time_than_can_be_paid_for_is_refused() -> None:
 
     async def scene(client: Client) -> None:
         job = await client.jobs.post(await quote(client), await stub(client))
-        with pytest.raises(FundsError, match=r"10 h more of job .* are missing"):
+        with pytest.raises(FundsError, match=r"10 h more takes .* are missing"):
             await extend(
                 Jobs(
                     client.network, client.rpc, Poor(client.rpc, wallet_of(client)), client.journal
@@ -365,6 +365,22 @@ def test_more_time_than_can_be_paid_for_is_refused() -> None:
         assert entry is not None
         assert account is not None
         assert entry.intent.timeout == account.timeout == 60
+        await client.stop(job.address)
+
+    on_network(scene)
+
+
+def test_more_time_stays_within_the_cap() -> None:
+    """What a job may cost in all is bound by the cap of a cell, whatever is added later."""
+
+    async def scene(client: Client) -> None:
+        job = await client.jobs.post(await quote(client), await stub(client))
+        with pytest.raises(FundsError, match=r"may then cost .* the cap is \$5") as caught:
+            await client.extend(job.address, Seconds(3_600_000))
+        assert "%nosana config max_cost" in caught.value.hint
+        account = await client.rpc.job(job.address)
+        assert account is not None
+        assert account.timeout == 60
         await client.stop(job.address)
 
     on_network(scene)

@@ -80,7 +80,7 @@ LAYERS = {
     "posting": ROW1 | {"journal", "payer"},
     "jobs": ROW1 | {"network", "chain", "journal", "markets", "bill", "payer", "posting"},
     "sweep": ROW1 | {"chain", "jobs", "journal", "posting"},
-    "extending": ROW1 | {"chain", "jobs", "payer"},
+    "extending": ROW1 | {"chain", "choosing", "jobs", "markets", "payer"},
     "events": ROW1 | {"wire", "journal", "markets", "network"},
     "prepare": ROW2 | {"cell", "events", "conversation"},
     "conversation": ROW1 | {"wire", "link", "events", "pythons", "requirements"},

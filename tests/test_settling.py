@@ -12,7 +12,7 @@ from rpc_node import PRICE, Fault, Town, lost, stake, town
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from nosana_jupyter import extending, purse
+from nosana_jupyter import extending
 from nosana_jupyter.chain import instructions
 from nosana_jupyter.chain.accounts import JobState
 from nosana_jupyter.chain.wallet import Wallet
@@ -199,7 +199,7 @@ def test_a_lost_answer_pays_once(tmp_path: Path, what: str, faults: list[Fault |
         if what == "extend":
             script["sendTransaction"] = list(faults)
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(purse.markets, "fee_percent", _no_fee)
+                patch.setattr(extending.markets, "fee_percent", _no_fee)
                 done = await extending.extend(block.jobs, job.address, Seconds(600))
             assert done.timeout == HOUR + 600
             assert block.nos() == block.before - PRICE * (HOUR + 600)
