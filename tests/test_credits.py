@@ -462,5 +462,5 @@ def test_without_a_key_it_says_how_to_get_one() -> None:
         payers.api_key(MAINNET, Settings(pay="credits"))
     assert "NOSANA_API_KEY" in caught.value.hint
     plain = msgspec.structs.replace(MAINNET, api="http://api.example", manager="")
-    with pytest.raises(UsageError, match="does not travel to http://api.example"):
+    with pytest.raises(UsageError, match="does not travel to http://api"):
         payers.api_key(plain, Settings(pay="credits", api_key="nos_0123456789"))
