@@ -16,6 +16,8 @@ import docker.utils
 import requests.exceptions
 
 from ..engines import Engine
+from ..errors import UsageError
+from ..forms import check_image
 from ..wire.definition import Login, Run
 from .executor import Tell, Unstartable
 
@@ -62,6 +64,11 @@ async def ensure(engine: Engine, run: Run, tell: Tell) -> dict[str, Any]:
     Raises:
         Unstartable: It cannot be had.
     """
+    try:
+        # It becomes part of an address: what is no name leads elsewhere.
+        check_image(run.image)
+    except UsageError as error:
+        raise Unstartable(FAILED, str(error)) from None
     login = run.authentication.docker if run.authentication else None
     if login is None:
         found = await asyncio.to_thread(_here, engine, run.image)
@@ -74,14 +81,6 @@ async def ensure(engine: Engine, run: Run, tell: Tell) -> dict[str, Any]:
         raise Unstartable(FAILED, f"the image {run.image} was pulled, and is not there")
     log.info("pulled %s in %.1f s", run.image, time.monotonic() - began)
     return found
-
-
-def remove(engine: Engine, image: str) -> None:
-    """Remove an image that a login was needed for, unless something uses it."""
-    try:
-        engine.client.api.remove_image(image)
-    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-        log.info("the image %s stays for now: %s", image, type(error).__name__)
 
 
 async def _beside(work: Callable[[Tell, threading.Event], None], tell: Tell) -> None:
@@ -123,8 +122,8 @@ def _here(engine: Engine, image: str) -> dict[str, Any] | None:
         found: dict[str, Any] = engine.client.api.inspect_image(image)
     except docker.errors.ImageNotFound:
         return None
-    except docker.errors.APIError as error:
-        raise Unstartable(FAILED, f"{image!r} is no name of an image") from error
+    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+        raise Unstartable(FAILED, f"the engine does not answer: {type(error).__name__}") from None
     return found
 
 

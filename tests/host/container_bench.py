@@ -125,6 +125,14 @@ class Bench:
         volumes = client.api.volumes({"label": label}).get("Volumes") or []
         return found + [each["Name"] for each in volumes]
 
+    def left_containers(self) -> list[str]:
+        """Return the names of the containers of this node."""
+        engine = docker.from_env()
+        try:
+            return [name for name in self.left(engine) if name.startswith("/")]
+        finally:
+            engine.close()
+
     async def close(self) -> None:
         """Remove everything, with the caches that outlive jobs."""
         engine = engines.find(engines.DOCKER)

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import docker
 import pytest
+from file_server import serving
 from host_world import Document, World, awaited, document, op, said, until
+from registry import push
 
 from nosana_jupyter.engines import NODE
 from nosana_jupyter.host.belongings import JOB
@@ -179,5 +181,36 @@ def test_a_host_says_what_it_has(host: World, base: str) -> None:
         told = (await host.ask("GET", "/node/info", None)).json()
         assert told["info"]["engine"].startswith(("Docker ", "podman "))
         assert base in told["resources"]["images"]
+
+    check()
+
+
+def test_a_job_that_ends_while_its_image_is_pulled(
+    host: World, engine: docker.DockerClient
+) -> None:
+    """
+    Its poster sees how far the pull is, ends the job, and has the result at once.
+    """
+
+    @awaited
+    async def check() -> None:
+        with serving() as registry:
+            name = push(registry, "team/slow")
+            for path, file in registry.files.items():
+                file.delay = 20.0 if "/blobs/" in path else 0.0
+            job = await host.post(document(op("main", "true", image=name)))
+            seen = host.client(job).logs()
+            async for line in seen:
+                if isinstance(line.get("message"), dict):
+                    break
+            assert line["opId"] == "system"
+            assert line["type"] == "info"
+            assert line["message"]["type"] == "multi-process-bar-start"
+            assert line["message"]["payload"]["event"]["id"] == name
+            await host.end(job)
+            (state,) = (await host.result(job, within=8))["opStates"]
+            assert (state["status"], state["exitCode"]) == ("stopped", None)
+            for file in registry.files.values():
+                file.delay = 0.0
 
     check()

@@ -21,7 +21,7 @@ from host_world import awaited, until
 from nosana_jupyter.host import disk
 from nosana_jupyter.host import docker as docker_module
 from nosana_jupyter.host.confinement import READ_ONLY
-from nosana_jupyter.host.executor import Started
+from nosana_jupyter.host.executor import Started, Unstartable
 from nosana_jupyter.host.machine import Card
 from nosana_jupyter.wire.definition import Defaults
 
@@ -596,5 +596,36 @@ def test_a_driver_that_takes_no_limit(
             outcome, _, _ = await bench.runs("true")
             assert outcome.code == 0
             assert bench.executor._quota is False
+
+    check()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"volumes": [{"name": "../x", "dest": "/v"}]},
+        {"volumes": [{"name": "v", "dest": "/"}]},
+        {"volumes": [{"name": "v", "dest": "v"}]},
+        {"volumes": [{"name": "v", "dest": "/proc"}]},
+        {"volumes": [{"name": "v", "dest": "/v"}, {"name": "w", "dest": "/v"}]},
+        {"work_dir": "\0"},
+        {"env": {"A": "x\0y"}},
+        {"env": {"": "x"}},
+    ],
+)
+def test_definitions_that_no_engine_takes(place: Callable[..., Any], wrong: dict[str, Any]) -> None:
+    """
+    Whatever a definition holds, it is the operation that fails; nothing of it is left.
+    """
+
+    @awaited
+    async def check() -> None:
+        async with place() as bench:
+            with pytest.raises(Unstartable) as caught:
+                await bench.runs("true", **wrong)
+            assert len(str(caught.value)) < 500
+            assert bench.left_containers() == []
+            await bench.executor.release(bench.job, ())
+            assert bench.left_containers() == []
 
     check()

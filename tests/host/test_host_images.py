@@ -96,7 +96,9 @@ def test_with_a_login(
         ("{}/team/none:1", "its registry has no such image, or no such tag", 404),
         ("{}/team/tool:2", "its registry has no such image, or no such tag", 404),
         ("127.0.0.1:9/x:1", "its registry does not answer", 0),
-        ("UPPER/x y", "is no name of an image", 0),
+        ("UPPER/x y", "is not the name of an image", 0),
+        ("../containers/json?", "is not the name of an image", 0),
+        ("a/../../x", "is not the name of an image", 0),
         ("no-such-registry.invalid/x:1", "its registry cannot be found", 0),
     ],
 )
