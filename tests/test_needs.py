@@ -15,7 +15,7 @@ from nosana_jupyter import ipfs, needs, settings, wallets
 from nosana_jupyter import network as networks
 from nosana_jupyter.chain.rpc import Rpc
 from nosana_jupyter.chain.wallet import Wallet
-from nosana_jupyter.errors import NosanaError, UsageError
+from nosana_jupyter.errors import NosanaError
 from nosana_jupyter.needs import Need, Needs
 from nosana_jupyter.network import MAINNET, Network
 from nosana_jupyter.purse import SOL_NEEDED
@@ -248,39 +248,3 @@ def test_another_wallet_may_pay(here: Path, network: LocalNetwork) -> None:
     assert poor.marked("missing") == ["SOL", "NOS"]
     assert made.address in row(poor, "NOS").todo
     assert none.marked("missing") == ["paid by"]
-
-
-def test_a_new_wallet_is_the_one_that_pays(here: Path) -> None:
-    """
-    What is made or taken becomes the wallet; where it is the default no setting is left over.
-    """
-    first = wallets.create()
-    assert (settings.load().wallet, wallets.find(MAINNET, settings.load()).address) == (
-        "", first.address,
-    )  # fmt: skip
-    second = wallets.create(str(here / "second.json"))
-    assert wallets.find(MAINNET, settings.load()).address == second.address
-    third = wallets.take(f"{here}/second.json", str(here / "third.json"))
-    assert settings.load().wallet == str(here / "third.json")
-    assert third.address == second.address
-
-    with pytest.raises(UsageError, match="it was not touched"):
-        wallets.create(str(here / "third.json"))
-    assert settings.load().wallet == str(here / "third.json")
-    with pytest.raises(UsageError, match="is a key itself"):
-        wallets.create("5" * 88)
-
-
-def test_the_local_network_has_its_own_wallet(here: Path) -> None:
-    """
-    A network that brings a wallet uses it, whatever the settings say: going back is one command.
-    """
-    own = Wallet.create(here / "own.json")
-    mine = Wallet.create(here / "mine.json")
-    local = msgspec.structs.replace(MAINNET, name="local", wallet=str(here / "own.json"))
-    chosen = Settings(wallet=str(here / "mine.json"))
-
-    assert wallets.find(local, chosen).address == own.address
-    assert wallets.find(MAINNET, chosen).address == mine.address
-    assert wallets.place(local, chosen) == str(here / "own.json")
-    assert wallets.place(MAINNET, chosen) == str(here / "mine.json")
