@@ -71,9 +71,9 @@ class Output:
 
     def drain(self) -> Iterator[list[tuple[str, str]]]:
         """Yield the rest, once nothing more is added."""
-        while fresh := self.read():
-            yield fresh
-        # Half a character may have been held back.
+        yield self.read()
+        # What has no end, and half a character, may have been held back.
+        yield self.read()
         ends = [(kind, decoder.decode(b"", final=True)) for kind, decoder in self._decoders.items()]
         yield [(kind, text) for kind, text in ends if text]
 
