@@ -167,9 +167,9 @@ class Client:
         for note in (*prepared.notes, *quote.notes):
             emit(Said(Stream("stderr", f"{note}\n")))
         emit(Quoted(quote))
+        pin_token = network.pin_token(self.network, self.settings)
         await self._consent(quote, confirm)
 
-        pin_token = network.pin_token(self.network, self.settings)
         while True:
             cid = await ipfs.publish(self.network, self.jobs.payer.stub(), token=pin_token)
             key, token = seal.Key(), os.urandom(32)

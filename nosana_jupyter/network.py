@@ -270,8 +270,20 @@ def adapted(network: Network, chosen: settings.Settings) -> Network:
 
 
 def pin_token(network: Network, chosen: settings.Settings) -> str:
-    """Return the token for the pin service of a network. The local one is not to see it."""
-    return chosen.pin_token if network.pin_page else ""
+    """
+    Return the token for the pin service of a network. The local one is not to see it.
+
+    Raises:
+        UsageError: It would travel in the clear.
+    """
+    if not network.pin_page or not chosen.pin_token:
+        return ""
+    if not network.pin.startswith("https:") and proxied(network.pin):
+        raise UsageError(
+            f"a token does not travel to {shown(network.pin)}, where anybody could read it",
+            hint="Set an address that begins with https:// : %nosana config pin URL",
+        )
+    return chosen.pin_token
 
 
 def _local() -> Network:

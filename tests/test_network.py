@@ -160,6 +160,21 @@ def test_the_pin_token_is_not_for_every_network() -> None:
     assert [network.pin_token(each, chosen) for each in (MAINNET, DEVNET, local)] == [
         SECRET, SECRET, "",
     ]  # fmt: skip
+    assert network.pin_token(MAINNET, Settings()) == ""
+
+
+def test_the_pin_token_does_not_travel_in_the_clear() -> None:
+    """
+    A token goes out over https, or to this machine.
+    """
+    near = load("mainnet", Settings(pin="http://127.0.0.1:1", pin_token=SECRET))
+    far = load("mainnet", Settings(pin="http://pins.example.org/x", pin_token=SECRET))
+
+    assert network.pin_token(near, Settings(pin_token=SECRET)) == SECRET
+    with pytest.raises(UsageError, match=r"does not travel to http://pins\.example\.org") as caught:
+        network.pin_token(far, Settings(pin_token=SECRET))
+    assert SECRET not in str(caught.value) + caught.value.hint
+    assert network.pin_token(far, Settings()) == ""
 
 
 def test_an_unknown_network_names_the_known() -> None:
