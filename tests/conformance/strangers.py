@@ -62,7 +62,8 @@ def ready() -> Node:
             env=os.environ | {"PATH": f"{Path(program).parent}{os.pathsep}{os.environ['PATH']}"},
         )  # fmt: skip
         if done.returncode:
-            raise NoNode(f"npm ci failed: {done.stderr.strip()[-300:]}")
+            said = [line for line in done.stderr.splitlines() if line.startswith("npm error")]
+            raise NoNode(f"npm ci failed: {' '.join(said[:4])[:300]}")
         stamp.write_text(wanted)
     return Node(program=program)
 
