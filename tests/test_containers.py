@@ -14,6 +14,7 @@ import nbformat
 import pytest
 from local_networks import LocalNetwork
 from runner_image import NoBuilder, build
+from wheels import wheel
 
 import nosana_jupyter
 from nosana_jupyter import portal
@@ -126,6 +127,28 @@ def test_what_a_cell_defines_travels() -> None:
     outcome = nosana_jupyter.run("answer = double(21)", {"double": double})
 
     assert outcome.values["answer"] == 42
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("line", ["%pip install", "!pip install", "!uv pip install"])
+def test_what_a_cell_installs(tmp_path: Path, line: str) -> None:
+    """The image cannot be written; what a cell installs is there all the same, and then gone."""
+    wheel(tmp_path, "nosana_test_new", "1.0")
+    source = f"""
+        import pathlib, subprocess, sys
+        pathlib.Path(name).write_bytes(data)
+        {line} --no-index ./{{name}}
+        import nosana_test_new
+        version, place = nosana_test_new.VERSION, nosana_test_new.__file__
+        child = "import nosana_test_new; print(nosana_test_new.VERSION)"
+        told = subprocess.check_output([sys.executable, "-c", child], text=True)
+    """
+    (path,) = tmp_path.glob("*.whl")
+    names = {"name": path.name, "data": path.read_bytes()}
+    values = nosana_jupyter.run(textwrap.dedent(source), names).values
+
+    assert (values["version"], values["told"]) == ("1.0", "1.0\n")
+    assert values["place"].startswith("/nosana/")
 
 
 def _data(output: Any) -> dict[str, str]:

@@ -121,8 +121,10 @@ def is_runner(task: Task, image: Mapping[str, Any]) -> bool:
         task: It.
         image: What the engine knows of its image.
     """
-    user = str((image.get("Config") or {}).get("User") or "")
-    return launch.SOURCES in task.environment and user.partition(":")[0] in ("", "0", "root")
+    config = image.get("Config") or {}
+    root = str(config.get("User") or "").partition(":")[0] in ("", "0", "root")
+    made_for_it = (config.get("Labels") or {}).get(launch.RUNNER_LABEL) == "1"
+    return launch.SOURCES in task.environment and (root or made_for_it)
 
 
 def home_of(image: Mapping[str, Any]) -> str:

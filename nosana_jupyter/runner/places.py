@@ -48,6 +48,8 @@ def settle(folder: Path) -> Path:
     # Installers would choose folders at home.
     os.environ.setdefault("PIP_CACHE_DIR", str(cache / "pip"))
     os.environ.setdefault("UV_CACHE_DIR", str(cache / "uv"))
+    # Nor is the cache on the disk of what is installed from it.
+    os.environ.setdefault("UV_LINK_MODE", "copy")
     return cache
 
 
@@ -57,7 +59,9 @@ def find_cache() -> Path:
     parents = [home, tempfile.gettempdir(), "/var/tmp", "/dev/shm"]  # noqa: S108 - the last resorts
     places = [Path(parent, ".cache/nosana-jupyter") for parent in parents]
     if own := os.environ.get(launch.CACHE):
-        places.insert(0, Path(own))
+        # Images have users of their own, and share it.
+        user = os.getuid() if hasattr(os, "getuid") else 0
+        places.insert(0, Path(own, f"user-{user}") if user else Path(own))
     fitting = (place for place in places if place.is_absolute() and _fits(place))
     # Where nothing fits, what is pure Python can still be installed.
     return next(fitting, Path(tempfile.gettempdir(), ".cache/nosana-jupyter"))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from ..wire import launch
-from . import places
+from . import overlay, places
 
 # All else is loaded where it is needed: a runner that lacks nothing is to start at once.
 
@@ -56,6 +56,7 @@ def begin(folder: str) -> NoReturn:
     wanted = os.environ.pop(launch.PYTHON, "")
     if wanted and wanted != _minor() and not os.environ.get(launch.NOT_ISOLATED):
         _replace(wanted, cache, folder)
+    overlay.settle(Path(folder, "python"))
     _complete(cache)
     from .__main__ import main
 

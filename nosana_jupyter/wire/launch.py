@@ -34,6 +34,9 @@ UNPACKED = ("definition.py",)
 UNFIT = 78
 """Exit code of a runner that says that its image cannot be one, whatever the host."""
 
+RUNNER_LABEL = "nosana.runner"
+"""Of images whose user may write to the volumes that a host of ours gives to a runner."""
+
 LARGEST = 102_400
 """Most bytes of a definition that a node accepts."""
 

@@ -22,7 +22,7 @@ def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.chdir(home)
-    for name in ("PIP_CACHE_DIR", "UV_CACHE_DIR", launch.CACHE):
+    for name in ("PIP_CACHE_DIR", "UV_CACHE_DIR", "UV_LINK_MODE", launch.CACHE):
         # Set and taken away, so that what is set here goes with the test.
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
@@ -55,11 +55,14 @@ def test_what_installers_leave_at_home_is_found(
 
 
 def test_the_cache_is_the_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folder that the host names is taken, and made if need be."""
+    """The folder that the host names is taken, and made if need be; each user has one there."""
     monkeypatch.setenv(launch.CACHE, str(tmp_path / "a/b"))
 
-    assert places.find_cache() == tmp_path / "a/b"
-    assert (tmp_path / "a/b").is_dir()
+    for user, place in [(0, tmp_path / "a/b"), (1000, tmp_path / "a/b/user-1000")]:
+        monkeypatch.setattr(os, "getuid", lambda user=user: user)
+
+        assert places.find_cache() == place
+        assert place.is_dir()
 
 
 def test_libraries_are_not_put_where_they_cannot_be_loaded(
@@ -71,6 +74,7 @@ def test_libraries_are_not_put_where_they_cannot_be_loaded(
     (tmp_path / "mounted").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv(launch.CACHE, str(tmp_path / "mounted"))
+    monkeypatch.setattr(os, "getuid", lambda: 0)
     flags = {tmp_path / "mounted": os.ST_NOEXEC}
     monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_flag=flags.get(path, 0)))
 
