@@ -140,6 +140,9 @@ def explained(said: str, task: Task, status: int) -> Unstartable:
         text, code = f"the image {task.run.image} has no program {program!r}", 127
     elif "exec" in said and _NO_RIGHT.search(said):
         text, code = f"{program!r} cannot be executed", 126
+    elif "could not select device driver" in said:
+        text = "the job asks for a card; Docker lacks NVIDIA's container toolkit to give it one"
+        code = 2
     elif "no command specified" in said.lower():
         text, code = f"neither the job nor the image {task.run.image} says what to run", 2
     else:

@@ -87,12 +87,10 @@ class Containers:
             return ""
         if not self._cards:
             return "the job asks for a card, and this machine has none"
-        have = ", ".join(card.name for card in self._cards)
         if self._engine.podman:
             # It would take the wish, and start without.
+            have = ", ".join(card.name for card in self._cards)
             return f"the job asks for a card; {self._engine} does not give it {have}: Docker does"
-        if "nvidia" not in (self._info.get("Runtimes") or {}):
-            return f"the job asks for a card; Docker lacks NVIDIA's toolkit to give it {have}"
         return ""
 
     def plan(self, task: Task) -> Started:

@@ -9,6 +9,8 @@ import logging
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+import msgspec
+
 from ..network import Network
 from . import process
 from .executor import GRACE, Outcome, Sample, Started, Task, Tell, Unstartable
@@ -93,7 +95,8 @@ class Plain:
 
     def refuse(self, task: Task) -> str:
         """Say what of an operation needs containers; empty if nothing does."""
-        return process.refuse(task.run, self._network)
+        run = msgspec.structs.replace(task.run, gpu=task.gpu)
+        return process.refuse(run, self._network)
 
     def plan(self, task: Task) -> Started:
         """Choose folders and ports."""
