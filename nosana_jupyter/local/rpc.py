@@ -175,7 +175,9 @@ class Methods(Blocks):
         parsed = from_bytes_versioned(base64.b64decode(message, validate=True))
         if not isinstance(parsed, Message | MessageV0):
             raise BadRequest("Invalid params: a message of this version is not supported")
-        return self._context(self.ledger.fee(parsed))
+        # What no transaction may carry any more has no price.
+        known = self.ledger.is_blockhash_valid(parsed.recent_blockhash)
+        return self._context(self.ledger.fee(parsed) if known else None)
 
     # Transactions
 

@@ -28,7 +28,7 @@ LEASE = 120
 PACKED = ("__init__.py", "errors.py", "units.py", "wire", "runner")
 """The part of this package that runs in the container."""
 
-UNPACKED = ("definition.py",)
+UNPACKED = ("definition.py", "markers.py")
 """What of it only the client needs."""
 
 UNFIT = 78

@@ -197,24 +197,17 @@ tell('simulated', (
     })
     .send()
 ).value);
-tell('fee', (
-  await rpc
-    .getFeeForMessage(
-      getBase64Decoder().decode(
-        getCompiledTransactionMessageEncoder().encode(compileTransactionMessage(message)),
-      ),
-    )
-    .send()
-).value);
+const feeOf = async (each) =>
+  (await rpc.getFeeForMessage(getBase64Decoder().decode(
+    getCompiledTransactionMessageEncoder().encode(compileTransactionMessage(each)),
+  )).send()).value;
+const gone = { blockhash: '4sGjMW1sUnHzSxGspuhpqLDx6wiyjNtZAMdL4VZHirAn', lastValidBlockHeight: 10n ** 12n };
+const late = await signed([transfer(friend, 1n)], { blockhash: gone });
+tell('fee', { now: await feeOf(message), late: await feeOf(late.message) });
 await why('custom', () => land([pay(10n ** 15n)]));
 await why('too poor', async () => land([transfer(friend, 10n ** 15n)]));
-const gone = { blockhash: '4sGjMW1sUnHzSxGspuhpqLDx6wiyjNtZAMdL4VZHirAn', lastValidBlockHeight: 10n ** 12n };
-await why('blockhash', async () =>
-  rpc
-    .sendTransaction(getBase64EncodedWireTransaction((await signed([transfer(friend, 1n)], { blockhash: gone })).transaction), {
-      encoding: 'base64',
-    })
-    .send());
+await why('blockhash', () =>
+  rpc.sendTransaction(getBase64EncodedWireTransaction(late.transaction), { encoding: 'base64' }).send());
 await why('twice', async () => {
   const { transaction } = await signed([transfer(friend, 7n)]);
   for (let i = 0; i < 2; i++)

@@ -114,7 +114,7 @@ def test_a_simulation_changes_nothing(told: dict[str, Any]) -> None:
     assert told["simulated"]["unitsConsumed"] > 0
     assert told["simulated"]["accounts"][0]["data"][1] == "base64"
     assert told["simulated"]["innerInstructions"] == []
-    assert told["fee"] == 5000
+    assert told["fee"] == {"now": 5000, "late": None}
 
 
 def test_refusals_have_their_names(told: dict[str, Any]) -> None:
