@@ -169,6 +169,7 @@ async def meet(link: Link, host: Node, emit: Callable[[Event], None], chosen: Se
     within, silence = parse_seconds(chosen.boot), parse_seconds(chosen.answer)
     deadline = host.since + within
     following = asyncio.create_task(_show(host, emit))
+    asking = asyncio.create_task(_ask(host, every=silence / 3))
     greeting = asyncio.create_task(greet(link))
     try:
         while not (await asyncio.wait([greeting], timeout=TICK))[0]:
@@ -188,9 +189,18 @@ async def meet(link: Link, host: Node, emit: Callable[[Event], None], chosen: Se
                 )
         return greeting.result()
     finally:
-        for task in (following, greeting):
+        for task in (following, asking, greeting):
             task.cancel()
-        await asyncio.gather(following, greeting, return_exceptions=True)
+        await asyncio.gather(following, asking, greeting, return_exceptions=True)
+
+
+async def _ask(host: Node, *, every: float) -> None:
+    """Ask a host that has not said anything for a while: its silence may mean that all is well."""
+    while True:
+        await asyncio.sleep(every)
+        if time.monotonic() - host.heard >= every:
+            with contextlib.suppress(NodeError):
+                await host.operations()
 
 
 async def _show(host: Node, emit: Callable[[Event], None]) -> None:

@@ -48,6 +48,9 @@ class Manner:
     frames: Sequence[tuple[float, dict[str, Any]]] = ()
     """Pauses, and what its log says after each; each line tells all of it from the beginning."""
 
+    quiet: bool = False
+    """Whether it says nothing unless it is asked."""
+
     cuts: int = 0
     """How many lines to its log break after each entry."""
 
@@ -130,7 +133,7 @@ class StrangeHost:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
         ends = manner.state is not None or manner.flow is not None
         while not ends or job not in self.taken:
-            writer.write(b": keep-alive\n\n")
+            writer.write(b"" if manner.quiet else b": keep-alive\n\n")
             await writer.drain()
             await asyncio.sleep(0.1)
         states = [manner.state] if manner.state else []

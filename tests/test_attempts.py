@@ -306,6 +306,18 @@ def test_an_image_that_takes_its_time(cuts: int, monkeypatch: pytest.MonkeyPatch
     scene(story)
 
 
+def test_a_host_that_is_quiet_is_asked() -> None:
+    """A host that has nothing to say is not one that has gone."""
+
+    async def story(witness: Witness) -> None:
+        async with strange(witness.client, GOOD, Manner(quiet=True, comes=4)) as host:
+            outcome = await witness.run(cell())
+        assert outcome.earlier == ()
+        assert "ops" in host.asked
+
+    scene(story)
+
+
 def test_a_host_that_failed_is_remembered() -> None:
     """The journal knows who failed until he runs a cell."""
 
