@@ -4,14 +4,19 @@ Waiting in a market's queue until a host takes a job.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 
 from .chain.accounts import Job as JobAccount
 from .chain.accounts import JobState, Market, Run
-from .errors import JobError, NoHost
+from .errors import HostFailed, JobError, NetworkError, NoHost
 from .jobs import Job, Jobs
 from .units import duration
+
+log = logging.getLogger("nosana_jupyter.waiting")
+
+AGAIN = "Run the cell again: another host may take it."
 
 EVERY = 1.0
 """Most seconds between two looks at the market."""
@@ -31,20 +36,23 @@ async def wait_for_host(
 
     Raises:
         NoHost: Nobody came. The caller settles; the deposit comes back.
+        HostFailed: One came, and gave the job up at once.
         JobError: The job is gone from the chain.
     """
     deadline = time.monotonic() + at_most
     said = ""
     # A job's own account does not change when a host takes it; the market's queue does.
     async for _ in jobs.rpc.changes(job.intent.market, every=EVERY):
-        if node := await _node(jobs, job):
-            job.node = node
-            jobs.journal.mark(job.address, "running")
-            return node
-        data, market = await jobs.rpc.accounts([job.address, job.intent.market])
-        if data is None or JobAccount.decode(data).state != JobState.QUEUED:
-            raise JobError(f"job {job.address} ended before a host began it")
-        text = _in_words(job, Market.decode(market) if market else None)
+        try:
+            if node := await _node(jobs, job):
+                job.node = node
+                jobs.journal.mark(job.address, "running")
+                return node
+            text = await _look(jobs, job)
+        except NetworkError as error:
+            # The queue goes on without us.
+            log.info("cannot look for a host of job %s: %s", job.address, error)
+            text = f"waiting for the chain of {jobs.network.name} to answer"
         if text != said:
             tell(text)
             said = text
@@ -54,6 +62,17 @@ async def wait_for_host(
         f"no host of {job.intent.slug} took the job within {duration(at_most)}",
         hint="Ask for less (`--vram`, `--gpu`), or see %nosana markets for who has free hosts.",
     )
+
+
+async def _look(jobs: Jobs, job: Job) -> str:
+    """Say in words what a job waits for."""
+    data, market = await jobs.rpc.accounts([job.address, job.intent.market])
+    state = JobAccount.decode(data).state if data else None
+    if state == JobState.STOPPED:
+        raise HostFailed(f"a host took job {job.address} and gave it up at once", hint=AGAIN)
+    if state != JobState.QUEUED:
+        raise JobError(f"job {job.address} ended before a host began it")
+    return _in_words(job, Market.decode(market) if market else None)
 
 
 async def _node(jobs: Jobs, job: Job) -> str:

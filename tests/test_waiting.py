@@ -14,9 +14,10 @@ from local_networks import LocalNetwork
 from solders.pubkey import Pubkey
 
 from nosana_jupyter import ipfs, waiting
+from nosana_jupyter.chain import transport
 from nosana_jupyter.choosing import Requirements
 from nosana_jupyter.client import Client
-from nosana_jupyter.errors import JobError
+from nosana_jupyter.errors import JobError, NoHost
 from nosana_jupyter.jobs import Job
 from nosana_jupyter.waiting import wait_for_host
 from nosana_jupyter.wire import definition
@@ -51,6 +52,39 @@ def empty(home: Path) -> Iterator[None]:
     network.command("start", "--no-host")
     yield
     network.stop()
+
+
+@pytest.mark.network
+@pytest.mark.usefixtures("empty")
+def test_a_chain_that_does_not_answer_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The queue goes on without us: who waits in it is told, and goes on waiting."""
+    monkeypatch.setattr(transport, "RETRIES", (0.01,))
+    told: list[str] = []
+
+    async def story() -> None:
+        client = await Client.open()
+        quote = await client.quote(Requirements(gpu="3070"), 60)
+        cid = await ipfs.pin(client.network, definition.STUB)
+        job = await client.jobs.post(quote, cid)
+        waiting = asyncio.ensure_future(
+            wait_for_host(client.jobs, job, at_most=4, tell=told.append)
+        )
+        while not told:
+            await asyncio.sleep(0.01)
+        good = client.rpc._line
+        client.rpc._line = transport.Transport("http://127.0.0.1:9")
+        while len(told) < 2:
+            await asyncio.sleep(0.01)
+        await client.rpc._line.close()
+        client.rpc._line = good
+        with pytest.raises(NoHost):
+            await waiting
+        await client.stop(job.address)
+        await client.close()
+
+    asyncio.run(asyncio.wait_for(story(), 30))
+    assert told == [told[0], "waiting for the chain of local to answer", told[0]]
+    assert told[0].endswith("none is free, next in line")
 
 
 @pytest.mark.network
