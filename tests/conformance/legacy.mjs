@@ -4,8 +4,8 @@ import {
   SystemProgram, Transaction, TransactionMessage, VersionedTransaction, sendAndConfirmTransaction,
 } from '@solana/web3.js';
 import {
-  createAssociatedTokenAccountIdempotentInstruction, createMint, getAccount, getAssociatedTokenAddressSync,
-  getMint, getOrCreateAssociatedTokenAccount, mintTo, transfer, burn, approve, closeAccount,
+  approve, burn, closeAccount, createMint, getAccount, getMint, getOrCreateAssociatedTokenAccount,
+  mintTo, transfer,
 } from '@solana/spl-token';
 
 import { given, tell } from './stranger.mjs';
@@ -25,11 +25,9 @@ async function why(name, doing) {
 }
 
 tell('version', await connection.getVersion());
-const heard = { account: [], logs: [], program: [], slots: [] };
-const listeners = [
-  connection.onAccountChange(friend.publicKey, (info) => heard.account.push(info.lamports)),
-  connection.onLogs(friend.publicKey, (logs) => heard.logs.push(logs.signature)),
-];
+const heard = { account: [], logs: [], slots: [] };
+connection.onAccountChange(friend.publicKey, (info) => heard.account.push(info.lamports));
+connection.onLogs(friend.publicKey, (logs) => heard.logs.push(logs.signature));
 connection.onSlotChange((slot) => heard.slots.push(slot.slot));
 
 // SOL

@@ -1,18 +1,18 @@
 // @solana/kit as a plain RPC client of the ledger; which one, the test says.
 import { zstdDecompressSync } from 'node:zlib';
 
-import { given, reasons, tell } from './stranger.mjs';
+import { given, refused, tell } from './stranger.mjs';
 
 const kit = await import(given.kit);
 const {
-  address, appendTransactionMessageInstructions, createKeyPairSignerFromBytes, createSolanaRpc,
-  createSolanaRpcSubscriptions, createTransactionMessage, generateKeyPairSigner,
-  getBase64EncodedWireTransaction, getBase64Encoder, getCompiledTransactionMessageEncoder,
-  compileTransactionMessage, getBase64Decoder, getSignatureFromTransaction, isSolanaError, lamports,
-  pipe, sendAndConfirmTransactionFactory, airdropFactory, setTransactionMessageFeePayerSigner,
+  AccountRole, address, airdropFactory, appendTransactionMessageInstructions,
+  compileTransactionMessage, compressTransactionMessageUsingAddressLookupTables,
+  createKeyPairSignerFromBytes, createSolanaRpc, createSolanaRpcSubscriptions,
+  createTransactionMessage, fetchAddressesForLookupTables, generateKeyPairSigner,
+  getAddressEncoder, getBase64Decoder, getBase64EncodedWireTransaction,
+  getCompiledTransactionMessageEncoder, getProgramDerivedAddress, getSignatureFromTransaction,
+  lamports, pipe, sendAndConfirmTransactionFactory, setTransactionMessageFeePayerSigner,
   setTransactionMessageLifetimeUsingBlockhash, signTransactionMessageWithSigners,
-  compressTransactionMessageUsingAddressLookupTables, assertIsTransactionWithinSizeLimit,
-  getAddressEncoder, getProgramDerivedAddress, fetchAddressesForLookupTables,
 } = kit;
 
 const { network } = given;
@@ -23,7 +23,8 @@ const payer = await createKeyPairSignerFromBytes(Uint8Array.from(given.keys.paye
 const SYSTEM = address('11111111111111111111111111111111');
 const TOKEN = address('TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA');
 const TABLES = address('AddressLookupTab1e1111111111111111111111111');
-const W = 1, R = 0, WS = 3;
+const { READONLY, WRITABLE, READONLY_SIGNER, WRITABLE_SIGNER } = AccountRole;
+const ATA = address('ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL');
 
 function u(number, bytes) {
   const data = new Uint8Array(bytes);
@@ -34,7 +35,7 @@ const bytes = (...parts) => Uint8Array.from(parts.flatMap((each) => [...each]));
 
 const transfer = (to, amount, from = payer) => ({
   programAddress: SYSTEM,
-  accounts: [{ address: from.address, role: WS, signer: from }, { address: to, role: W }],
+  accounts: [{ address: from.address, role: WRITABLE_SIGNER, signer: from }, { address: to, role: WRITABLE }],
   data: bytes(u(2, 4), u(amount, 8)),
 });
 
@@ -54,15 +55,6 @@ async function land(instructions, more) {
   const { transaction } = await signed(instructions, more);
   await sendAndConfirm(transaction, { commitment: 'confirmed' });
   return getSignatureFromTransaction(transaction);
-}
-
-async function why(name, doing) {
-  try {
-    await doing();
-    tell(name, 'it went well');
-  } catch (error) {
-    tell(name, reasons(error));
-  }
 }
 
 const first = async (subscription, signal) => {
@@ -131,32 +123,32 @@ tell('blocks', {
   time: await rpc.getBlockTime(slot).send(),
   first: await rpc.getFirstAvailableBlock().send(),
 });
-await why('no block', () => rpc.getBlock(slot + 10_000n, { maxSupportedTransactionVersion: 0 }).send());
+await refused('no block', () => rpc.getBlock(slot + 10_000n, { maxSupportedTransactionVersion: 0 }).send());
 
 // Tokens
 
 const ata = async (owner) =>
   (
     await getProgramDerivedAddress({
-      programAddress: address('ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL'),
+      programAddress: ATA,
       seeds: [owner, TOKEN, address(network.programs.mint)].map((each) => getAddressEncoder().encode(each)),
     })
   )[0];
 const [mine, theirs] = await Promise.all([payer.address, friend].map(ata));
 const openAta = {
-  programAddress: address('ATokenGPvbdGVxr1b2hvZbsiqW5xWH25efTNsLJA8knL'),
+  programAddress: ATA,
   accounts: [
-    { address: payer.address, role: WS, signer: payer }, { address: theirs, role: W },
-    { address: friend, role: R }, { address: address(network.programs.mint), role: R },
-    { address: SYSTEM, role: R }, { address: TOKEN, role: R },
+    { address: payer.address, role: WRITABLE_SIGNER, signer: payer }, { address: theirs, role: WRITABLE },
+    { address: friend, role: READONLY }, { address: address(network.programs.mint), role: READONLY },
+    { address: SYSTEM, role: READONLY }, { address: TOKEN, role: READONLY },
   ],
   data: Uint8Array.from([1]),
 };
 const pay = (amount) => ({
   programAddress: TOKEN,
   accounts: [
-    { address: mine, role: W }, { address: theirs, role: W },
-    { address: payer.address, role: WS - 1, signer: payer },
+    { address: mine, role: WRITABLE }, { address: theirs, role: WRITABLE },
+    { address: payer.address, role: READONLY_SIGNER, signer: payer },
   ],
   data: bytes([3], u(amount, 8)),
 });
@@ -204,16 +196,16 @@ const feeOf = async (each) =>
 const gone = { blockhash: '4sGjMW1sUnHzSxGspuhpqLDx6wiyjNtZAMdL4VZHirAn', lastValidBlockHeight: 10n ** 12n };
 const late = await signed([transfer(friend, 1n)], { blockhash: gone });
 tell('fee', { now: await feeOf(message), late: await feeOf(late.message) });
-await why('custom', () => land([pay(10n ** 15n)]));
-await why('too poor', async () => land([transfer(friend, 10n ** 15n)]));
-await why('blockhash', () =>
+await refused('custom', () => land([pay(10n ** 15n)]));
+await refused('too poor', async () => land([transfer(friend, 10n ** 15n)]));
+await refused('blockhash', () =>
   rpc.sendTransaction(getBase64EncodedWireTransaction(late.transaction), { encoding: 'base64' }).send());
-await why('twice', async () => {
+await refused('twice', async () => {
   const { transaction } = await signed([transfer(friend, 7n)]);
   for (let i = 0; i < 2; i++)
     await rpc.sendTransaction(getBase64EncodedWireTransaction(transaction), { encoding: 'base64' }).send();
 });
-await why('no payer', async () => {
+await refused('no payer', async () => {
   const nobody = await generateKeyPairSigner();
   const latest = (await rpc.getLatestBlockhash().send()).value;
   const transaction = await signTransactionMessageWithSigners(
@@ -225,7 +217,7 @@ await why('no payer', async () => {
   );
   await rpc.sendTransaction(getBase64EncodedWireTransaction(transaction), { encoding: 'base64' }).send();
 });
-await why('no method', () => rpc.getVoteAccounts().send());
+await refused('no method', () => rpc.getVoteAccounts().send());
 
 // Address lookup tables
 
@@ -233,13 +225,13 @@ const recent = await rpc.getSlot({ commitment: 'finalized' }).send();
 const [table, bump] = await getProgramDerivedAddress({
   programAddress: TABLES, seeds: [getAddressEncoder().encode(payer.address), u(recent, 8)],
 });
-const owner = { address: payer.address, role: WS, signer: payer };
+const owner = { address: payer.address, role: WRITABLE_SIGNER, signer: payer };
 await land([
   {
     programAddress: TABLES,
     accounts: [
-      { address: table, role: W }, { address: payer.address, role: WS - 1, signer: payer }, owner,
-      { address: SYSTEM, role: R },
+      { address: table, role: WRITABLE }, { address: payer.address, role: READONLY_SIGNER, signer: payer }, owner,
+      { address: SYSTEM, role: READONLY },
     ],
     data: bytes(u(0, 4), u(recent, 8), [bump]),
   },
@@ -249,8 +241,8 @@ await land([
   {
     programAddress: TABLES,
     accounts: [
-      { address: table, role: W }, { address: payer.address, role: WS - 1, signer: payer }, owner,
-      { address: SYSTEM, role: R },
+      { address: table, role: WRITABLE }, { address: payer.address, role: READONLY_SIGNER, signer: payer }, owner,
+      { address: SYSTEM, role: READONLY },
     ],
     data: bytes(u(2, 4), u(many.length, 8), ...many.map((each) => getAddressEncoder().encode(each))),
   },
