@@ -74,6 +74,11 @@ class Market:
         return int(several[1]) if several else 1
 
     @property
+    def fee(self) -> str:
+        """The network fee in percent, as it is written."""
+        return f"{self.fee_percent.normalize():f}"
+
+    @property
     def gpu(self) -> str:
         """The cards in few words, as in `RTX 4090` or `8 × H100 80GB HBM3`."""
         name = _short(self.gpus[0]) if self.gpus else "?"
@@ -163,12 +168,12 @@ class Quote:
         whole = duration(self.timeout)
         if self.pay == "credits":
             return [
-                ("price", f"{self.so_far(60)} a minute, network fee included"),
+                ("price", f"{self.so_far(3600)} an hour, network fee included"),
                 ("set aside", f"{self.bound} for {whole}; what is not used is free again"),
                 ("at most", self.bound),
                 ("expected", self._expected()),
             ]
-        fee = f"{nos(self.fee)} ({self.market.fee_percent:g} %); it does not return"
+        fee = f"{nos(self.fee)} ({self.market.fee} %); it does not return"
         fees = f"up to {sol(self.sol_fee)} of fees, which do not"
         return [
             ("price", f"{nos(self.price)} a second, {nos(self.price * 3600)} an hour"),

@@ -193,8 +193,14 @@ class Purse:
             authority=self.wallet.pubkey, timeout=total,
         )  # fmt: skip
         signature = await self._send(wanted)
+        deposit = account.price * seconds
+        fee = f" and {nos(cost - deposit)} of network fee" if cost > deposit else ""
         return Extended(
-            job=job, timeout=total, seconds=seconds, cost=nos(cost), signature=signature
+            job=job,
+            timeout=total,
+            seconds=seconds,
+            cost=f"{nos(deposit)}{fee}",
+            signature=signature,
         )
 
     async def seen(self, job: str) -> bool:  # noqa: ARG002 - we sent it, and saw it land

@@ -115,7 +115,7 @@ def test_credits_are_quoted_in_dollars() -> None:
     assert quote.usd == 415_800
     assert replace(quote, usd_per_nos=None).usd == 110_000
     assert dict(quote.lines()) == {
-        "price": "$0.00693 a minute, network fee included",
+        "price": "$0.4158 an hour, network fee included",
         "set aside": "$0.4158 of credits for 60 min; what is not used is free again",
         "at most": "$0.4158 of credits",
         "expected": "$0.00693 for a run of 60 s; each second counts",

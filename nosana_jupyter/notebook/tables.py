@@ -190,7 +190,7 @@ def extended(found: Extended) -> Table:
     rows = [
         ("job", found.job),
         ("time", f"{duration(found.timeout)} in all, {duration(found.seconds)} of it new"),
-        ("at most", f"{found.cost} more; what is not used returns"),
+        ("at most", f"{found.cost} more; what is not used returns" if found.cost else ""),
         ("tx extend", found.signature),
     ]
     return Table(head=("", ""), rows=[row for row in rows if row[1]])
@@ -232,7 +232,7 @@ def markets(found: Sequence[Market]) -> Table:
     rows = [
         (
             market.slug, market.gpu, f"{market.vram:g} GiB", nos(market.price * 3600),
-            f"${market.usd_per_hour:.3f}", f"{market.fee_percent:g} %",
+            f"${market.usd_per_hour:.3f}", f"{market.fee} %",
             _hosts(market), market.kind.lower(),
         )
         for market in found
