@@ -28,7 +28,7 @@ LEASE = 120
 PACKED = ("__init__.py", "errors.py", "units.py", "wire", "runner")
 """The part of this package that runs in the container."""
 
-UNPACKED = ("definition.py", "markers.py")
+UNPACKED = ("definition.py", "markers.py", "packing.py")
 """What of it only the client needs."""
 
 UNFIT = 78
@@ -167,7 +167,9 @@ def installer_settings(environment: Mapping[str, str]) -> dict[str, str]:
 
 @cache
 def packed() -> str:
-    """Return the runner's sources: text, the same for the same sources."""
+    """Return the runner's sources as text, the same for the same sources."""
+    from .packing import bare
+
     root = Path(__file__).parents[1]
     sources = {}
     for part in PACKED:
@@ -175,7 +177,7 @@ def packed() -> str:
         for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
             if file.name not in UNPACKED:
                 name = file.relative_to(root).as_posix()
-                sources[f"/nosana_jupyter/{name}"] = file.read_text(encoding="utf-8")
+                sources[f"/nosana_jupyter/{name}"] = bare(file.read_text(encoding="utf-8"))
     # In one piece: each file alone would take a quarter more.
     whole = json.dumps(sources, ensure_ascii=False).encode()
     return base64.b64encode(zlib.compress(whole, 9)).decode()
