@@ -109,27 +109,35 @@ class Purse:
         )
         nos_held = int.from_bytes(data[64:72], "little") if data else 0
         who = f"the payer {payer}" if self._signers else f"the wallet {payer}"
+        short: list[str] = []
+        hints: list[str] = []
         if data is None:
-            raise FundsError(
-                f"{what} takes {nos(cost)}, and {who} has never held NOS: its token account "
-                f"{place} does not exist. Nothing was spent",
-                hint=f"Send {nos(cost)} or more to {payer}: the first transfer makes the account.",
+            short.append(
+                f"takes {nos(cost)}, and {who} has never held NOS: its token account {place} does "
+                "not exist"
             )
-        if nos_held < cost:
+            hints.append(f"Send {nos(cost)} or more to {payer}: the first makes the account.")
+            hints.append(self.rpc.network.nos_from)
+        elif nos_held < cost:
             missing = nos(cost - nos_held)
-            raise FundsError(
-                f"{what} takes {nos(cost)}, {who} holds {nos(nos_held)} in its token account "
-                f"{place}: {missing} are missing. Nothing was spent",
-                hint=f"Lower the timeout with `--timeout`, or send {missing} to {payer}.",
+            short.append(
+                f"takes {nos(cost)}, {who} holds {nos(nos_held)} in its token account {place}: "
+                f"{missing} are missing"
             )
+            hints.append(f"Lower the timeout with `--timeout`, or send {missing} to {payer}.")
+            hints.append(self.rpc.network.nos_from)
         # What pays fees must stay exempt from rent itself.
         if held < lamports + least:
             missing = sol(lamports + least - held)
-            raise FundsError(
-                f"{what} takes up to {sol(lamports)} for rent and fees and {sol(least)} that stay, "
-                f"{who} holds {sol(held)}: {missing} are missing. Nothing was spent",
-                hint=f"Send {missing} to {payer}; the rent returns.",
+            short.append(
+                f"takes up to {sol(lamports)} for rent and fees and {sol(least)} that stay, {who} "
+                f"holds {sol(held)}: {missing} are missing"
             )
+            hints.append(f"Send {missing} to {payer}; the rent returns.")
+            hints.append(self.rpc.network.sol_from)
+        if short:
+            hint = " ".join(each for each in hints if each)
+            raise FundsError(f"{what} {'; it '.join(short)}. Nothing was spent", hint=hint)
 
     async def _send(self, wanted: Instruction, *keys: Keypair) -> str:
         return await self.rpc.send([wanted], self.payer, [*keys, *self._signers])
