@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from . import settings
 from .errors import JobError, UsageError
-from .events import Cell, Event, Outcome, Said
+from .events import Cell, Event, Left, Outcome, Said
 from .following import follow, follow_async, harmless, remote_error, spent
 from .journal import Receipt
 from .portal import CellRun, Presses, shared
@@ -265,6 +265,8 @@ def _no_result(name: str, kind: str, reason: str, receipt: Receipt) -> JobError:
 
 def _print(event: Event) -> None:
     """Show outputs where there is no notebook: text as it is, the rest as its text form."""
+    if isinstance(event, Left):
+        sys.stderr.write(f"nosana: {line(event.why)}; asking another host\n")
     if not isinstance(event, Said):
         return
     match event.message:

@@ -14,9 +14,9 @@ from strange_host import PAGE, Manner, answer
 from strange_runner import Peer, after_hello
 from witnesses import HELLO, Witness, cell, scene, stay, strange
 
+from nosana_jupyter import api, rental, watch
 from nosana_jupyter import client as client_module
 from nosana_jupyter import node as node_module
-from nosana_jupyter import rental, watch
 from nosana_jupyter.chain import instructions
 from nosana_jupyter.chain.wallet import Wallet
 from nosana_jupyter.choosing import Requirements
@@ -334,6 +334,18 @@ def test_a_host_that_failed_is_remembered() -> None:
         assert client.journal.blamed("local", since=0) == set()
 
     scene(story)
+
+
+def test_a_script_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where there is no card, a line says that a host was left, and why."""
+
+    async def story(witness: Witness) -> None:
+        async with strange(witness.client, GOOD, failed(exitCode=3), Manner()):
+            await witness.client.run(cell(), api._print)
+
+    scene(story)
+    told = capsys.readouterr().err
+    assert told == "nosana: the runner ended with exit code 3; asking another host\n"
 
 
 def test_with_credits(monkeypatch: pytest.MonkeyPatch) -> None:
