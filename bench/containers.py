@@ -90,7 +90,9 @@ def cells(image: str, rounds: int, client: docker.DockerClient) -> None:
                 seconds.append(second)
                 peers.append(peer(client, image, ["ipython", "-c", code]))
         finally:
-            subprocess.run([*local, "stop"], env=environment, check=True, capture_output=True)
+            # With what outlives a network in the engine.
+            reset = [*local, "reset", "--yes"]
+            subprocess.run(reset, env=environment, check=True, capture_output=True)
     cold = median(colds)
     plain = statistics.median(peers)
     show(f"a cold cell in a container (median of {rounds})", cold)

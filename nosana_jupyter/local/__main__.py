@@ -30,7 +30,7 @@ from ..locks import Held, holder, lock
 from ..network import MAINNET, Network, local_folder
 from .catalogue import CATALOGUE
 from .deployed import describe_programs, name_programs
-from .serve import dump, read_fee, read_network, serve
+from .serve import STAND_INS, dump, read_fee, read_network, serve
 
 PATIENCE = 30.0
 """Seconds that a start may take."""
@@ -158,6 +158,9 @@ def _warn_of_terms(folder: Path, options: argparse.Namespace) -> None:
     running = read_fee(folder)
     if options.fee not in (None, running):
         print(f"it runs already, with a fee of {running} %: stop it first", file=sys.stderr)
+    network = read_network(folder)
+    if options.executor and network and network.stand_in != STAND_INS[options.executor]:
+        print(f"it runs already, and a job {network.stand_in}: stop it first", file=sys.stderr)
     if options.program:
         print("it runs already, with the programs it has: stop it first", file=sys.stderr)
 

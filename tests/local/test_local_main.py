@@ -627,6 +627,8 @@ def test_the_network_says_what_runs_its_jobs(
     network = start(place, "--executor", "process", "--no-host")
     assert network.stand_in == "runs on this machine's CPU, as a plain process, not isolated"
     assert network.python
+    told = command(place, "start", "--executor", "docker").stderr
+    assert told == f"it runs already, and a job {network.stand_in}: stop it first\n"
     assert command(place, "stop").returncode == 0
 
     nowhere = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
