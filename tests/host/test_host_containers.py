@@ -152,6 +152,34 @@ def test_a_killed_host_finds_its_containers_again(
     check()
 
 
+@pytest.mark.parametrize("moment", [0.0, 0.1, 0.2, 0.35, 0.5, 0.8])
+def test_killed_while_a_container_starts(
+    host: World, base: str, engine: docker.DockerClient, moment: float
+) -> None:
+    """
+    `kill -9` at any moment of a start: the job runs once to its end, and nothing is left over.
+    """
+
+    @awaited
+    async def check() -> None:
+        volume = {"type": "container/create-volume", "id": "make", "args": {"name": "v"}}
+        mounted = [{"name": "v", "dest": "/v"}]
+        main = op("main", "echo x >> /v/x; wc -l < /v/x", image=base, volumes=mounted)
+        job = await host.post(document(volume, main))
+        await until(lambda: (host.machine.flow(job) / "record.json").exists())
+        await asyncio.sleep(moment)
+        host.machine.kill()
+        await host.ready()
+
+        result = await host.result(job, within=30)
+
+        assert said(states(result)["main"]) == "1\n"
+        await host.forgotten(job)
+        assert names(engine, host, job) == []
+
+    check()
+
+
 def test_a_host_that_is_told_to_end_leaves_nothing(
     host: World, base: str, engine: docker.DockerClient
 ) -> None:
