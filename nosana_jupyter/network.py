@@ -70,6 +70,9 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     python: str = ""
     """Python that hosts run cells with, as in `3.12.4`. Empty: that of the image."""
 
+    imageless: str = ""
+    """How to run jobs where an image cannot be had, as a sentence. Empty: there is no way."""
+
     wallet: str = ""
     """Key file of the wallet made with the network. Empty: the user's own."""
 

@@ -86,6 +86,9 @@ class End:
     hopeless: bool = False
     """Whether it would end in the same way on any other host."""
 
+    imageless: bool = False
+    """Whether it never began, for want of its image."""
+
 
 def ended(told: dict[str, Any], *, began: bool) -> End | None:
     """
@@ -112,6 +115,7 @@ def ended(told: dict[str, Any], *, began: bool) -> End | None:
         expired=_was(state, "jobExpired"),
         stopped=_was(state, "jobStopped"),
         hopeless=hopeless,
+        imageless=_kind(state)[0] == "image-pull-error",
     )
 
 

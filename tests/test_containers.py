@@ -18,6 +18,7 @@ from wheels import wheel
 
 import nosana_jupyter
 from nosana_jupyter import portal
+from nosana_jupyter.errors import HostFailed
 
 pytestmark = [pytest.mark.engine, pytest.mark.network]
 
@@ -154,3 +155,15 @@ def test_what_a_cell_installs(tmp_path: Path, line: str) -> None:
 def _data(output: Any) -> dict[str, str]:
     found: dict[str, str] = output.get("data", {})
     return found
+
+
+@pytest.mark.usefixtures("here")
+def test_an_image_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is offline hears that cells of this network run without images, too."""
+    monkeypatch.setenv("NOSANA_IMAGE", "nowhere.invalid/no/image:1")
+    monkeypatch.setenv("NOSANA_ATTEMPTS", "1")
+    with pytest.raises(HostFailed, match="cannot be pulled") as caught:
+        nosana_jupyter.run("1")
+
+    assert "start --executor process" in caught.value.hint
+    assert "back in the wallet" in caught.value.money

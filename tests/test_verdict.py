@@ -127,6 +127,7 @@ def test_an_image_that_no_host_can_pull(message: str, hopeless: bool, code: int 
     assert end is not None
     assert end.hopeless is (hopeless or code == 404)
     assert bool(end.hint) is end.hopeless
+    assert end.imageless
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,11 @@ STAND_INS = {
 }
 """What really runs a job whose market promises a card."""
 
+IMAGELESS = (
+    "This machine's own network runs cells without images, too: python -m nosana_jupyter.local "
+    "stop, and then start --executor process."
+)
+
 PORTS = ("rpc", "websocket", "services", "tunnel")
 
 FIRST_PORT = 20_000
@@ -112,6 +117,7 @@ def describe(state: State, wallet: Path, folder: Path, *, executor: str) -> Netw
         stand_in=STAND_INS[executor],
         # A host without containers runs beside it; with them, the image has the say.
         python=platform.python_version() if executor == engines.PROCESS else "",
+        imageless=IMAGELESS if executor == engines.DOCKER else "",
         wallet=str(wallet),
         api_key=str(folder.absolute() / "api_key"),
     )
