@@ -102,13 +102,6 @@ class Books:
         ).fetchone()
         return str(row[0]) if row else None
 
-    def give(self, account: str, amount: int) -> None:
-        """Assign more credits, or fewer."""
-        with self._writing() as db:
-            db.execute(
-                "update accounts set assigned = assigned + ? where name = ?", (amount, account)
-            )
-
     def balance(self, account: str) -> Balance:
         """Return what an account has."""
         assigned = self._db.execute(
