@@ -83,3 +83,9 @@ def test_the_local_network_says_its_python(network: LocalNetwork, functions: Cel
         return told
 
     assert "Posted" not in {type(event).__name__ for event in asyncio.run(story())}
+
+
+def test_only_code_needs_a_certain_python() -> None:
+    """A cell of plain data runs on the Python of the image, with the packages of the image."""
+    assert pythons.needed([]) == ""
+    assert pythons.needed(["f"]) == f"{sys.version_info.major}.{sys.version_info.minor}"
