@@ -52,8 +52,6 @@ class Containers:
         limits: What an operation may have; by default most of the machine.
     """
 
-    isolated = True
-
     def __init__(
         self,
         engine: Engine,

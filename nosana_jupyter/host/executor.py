@@ -186,10 +186,6 @@ Tell = Callable[[str, dict[str, Any]], None]
 class Executor(Protocol):
     """What starts operations."""
 
-    @property
-    def isolated(self) -> bool:
-        """Whether it keeps jobs apart from this machine and from each other."""
-
     def __str__(self) -> str:
         """Return what jobs run in, as `plain processes`."""
 

@@ -84,8 +84,6 @@ class Plain:
         network: Whose jobs; it has to be this machine's own.
     """
 
-    isolated = False
-
     def __init__(self, network: Network) -> None:
         process.refuse_strangers(network)
         self._network = network

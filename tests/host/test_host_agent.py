@@ -214,10 +214,10 @@ async def test_a_new_host_takes_up_what_a_killed_one_left(world: World) -> None:
     script = f"echo before; while [ ! -e {gate} ]; do sleep 0.05; done; echo after; exit 5"
     job = await world.post(document(op("main", script), op("next", "echo second")))
     pid = await pid_of(world, job)
+    await until(lambda: read_record(world.machine, job)["states"][0]["status"] == "running")
     world.machine.kill()
 
     assert alive(pid)
-    assert read_record(world.machine, job)["states"][0]["status"] == "running"
     await world.ready()
     gate.touch()
     result = await world.result(job)
