@@ -11,11 +11,14 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import httpx
 
 PATIENCE = httpx.Timeout(60, connect=20)
+
+MOST = 64 << 20
+"""Bytes of an answer that is read as a whole, as a list of files is."""
 
 
 class Inside(httpx.TransportError):
@@ -39,9 +42,15 @@ class _Outside(httpx.AsyncHTTPTransport):
         url = request.url
         if origin(url) not in self._near:
             address = await public_address(url.host)
-            request.extensions = {**request.extensions, "sni_hostname": url.host}
-            # The `Host` header is there already, with the name.
-            request.url = url.copy_with(host=address)
+            # Another request: to what its answer sends one on is read against the name. The
+            # `Host` header is there already.
+            request = httpx.Request(
+                request.method,
+                url.copy_with(host=address),
+                headers=request.headers,
+                stream=request.stream,
+                extensions={**request.extensions, "sni_hostname": url.host},
+            )
         return await super().handle_async_request(request)
 
 
@@ -55,6 +64,26 @@ def client(near: Collection[str] = ()) -> httpx.AsyncClient:
         headers={"Accept-Encoding": "identity", "User-Agent": "nosana-jupyter"},
         event_hooks={"request": [_check]},
     )
+
+
+async def whole(
+    http: httpx.AsyncClient, url: str, headers: Mapping[str, str]
+) -> tuple[httpx.URL, bytes]:
+    """
+    Return an answer, and the address that it came from in the end.
+
+    Raises:
+        HTTPStatusError: It is a refusal.
+        TransportError: There is none, or no end of it.
+    """
+    async with http.stream("GET", url, headers=dict(headers)) as answer:
+        answer.raise_for_status()
+        data = bytearray()
+        async for piece in answer.aiter_bytes():
+            data += piece
+            if len(data) > MOST:
+                raise httpx.ReadError(f"its server answers with more than {MOST >> 20} MiB")
+        return answer.url, bytes(data)
 
 
 def origin(url: httpx.URL | str) -> str:
@@ -73,7 +102,7 @@ async def public_address(host: str) -> str:
     """
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):
         raise httpx.ConnectError(f"{host} cannot be found") from None
     addresses = [str(each[4][0]).partition("%")[0] for each in found]
     if not all(ipaddress.ip_address(address).is_global for address in addresses):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import fnmatch
+import json
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping
@@ -22,6 +23,7 @@ import httpx
 from ..settings import environment_value
 from ..wire.definition import S3, Bucket, Credentials, HuggingFace, Ollama, Resource
 from .executor import Unstartable
+from .outside import whole
 from .sigv4 import sign
 
 FAILED = "resource-error"
@@ -148,8 +150,8 @@ def _check(path: str, name: str) -> None:
 
 
 async def _json(http: httpx.AsyncClient, url: str, headers: Mapping[str, str]) -> Any:
-    answer = await http.get(url, headers=dict(headers))
-    return answer.raise_for_status().json()
+    _, data = await whole(http, url, headers)
+    return json.loads(data)
 
 
 async def _hub(resource: HuggingFace, http: httpx.AsyncClient) -> list[Item]:
@@ -205,8 +207,8 @@ async def _ollama(resource: Ollama, http: httpx.AsyncClient) -> list[Item]:
     registry, name, tag = ollama_name(resource.model)
     # Where models are taken from somewhere else, they keep their names.
     base = f"{endpoints().get('Ollama', f'https://{registry}')}/v2/{name}"
-    answer = await http.get(f"{base}/manifests/{tag}", headers={"Accept": MANIFEST})
-    manifest = answer.raise_for_status().json()
+    url, content = await whole(http, f"{base}/manifests/{tag}", {"Accept": MANIFEST})
+    manifest = json.loads(content)
     found = {}
     for layer in [manifest["config"], *manifest["layers"]]:
         digest = _digest("sha256", layer["digest"].removeprefix("sha256:"))
@@ -215,7 +217,7 @@ async def _ollama(resource: Ollama, http: httpx.AsyncClient) -> list[Item]:
             size=int(layer["size"]), digest=digest,
         )  # fmt: skip
     path = f"manifests/{registry}/{name}/{tag}"
-    return [*found.values(), Item(path=path, url=str(answer.url), content=answer.content)]
+    return [*found.values(), Item(path=path, url=str(url), content=content)]
 
 
 def ollama_name(model: str) -> tuple[str, str, str]:
@@ -317,8 +319,8 @@ async def _listing(root: str, prefix: str, headers: Headers, http: httpx.AsyncCl
         # Written out: what is signed has to be what is sent.
         text = "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
         url = f"{root}/?{text}"
-        answer = (await http.get(url, headers=dict(headers(url)))).raise_for_status()
-        tree = ET.fromstring(answer.content)  # noqa: S314 - it defines no entities that expand
+        _, content = await whole(http, url, headers(url))
+        tree = ET.fromstring(content)  # noqa: S314 - it defines no entities that expand
         space = _S3_SPACE if tree.tag.startswith(_S3_SPACE) else ""
         for each in tree.iter(f"{space}Contents"):
             key, size = each.findtext(f"{space}Key", ""), each.findtext(f"{space}Size", "")

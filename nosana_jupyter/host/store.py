@@ -149,7 +149,7 @@ class Store:
             try:
                 digest = await self._go_on(item, part, http, report)
                 break
-            except (httpx.TransportError, _Short) as error:
+            except (httpx.RequestError, _Short) as error:
                 got = part.stat().st_size if part.exists() else 0
                 tries = 0 if got > before else tries + 1
                 if tries >= TRIES or isinstance(error, httpx.UnsupportedProtocol):
@@ -194,6 +194,12 @@ class Store:
                 async for data in answer.aiter_raw():
                     await asyncio.to_thread(_keep, file, hashing, data)
                     report(len(data))
+                    if item.size is not None and file.tell() > item.size:
+                        # Of what has no end, no more than that.
+                        break
+                    if item.size is None and shutil.disk_usage(self._files).free < SPARE:
+                        part.unlink()
+                        raise Unstartable(FAILED, f"{item.path} does not fit on the disk")
         got = part.stat().st_size
         if item.size is not None and got != item.size:
             report(-got)

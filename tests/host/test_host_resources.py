@@ -480,3 +480,102 @@ def test_public_names_are_asked_at_the_address_that_was_checked(
     assert str(sent[0].url) == "https://203.0.113.7/x"
     assert sent[0].headers["Host"] == "example.org"
     assert sent[0].extensions["sni_hostname"] == "example.org"
+
+
+def test_what_a_name_sends_on_to_is_read_against_the_name(
+    server: FileServer, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The hub answers with paths of its own: its name goes on being asked, and its token with it.
+    """
+    looked_up: list[str] = []
+
+    async def look_up(name: str) -> str:
+        looked_up.append(name)
+        return "127.0.0.1"
+
+    monkeypatch.setattr(outside, "public_address", look_up)
+    port = server.base.rpartition(":")[2]
+    place = f"http://hub.example:{port}"
+    server.put("/a", "", status=307, headers={"Location": "/b"})
+    server.put("/b", "", status=302, headers={"Location": f"{place}/c"})
+    server.put("/c", "c")
+
+    async def ask() -> httpx.Response:
+        async with outside.client() as http:
+            return await http.get(f"{place}/a", headers={"Authorization": "Bearer x"})
+
+    answer = asyncio.run(ask())
+    assert (str(answer.url), answer.content) == (f"{place}/c", b"c")
+    assert looked_up == ["hub.example"] * 3
+    assert [headers.get("authorization") for _, headers in server.asked] == ["Bearer x"] * 3
+    assert {headers["host"] for _, headers in server.asked} == {f"hub.example:{port}"}
+
+
+@pytest.mark.parametrize("place", ["/x", "http://" + "a" * 70 + ".org/x", "http://[/", "ftp://x/"])
+def test_redirections_that_lead_nowhere(server: FileServer, host: Host, place: str) -> None:
+    """
+    A circle, or no address at all, also between the look at a file and its fetching.
+    """
+    server.put("/x", "", status=302, headers={"Location": place})
+    server.put(
+        "/v2/library/m/blobs/sha256:" + "0" * 64, "", status=302, headers={"Location": place}
+    )
+    layer = {"digest": "sha256:" + "0" * 64, "size": 1}
+    server.put("/v2/library/m/manifests/latest", json.dumps({"config": layer, "layers": []}))
+
+    for wanted in s3(url=f"{server.base}/x"), {"type": "Ollama", "model": "m"}:
+        with pytest.raises(Unstartable, match="cannot be fetched"):
+            host.fetch(wanted)
+
+
+def test_more_than_was_said_is_not_kept(server: FileServer, host: Host) -> None:
+    """
+    Of a source that goes on and on, a host takes no more than the size it told.
+    """
+    body = b"x" * (64 << 20)
+    server.put(
+        "/big", body, headers={"Content-Range": "bytes 0-0/10", "ETag": '"1"'}, status=206
+    )  # fmt: skip
+
+    with pytest.raises(Unstartable, match="big cannot be fetched"):
+        host.fetch(s3(url=f"{server.base}/big"))
+
+    counted = [event["progressDetail"].get("current", 0) for _, event in host.events]
+    assert max(counted) < 1 << 20
+
+
+def test_what_tells_no_size_has_to_fit(
+    server: FileServer, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The disk of a host is not filled by a file without an end.
+    """
+    free = iter([1 << 40, *[0] * 1000])
+
+    class Usage:
+        def __init__(self, _: Path) -> None:
+            self.free = next(free)
+
+    monkeypatch.setattr("nosana_jupyter.host.store.shutil.disk_usage", Usage)
+    server.put("/big", b"x" * (8 << 20), headers={"Content-Range": "bytes 0-0/*"}, status=206)
+
+    with pytest.raises(Unstartable, match="big does not fit on the disk"):
+        host.fetch(s3(url=f"{server.base}/big"))
+
+    assert not [path for path in host.folder.rglob("*") if path.is_file()]
+
+
+def test_long_answers_are_not_read(
+    server: FileServer, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    A manifest, or a list of files, is held in memory: it has an end.
+    """
+    monkeypatch.setattr(outside, "MOST", 1 << 20)
+    server.put("/v2/library/m/manifests/latest", b" " * (2 << 20))
+    server.put("/", b" " * (2 << 20))
+
+    for wanted in {"type": "Ollama", "model": "m"}, s3(url=f"{server.base}/"):
+        with pytest.raises(Unstartable, match="answers with more than 1 MiB"):
+            host.fetch(wanted)
