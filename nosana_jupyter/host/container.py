@@ -17,6 +17,7 @@ from typing import Any
 import docker.errors
 import docker.types
 import requests.exceptions
+import urllib3.exceptions
 
 from ..engines import PATIENCE, Engine
 from .executor import GRACE, KILLED, Outcome, Started
@@ -27,7 +28,11 @@ log = logging.getLogger("nosana_jupyter.host")
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 60.0
 """Seconds before what failed is started again; each time twice as many."""
 
-UNANSWERED = (docker.errors.DockerException, requests.exceptions.RequestException, OSError)
+UNANSWERED = (
+    docker.errors.DockerException, requests.exceptions.RequestException,
+    urllib3.exceptions.HTTPError, OSError,
+)  # fmt: skip
+"""What an engine's library raises where there is no answer, or only the beginning of one."""
 
 SHELLS = ("sh", "bash", "ash", "dash", "zsh", "env")
 
@@ -159,6 +164,7 @@ class RunningContainer:
 
     def _look(self) -> Outcome | None:
         """Return how it ended, once it has; nothing after a while if it has not."""
+        ended = time.time()
         try:
             state = self._state()
         except docker.errors.NotFound:
@@ -171,16 +177,20 @@ class RunningContainer:
             with contextlib.suppress(*UNANSWERED):
                 # Its stream ends a moment before it does.
                 self._engine.client.api.wait(self.ident, timeout=5)
+                if time.time() - ended > 1:
+                    # It was the line that ended: what it has said since is asked for.
+                    self._listen_again(ended)
+                    self._listen()
                 return self._judge(self._state())
             if not self._left:
-                self._listen_again()
+                self._listen_again(ended)
             return None
         return self._judge(state)
 
-    def _listen_again(self) -> None:
+    def _listen_again(self, since: float) -> None:
         """Listen to one that runs on though its stream has ended, as below a new engine."""
         with contextlib.suppress(*UNANSWERED):
-            self._stream = self._recall(since=time.time())
+            self._stream = self._recall(since=since)
 
     def _judge(self, state: Mapping[str, Any]) -> Outcome:
         code = int(state.get("ExitCode") or 0)

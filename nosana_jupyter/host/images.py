@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 
 import docker.errors
 import docker.utils
-import requests.exceptions
 
 from ..engines import Engine
 from ..errors import UsageError
 from ..forms import check_image
 from ..wire.definition import Login, Run
+from .container import UNANSWERED
 from .executor import Tell, Unstartable
 
 log = logging.getLogger("nosana_jupyter.host")
@@ -105,7 +105,7 @@ async def _beside(work: Callable[[Tell, threading.Event], None], tell: Tell) -> 
         error: Exception | None = None
         try:
             work(say, gone)
-        except (Unstartable, docker.errors.DockerException) as failure:
+        except (Unstartable, *UNANSWERED) as failure:
             error = failure
         if not gone.is_set():
             loop.call_soon_threadsafe(finish, error)
@@ -122,7 +122,7 @@ def _here(engine: Engine, image: str) -> dict[str, Any] | None:
         found: dict[str, Any] = engine.client.api.inspect_image(image)
     except docker.errors.ImageNotFound:
         return None
-    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+    except UNANSWERED as error:
         raise Unstartable(FAILED, f"the engine does not answer: {type(error).__name__}") from None
     return found
 
@@ -148,8 +148,8 @@ def _pull(
     except docker.errors.APIError as error:
         text, status = str(error.explanation or error), error.status_code or 0
         raise _failed(image, text, 0 if status == 500 else status) from None
-    except requests.exceptions.RequestException as error:
-        raise _failed(image, type(error).__name__, 0) from None
+    except UNANSWERED:
+        raise _failed(image, "the engine went away meanwhile", 0) from None
     say("multi-process-bar-stop", {**name, "status": f"Pulled {image}"})
 
 

@@ -15,6 +15,7 @@ import httpx
 import msgspec
 import pytest
 from container_bench import LOCAL, SMALL, Bench
+from engine_line import line
 from file_server import serving
 from host_world import awaited, until
 
@@ -630,3 +631,25 @@ def test_definitions_that_no_engine_takes(place: Callable[..., Any], wrong: dict
             assert bench.left_containers() == []
 
     check()
+
+
+def test_an_engine_that_goes_again_and_again(
+    place: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    An operation that outlives its engine twice is heard to its end, and its end is known.
+    """
+
+    async def check() -> None:
+        with line(monkeypatch) as way:
+            async with place() as bench:
+                script = "for i in $(seq 14); do echo $i.; sleep 1; done; exit 3"
+                running = await bench.start(bench.task(script))
+                for heard in ("2.", "10."):
+                    await bench.says(running, heard)
+                    way.cut()
+                outcome, out, _ = await bench.ends(running)
+                assert outcome.code == 3
+                assert out.splitlines()[-1] == "14."
+
+    asyncio.run(check())

@@ -9,6 +9,7 @@ from typing import Any
 
 import docker
 import pytest
+from engine_line import line
 from file_server import FileServer, serving
 from registry import push
 
@@ -140,3 +141,32 @@ def test_nobody_waits_for_what_is_not_wanted_any_more(
         found.client.close()
 
     asyncio.run(check())
+
+
+def test_an_engine_that_goes_while_it_pulls(
+    server: FileServer, engine: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    A pull whose engine is killed is an error at once, not a wait until the job's time is over.
+    """
+    name = push(server, "team/late")
+    for path, file in server.files.items():
+        file.delay = 5.0 if "/blobs/" in path else 0.0
+
+    with line(monkeypatch) as way:
+
+        async def check() -> None:
+            found = engines.find(engines.DOCKER)
+            assert found is not None
+            heard = asyncio.Event()
+            pull = asyncio.create_task(
+                images.ensure(found, Run(image=name), lambda *_: heard.set())
+            )
+            await asyncio.wait_for(heard.wait(), 10)
+            await asyncio.sleep(1)
+            way.cut()
+            with pytest.raises(Unstartable, match="cannot be pulled: the engine went away"):
+                await asyncio.wait_for(pull, 3)
+            found.client.close()
+
+        asyncio.run(check())
