@@ -109,7 +109,7 @@ class Containers:
                 network = await asyncio.to_thread(self._belongings.make_network, task.job)
         except UNANSWERED as error:
             raise creation.failed(error, "the job gets no network") from None
-        image = await images.ensure(self._engine, task.run, tell)
+        image = await images.ensure(self._engine, task.run, tell, anywhere=not self._promised)
         ready = await self._resources.fetch(task, tell)
         running = await _to_its_end(lambda: self._start(task, started, image, network, ready))
         self._take(running)

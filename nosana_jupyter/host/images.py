@@ -10,14 +10,18 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
+import docker.auth
 import docker.errors
 import docker.utils
+import httpx
 
 from ..engines import Engine
 from ..errors import UsageError
 from ..forms import check_image
 from ..wire.definition import Login, Run
+from . import outside
 from .container import UNANSWERED
 from .executor import Tell, Unstartable
 
@@ -52,7 +56,7 @@ _STATUS = {
 T = TypeVar("T")
 
 
-async def ensure(engine: Engine, run: Run, tell: Tell) -> dict[str, Any]:
+async def ensure(engine: Engine, run: Run, tell: Tell, *, anywhere: bool = True) -> dict[str, Any]:
     """
     Return what the engine knows of an image, pulled first if it is not here.
 
@@ -60,6 +64,7 @@ async def ensure(engine: Engine, run: Run, tell: Tell) -> dict[str, Any]:
         engine: Where.
         run: Whose image, and whose login.
         tell: Takes how far it is.
+        anywhere: Whether its registry may be on this machine, or near it.
 
     Raises:
         Unstartable: It cannot be had.
@@ -74,6 +79,8 @@ async def ensure(engine: Engine, run: Run, tell: Tell) -> dict[str, Any]:
         found = await asyncio.to_thread(_here, engine, run.image)
         if found is not None:
             return found
+    if not anywhere:
+        await _check_registry(run.image)
     began = time.monotonic()
     await _beside(lambda say, gone: _pull(engine, run.image, login, say, gone), tell)
     found = await asyncio.to_thread(_here, engine, run.image)
@@ -81,6 +88,22 @@ async def ensure(engine: Engine, run: Run, tell: Tell) -> dict[str, Any]:
         raise Unstartable(FAILED, f"the image {run.image} was pulled, and is not there")
     log.info("pulled %s in %.1f s", run.image, time.monotonic() - began)
     return found
+
+
+async def _check_registry(image: str) -> None:
+    """
+    See that a registry is of the public network: the engine would ask whatever listens there, and
+    what that says would be in the result.
+    """
+    registry, _ = docker.auth.resolve_repository_name(image)
+    host = urlsplit(f"//{registry}").hostname or registry
+    try:
+        await outside.public_address(host)
+    except outside.Inside as error:
+        raise Unstartable(FAILED, f"the image {image} cannot be pulled: {error}") from None
+    except httpx.ConnectError:
+        # The engine may have a way of its own, as through a proxy.
+        return
 
 
 async def _beside(work: Callable[[Tell, threading.Event], None], tell: Tell) -> None:

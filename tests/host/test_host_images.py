@@ -170,3 +170,22 @@ def test_an_engine_that_goes_while_it_pulls(
             found.client.close()
 
         asyncio.run(check())
+
+
+@pytest.mark.parametrize("place", ["{}", "localhost:5000"])
+def test_registries_of_this_machine_are_not_for_strangers(
+    server: FileServer, engine: docker.DockerClient, place: str
+) -> None:
+    """
+    On a network of others an image's name does not lead to what listens near this host.
+    """
+    push(server, "team/tool")
+    found = engines.find(engines.DOCKER)
+    assert found is not None
+    name = place.format(server.base.removeprefix("http://")) + "/team/tool:1"
+
+    with pytest.raises(Unstartable, match="is not of the public network"):
+        asyncio.run(images.ensure(found, Run(image=name), lambda *_: None, anywhere=False))
+
+    found.client.close()
+    assert server.asked == []
