@@ -106,6 +106,8 @@ def environment(home: str, folder: str) -> dict[str, str]:
     return {
         **kept,
         "NOSANA_JUPYTER_HOME": home,
+        # Engine or not, what is tested is the same.
+        "NOSANA_EXECUTOR": "process",
         "IPYTHONDIR": f"{folder}/ipython",
         "JUPYTER_CONFIG_DIR": f"{folder}/config",
         "JUPYTER_DATA_DIR": f"{folder}/data",
