@@ -217,7 +217,7 @@ def _signal(code: int | None) -> signal.Signals | None:
 
 def _hint(number: signal.Signals, errors: Sequence[str]) -> str:
     if number == signal.SIGKILL:
-        if any("memory" in each for each in errors):
-            return ""  # The host knows better.
+        if any("not for memory" in each for each in errors):
+            return "Something that ran there killed it."  # The host knows better.
         return "Its memory may have run out: send less, or work in pieces."
     return "Native code crashed, not Python: look at the last frames, and at what they call."

@@ -125,7 +125,7 @@ async def _ended(host: Node, jobs: Jobs, job: Job, end: verdict.End) -> JobError
     # A host may have written its error into the log as well.
     said = [each for each in verdict.log(result) if each.strip() not in end.text]
     text = "\n".join([end.text, *said])
-    hint = end.hint or AGAIN
+    hint = end.hint or ("" if job.begun else AGAIN)
     if end.imageless:
         hint = f"{hint} {jobs.network.imageless}".strip()
     return JobError(text, hint=hint) if end.hopeless else HostFailed(text, hint=hint)

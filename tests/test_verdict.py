@@ -192,3 +192,18 @@ def test_what_is_not_about_the_cell_is_left_out() -> None:
     """Frames of the runner are below every cell."""
     told = {"opStates": [{"logs": [{"log": 'a\n  File "/x/nosana_jupyter/runner/a.py"\nb'}, 7]}]}
     assert verdict.log(told) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [
+        ("it was killed, not for memory", "Something that ran there killed it."),
+        ("killed", "Its memory may have run out: send less, or work in pieces."),
+    ],
+)
+def test_whoever_was_killed_hears_what_to_do(said: str, hint: str) -> None:
+    """A host that knows why is believed as far as advice goes."""
+    state = {"status": "failed", "exitCode": 137, "errors": [{"message": said}]}
+    end = verdict.ended({"opStates": [state]}, began=True)
+    assert end is not None
+    assert end.hint == hint
