@@ -21,9 +21,12 @@ from . import complete, grammar
 from .interrupts import Interrupted, Presses
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from IPython.core.interactiveshell import InteractiveShell
 
     from ..events import Cell
+    from ..journal import Entry
     from ..markets import Quote
     from ..network import Network
     from ..portal import CellRun, Portal
@@ -239,10 +242,12 @@ class NosanaMagics(Magics):  # type: ignore[misc]  # IPython has no types
                 hint="Write %nosana extend JOB 30m; see %nosana jobs.",
             )
         seconds = parse_seconds(time)
-        network = self.portal.status().network
+        status = self.portal.status()
+        network = status.network
         free = not network.real_money or settings.load().confirm == "yes" or YES in words
         if not free and not _agreed(
-            f"Pay for {duration(seconds)} more of job {job} on {network.name}? [y/N] "
+            f"Pay {_price(status.running, job, seconds)}for {duration(seconds)} more of job {job} "
+            f"on {network.name}? [y/N] "
         ):
             raise FundsError(
                 f"more time for job {job} was not confirmed. Nothing was spent",
@@ -322,6 +327,17 @@ def _agreed(question: str) -> bool:
         return input(question).strip().lower() in ("y", "yes")
     except (EOFError, NotImplementedError):
         return False
+
+
+def _price(running: Iterable[Entry], job: str, seconds: int) -> str:
+    """Say what more time for a job may cost at most, where the journal knows its price."""
+    from ..units import MicroNos, nos
+
+    for intent in (each.intent for each in running if each.intent.job.startswith(job)):
+        if intent.pay != "credits" and intent.timeout:
+            fee = -(-intent.fee * seconds // intent.timeout)
+            return f"up to {nos(MicroNos(intent.price * seconds + fee))} "
+    return ""
 
 
 def _number(rest: str) -> int:
