@@ -116,8 +116,13 @@ _LIGHT = frozenset("br hr img col input link meta wbr li p td th tr dd dt".split
 
 
 def line(text: str) -> str:
-    """Return text as one line without any controls, for names and reasons in our own sentences."""
-    return " ".join(_COLOUR.sub("", terminal(text)).replace("\b", "").split())
+    """
+    Return text as one line of what can be seen, for names and reasons in our own sentences.
+
+    What turns the direction of writing, has no width or is no character yet is left out, too.
+    """
+    words = " ".join(_COLOUR.sub("", terminal(text)).replace("\b", "").split())
+    return "".join(each for each in words if each.isprintable())
 
 
 def terminal(text: str) -> str:

@@ -461,6 +461,7 @@ def test_a_line_is_one_line() -> None:
     What is quoted in our own sentences has no controls at all.
     """
     assert sanitize.line("a\x1b[31m b\r\n\x1b]0;t\x07c\x08\td") == "a b c d"
+    assert sanitize.line("a\u202eb\u200b\ufeffc \U000e0041d\ue000") == "abc d"
 
 
 # At random.
