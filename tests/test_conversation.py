@@ -864,7 +864,7 @@ def begin(tmp_path: Path) -> Iterator[Callable[[], tuple[str, seal.Key]]]:
         }
         started.append(
             subprocess.Popen(
-                [sys.executable, *operation.args.cmd[1:]],
+                [sys.executable, *operation.args.cmd],
                 env=environment | (operation.args.env or {}),
                 cwd=tmp_path,
                 stdin=subprocess.DEVNULL,
