@@ -122,9 +122,9 @@ class Grammar(argparse.ArgumentParser):
         return UsageError(f"there is no option {name}", hint=hint)
 
 
-def nearest(word: str, names: Iterable[str], cutoff: float = 0.6) -> str:
+def nearest(word: str, names: Iterable[str]) -> str:
     """Return which of some names in small letters was nearly meant, or nothing."""
-    near = difflib.get_close_matches(word.lower(), list(names), n=1, cutoff=cutoff)
+    near = difflib.get_close_matches(word.lower(), list(names), n=1)
     return near[0] if near else ""
 
 
@@ -266,7 +266,7 @@ def _other_command(line: str, command: str) -> str:
     if command.startswith("-"):
         return f"Did you mean %%nosana {line.strip()}? Options stand above a cell."
     names = [name for name in COMMANDS if name]
-    near = nearest(command, names, cutoff=0.5)
+    near = nearest(command, names)
     return f"Did you mean %nosana {near}?" if near else f"Commands are {', '.join(names)}."
 
 

@@ -164,6 +164,7 @@ class Installer:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 cwd=self._cache,
+                env=pip.environment(),
             )
             self._process = process
             if self._stopped:

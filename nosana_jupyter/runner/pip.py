@@ -19,6 +19,9 @@ from pathlib import Path
 INDEXES = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL")
 """What names an index, in this order, where there is not even a pip that knows one."""
 
+SAME = (("PIP_INDEX_URL", "UV_DEFAULT_INDEX"), ("PIP_TRUSTED_HOST", "UV_INSECURE_HOST"))
+"""Variables of pip, and those of uv that mean the same."""
+
 CERTIFICATES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 
 _PATIENCE = 30.0
@@ -56,6 +59,22 @@ def command(folder: Path) -> list[str]:
         pip = [f"{next(_bundled(), None) or _fetch(folder)}/pip"]
     quiet = ["--disable-pip-version-check", "--no-input", "--progress-bar=off"]
     return [sys.executable, *pip, "install", *quiet, "--root-user-action=ignore"]
+
+
+def environment() -> dict[str, str]:
+    """
+    Return the environment of an installer, in which uv finds what pip was told, and pip what uv.
+
+    Which of them an image has is not for the user to know.
+    """
+    told = dict(os.environ)
+    for ours, theirs in [("UV_DEFAULT_INDEX", "UV_INDEX_URL"), ("UV_INDEX", "PIP_EXTRA_INDEX_URL")]:
+        if theirs in told:
+            told.setdefault(ours, told[theirs])
+    for one, other in SAME:
+        if value := told.get(one) or told.get(other):
+            told[one], told[other] = told.get(one) or value, told.get(other) or value
+    return told
 
 
 def _bundled() -> Iterator[str]:

@@ -159,7 +159,7 @@ def test_commands_are_read() -> None:
         grammar.split_command("--vram 16")
     assert caught.value.hint == "Did you mean %%nosana --vram 16? Options stand above a cell."
     with pytest.raises(UsageError) as caught:
-        grammar.split_command("zzzzzz")
+        grammar.split_command("history")
     assert caught.value.hint.startswith("Commands are jobs, ")
 
 

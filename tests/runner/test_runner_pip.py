@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import http.server
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,3 +91,41 @@ def test_without_an_index_the_user_hears_how_to_name_one(tmp_path: Path) -> None
     """No index is assumed: which one is right is the user's to say."""
     with pytest.raises(OSError, match="--env PIP_INDEX_URL"):
         pip.command(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["PIP_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX"])
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+def test_an_index_holds_for_whatever_installs(
+    installer: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The index that a user names is asked, and no other, whether uv installs or pip."""
+    asked = []
+
+    class Empty(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    for other in (*pip.INDEXES, "PIP_EXTRA_INDEX_URL", "UV_INDEX"):
+        monkeypatch.delenv(other, raising=False)
+    if installer == "pip":
+        monkeypatch.setattr(pip, "find_uv", lambda: None)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Empty)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    monkeypatch.setenv(name, f"http://127.0.0.1:{server.server_port}/simple")
+    try:
+        done = subprocess.run(
+            [*pip.command(tmp_path), "--target", str(tmp_path / "there"), "nosana-test-nowhere"],
+            env=pip.environment(), capture_output=True, timeout=60,
+        )  # fmt: skip
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    assert done.returncode != 0
+    assert asked[:1] == ["/simple/nosana-test-nowhere/"]
