@@ -24,6 +24,7 @@ from . import (
     quoting,
     settings,
     sweep,
+    transfer,
 )
 from .attempts import Attempts
 from .boot import deliver, meet, runner_url
@@ -366,7 +367,7 @@ async def _converse(
 ) -> conversation.Ended:
     """Install, send, run, and take what comes back."""
     await conversation.prepare(link, load, emit)
-    await conversation.upload(link, load, emit)
+    await transfer.upload(link, load.buffers, emit)
     emit(Waiting(""))
     control.soft = lambda: link.send(Interrupt())
     job.begun = True

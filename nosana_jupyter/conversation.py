@@ -13,21 +13,14 @@ from typing import Any
 
 import msgspec
 
-from . import pythons, requirements
+from . import pythons, requirements, transfer
 from .errors import CellError, HostFailed, RemoteProtocolError
 from .events import Event, Said, Waiting
 from .link import Link
 from .pythons import short, table
-from .units import size
 from .wire import messages as say
 from .wire import values
-from .wire.chunks import Assembly, split
-
-MOST_VALUES = 2 << 30
-"""Most bytes of values that one cell may bring back."""
-
-PROGRESS_ABOVE = 8_000_000
-"""Bytes above which an upload says how far it is."""
+from .wire.chunks import Assembly
 
 GREETING = 60.0
 """Seconds in which a runner says what it is, once there is a line to it."""
@@ -227,18 +220,6 @@ async def _check(link: Link, names: Sequence[str], emit: Emit) -> say.Checked:
     return checked
 
 
-async def upload(link: Link, load: Load, emit: Emit) -> None:
-    """Send the buffers of what the cell reads, in pieces."""
-    total = sum(buffer.nbytes for buffer in load.buffers)
-    sent, told = 0, 0
-    for chunk in split(load.buffers):
-        await link.send(chunk)
-        sent += len(chunk.data)
-        if total > PROGRESS_ABOVE and sent - told > total // 20:
-            emit(Waiting(f"sending data: {size(sent)} of {size(total)}"))
-            told = sent
-
-
 async def execute(link: Link, load: Load, emit: Emit) -> Ended:
     """
     Run the cell and pass on what it says, until its reply.
@@ -261,7 +242,7 @@ async def execute(link: Link, load: Load, emit: Emit) -> Ended:
             explicit=load.explicit,
         )
     )
-    incoming = Assembly(limit=MOST_VALUES)
+    incoming = transfer.incoming()
     async for message in link.messages():
         match message:
             case say.Chunk():

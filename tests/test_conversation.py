@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from strange_runner import HELLO as OTHER_HELLO
 from strange_runner import Peer, Runner, Script, after_hello, linked, load, run
 
-from nosana_jupyter import conversation
+from nosana_jupyter import conversation, transfer
 from nosana_jupyter import link as link_module
 from nosana_jupyter.conversation import Ended, Load
 from nosana_jupyter.errors import (
@@ -63,7 +63,7 @@ async def path(link: Link, cell: Load, events: list[Event] | None = None) -> End
     hello = await conversation.greet(link)
     conversation.check_python(hello, cell.has_code)
     await conversation.prepare(link, cell, emit)
-    await conversation.upload(link, cell, emit)
+    await transfer.upload(link, cell.buffers, emit)
     ended = await conversation.execute(link, cell, emit)
     await link.goodbye()
     return ended
@@ -783,9 +783,7 @@ class TestUpload:
             async with linked(runner) as link:
                 await conversation.greet(link)
                 data = [memoryview(bytes(1)) for _ in range(200)]
-                sending = asyncio.create_task(
-                    conversation.upload(link, load(buffers=data), lambda _: None)
-                )
+                sending = asyncio.create_task(transfer.upload(link, data, lambda _: None))
                 deadline = time.monotonic() + 10
                 while runner.chunks() < link_module.WINDOW:
                     assert time.monotonic() < deadline

@@ -32,6 +32,7 @@ ROW5 = ROW4 | PAYERS | {"jobs", "bill", "events", "sweep", "extending"}
 PATH = {
     "control",
     "conversation",
+    "transfer",
     "prepare",
     "verdict",
     "attempts",
@@ -83,7 +84,8 @@ LAYERS = {
     "extending": ROW1 | {"chain", "choosing", "jobs", "markets", "payer"},
     "events": ROW1 | {"wire", "journal", "markets", "network"},
     "prepare": ROW2 | {"cell", "events", "conversation"},
-    "conversation": ROW1 | {"wire", "link", "events", "pythons", "requirements"},
+    "conversation": ROW1 | {"wire", "link", "events", "pythons", "requirements", "transfer"},
+    "transfer": ROW1 | {"wire", "link", "events"},
     "pythons": ROW1,
     "requirements": ROW1 | {"wire"},
     "quoting": ROW2 | {"chain", "markets", "choosing"},
