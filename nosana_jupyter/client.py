@@ -45,6 +45,7 @@ from .events import (
     Swept,
     Waiting,
 )
+from .installing import Environment
 from .jobs import Job, Jobs
 from .journal import Entry, Journal, Receipt
 from .link import Link
@@ -366,7 +367,7 @@ async def _converse(
     link: Link, job: Job, load: conversation.Load, emit: Emit, control: Control
 ) -> conversation.Ended:
     """Install, send, run, and take what comes back."""
-    await conversation.prepare(link, load, emit)
+    await Environment(link).prepare(load, emit)
     await transfer.upload(link, load.buffers, emit)
     emit(Waiting(""))
     control.soft = lambda: link.send(Interrupt())

@@ -1,5 +1,6 @@
 """
-What the client says to a runner, in order: compare, install, upload, execute, collect.
+What the client says to a runner, in order: compare, execute, collect. What is installed and sent
+between the first two is in `installing` and `transfer`.
 """
 
 from __future__ import annotations
@@ -13,20 +14,17 @@ from typing import Any
 
 import msgspec
 
-from . import pythons, requirements, transfer
-from .errors import CellError, HostFailed, RemoteProtocolError
-from .events import Event, Said, Waiting
+from . import pythons, transfer
+from .errors import HostFailed, RemoteProtocolError
+from .events import Event, Said
 from .link import Link
-from .pythons import short, table
+from .pythons import short
 from .wire import messages as say
 from .wire import values
 from .wire.chunks import Assembly
 
 GREETING = 60.0
 """Seconds in which a runner says what it is, once there is a line to it."""
-
-CHECKING = 120.0
-"""Seconds in which a runner says which packages it has."""
 
 MOST_MEASURED = 1e9
 """Number of seconds, or of GiB, that no cell reaches."""
@@ -151,75 +149,6 @@ def tell_image(hello: say.Hello, load: Load, emit: Emit) -> None:
         emit(Said(say.Stream("stderr", text)))
 
 
-async def prepare(link: Link, load: Load, emit: Emit) -> None:
-    """
-    Compare packages and install what is missing.
-
-    What the user has named comes as it was named, in place of what is there. Where versions of
-    here and there differ otherwise, that is told and nothing more.
-
-    Raises:
-        CellError: Something cannot be installed; shows the end of the installer's log.
-    """
-    named = requirements.names(load.extras)
-    insisted = set(map(requirements.canonical, named))
-    # What the user names counts, and not the version used here.
-    pinned = [each for each in load.packages if requirements.canonical(each[0]) not in insisted]
-    if not pinned and not named:
-        return
-
-    async def ask(names: Sequence[str]) -> say.Checked:
-        return await _check(link, names, emit)
-
-    found = requirements.Found()
-    found.add(await ask([*(name for name, _ in pinned), *named]))
-    missing, different = [], []
-    for name, version in pinned:
-        there = found.version(name)
-        if there is None:
-            missing.append(f"{name}=={version}" if version else name)
-        elif version and there != version:
-            different.append((name, version, short(there)))
-    lacking = await requirements.unmet(load.extras, found, ask)
-    missing += [each.text for each in lacking]
-    if different:
-        text = table([("package", "here", "on the host"), *different])
-        emit(Said(say.Stream("stderr", f"Versions differ on the host:\n{text}\n")))
-    if not missing:
-        return
-    instead = [each.name for each in lacking if each.there is not None]
-    emit(Waiting(f"installing {', '.join(missing)} on the host"))
-    await link.send(say.Install(missing, instead))
-    installed = await _expect(link, say.Installed, emit)
-    if not installed.ok:
-        raise CellError(
-            f"{', '.join(missing)} cannot be installed on the host:\n{installed.log[-2000:]}",
-            hint="Choose an image that has them (`--image`), or other versions (`--pip`).",
-        )
-    if instead:
-        # An older version must not run under the name of the one that was asked for.
-        still = await requirements.unmet([each.text for each in lacking], requirements.Found(), ask)
-        if told := [f"{each.name} {short(each.there or '?')}" for each in still if not each.url]:
-            raise CellError(
-                f"{', '.join(missing)} is installed on the host, and yet a cell gets "
-                f"{', '.join(told)}",
-                hint="Choose an image that has it (`--image`).",
-            )
-
-
-async def _check(link: Link, names: Sequence[str], emit: Emit) -> say.Checked:
-    """Ask which versions the runner has."""
-    await link.send(say.Check(list(names)))
-    try:
-        async with asyncio.timeout(CHECKING):
-            checked: say.Checked = await _expect(link, say.Checked, emit)
-    except TimeoutError:
-        raise HostFailed(
-            "the runner does not say which packages it has", hint="Run the cell again."
-        ) from None
-    return checked
-
-
 async def execute(link: Link, load: Load, emit: Emit) -> Ended:
     """
     Run the cell and pass on what it says, until its reply.
@@ -305,7 +234,13 @@ def _is_here(path: str, modules: Sequence[say.Module]) -> bool:
         return False
 
 
-async def _expect(link: Link, kind: Any, emit: Emit) -> Any:
+async def expect(link: Link, kind: Any, emit: Emit) -> Any:
+    """
+    Wait for a message; pass on what is said meanwhile.
+
+    Raises:
+        RemoteProtocolError: Another comes.
+    """
     while True:
         message = await link.receive()
         if isinstance(message, kind):

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from strange_runner import HELLO as OTHER_HELLO
 from strange_runner import Peer, Runner, Script, after_hello, linked, load, run
 
-from nosana_jupyter import conversation, transfer
+from nosana_jupyter import conversation, installing, transfer
 from nosana_jupyter import link as link_module
 from nosana_jupyter.conversation import Ended, Load
 from nosana_jupyter.errors import (
@@ -38,7 +38,9 @@ from nosana_jupyter.errors import (
     VersionMismatch,
 )
 from nosana_jupyter.events import Event, Said, Waiting
+from nosana_jupyter.installing import Environment
 from nosana_jupyter.link import Link
+from nosana_jupyter.pythons import table
 from nosana_jupyter.wire import launch, seal
 from nosana_jupyter.wire import messages as say
 from nosana_jupyter.wire.chunks import split
@@ -62,7 +64,7 @@ async def path(link: Link, cell: Load, events: list[Event] | None = None) -> End
     emit = (events if events is not None else []).append
     hello = await conversation.greet(link)
     conversation.check_python(hello, cell.has_code)
-    await conversation.prepare(link, cell, emit)
+    await Environment(link).prepare(cell, emit)
     await transfer.upload(link, cell.buffers, emit)
     ended = await conversation.execute(link, cell, emit)
     await link.goodbye()
@@ -459,7 +461,7 @@ class TestSilence:
 
     def test_in_place_of_versions(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """So is who does not say what it has."""
-        monkeypatch.setattr(conversation, "CHECKING", 0.2)
+        monkeypatch.setattr(installing, "CHECKING", 0.2)
 
         with pytest.raises(HostFailed, match="which packages it has"):
             meet(greeted(say_nothing), NEEDY)
@@ -893,7 +895,7 @@ def test_a_missing_package_comes_from_an_index_once(
 
     async def cell(link: Link, what: Load) -> tuple[Ended, list[Event]]:
         events: list[Event] = []
-        await conversation.prepare(link, what, events.append)
+        await Environment(link).prepare(what, events.append)
         return await conversation.execute(link, what, events.append), events
 
     async def story() -> None:
@@ -933,6 +935,6 @@ def test_a_missing_package_comes_from_an_index_once(
 def test_tables_are_columns() -> None:
     """Each column is as wide as its widest word, and no line ends in spaces."""
     rows = [("a", "bb", ""), ("aaaa", "b", "c")]
-    assert conversation.table(rows) == "a     bb\naaaa  b   c"
+    assert table(rows) == "a     bb\naaaa  b   c"
     assert list(split([])) == []
     assert issubclass(RemoteProtocolError, ProtocolError)

@@ -15,6 +15,7 @@ from nosana_jupyter import conversation
 from nosana_jupyter.conversation import Load
 from nosana_jupyter.errors import CellError
 from nosana_jupyter.events import Event
+from nosana_jupyter.installing import Environment
 from nosana_jupyter.link import Link
 from nosana_jupyter.runner import precedence
 from nosana_jupyter.wire.messages import Check, Checked, Install, Installed
@@ -156,7 +157,7 @@ def prepared(process: Any, **options: Any) -> list[Event]:
         url = f"ws://127.0.0.1:{process.port}/"
         async with Link(url, process.key, process.token, process.job) as link:
             await conversation.greet(link)
-            await conversation.prepare(link, load(**options), said.append)
+            await Environment(link).prepare(load(**options), said.append)
             await link.goodbye()
 
     process.wait_listening()

@@ -1,0 +1,126 @@
+"""
+The packages of a cell, held against what its runner has; what is missing is installed there.
+
+Only the difference is installed, pinned to the versions used here; what the image has is left as it
+is, unless the user names another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from . import requirements
+from .conversation import Emit, Load, expect
+from .errors import CellError, HostFailed
+from .events import Said, Waiting
+from .link import Link
+from .pythons import short, table
+from .wire import messages as say
+
+CHECKING = 120.0
+"""Seconds in which a runner says which packages it has."""
+
+
+class Environment:
+    """
+    What a runner has, as far as it has been asked. One for all cells that run there.
+
+    Args:
+        link: Leads to the runner.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._found = requirements.Found()
+        self._told: set[tuple[str, str]] = set()
+        """Differences that the user knows of."""
+
+        self._met: set[str] = set()
+        """What the user has named that is seen to."""
+
+    async def prepare(self, load: Load, emit: Emit) -> None:
+        """
+        Compare packages and install what is missing. What is known to be there is not asked for.
+
+        What the user has named comes as it was named, in place of what is there. Where versions of
+        here and there differ otherwise, that is told once and nothing more.
+
+        Raises:
+            CellError: Something cannot be installed; shows the end of the installer's log.
+        """
+        named = requirements.names(load.extras)
+        insisted = set(map(requirements.canonical, named))
+        # What the user names counts, and not the version used here.
+        pinned = [each for each in load.packages if requirements.canonical(each[0]) not in insisted]
+        wanted = [*(name for name, _ in pinned), *named]
+        if unknown := [name for name in wanted if self._found.version(name) is None]:
+            self._found.add(await self._check(unknown, emit))
+        missing, different = self._compare(pinned)
+        extras = [each for each in load.extras if each not in self._met]
+        lacking = await self._unmet(extras, self._found, emit)
+        missing += [each.text for each in lacking]
+        if different:
+            text = table([("package", "here", "on the host"), *different])
+            emit(Said(say.Stream("stderr", f"Versions differ on the host:\n{text}\n")))
+        if missing:
+            await self._install(missing, lacking, emit)
+        self._met.update(extras)
+
+    def _compare(
+        self, pinned: Sequence[tuple[str, str]]
+    ) -> tuple[list[str], list[tuple[str, str, str]]]:
+        """Return what is missing, and what is there in another version and was not told yet."""
+        missing, different = [], []
+        for name, version in pinned:
+            there = self._found.version(name)
+            if there is None:
+                missing.append(f"{name}=={version}" if version else name)
+            elif version and there != version and (name, version) not in self._told:
+                self._told.add((name, version))
+                different.append((name, version, short(there)))
+        return missing, different
+
+    async def _install(
+        self, missing: Sequence[str], lacking: Sequence[requirements.Unmet], emit: Emit
+    ) -> None:
+        """Install what is missing, and see that a cell gets what was asked for."""
+        instead = [each.name for each in lacking if each.there is not None]
+        emit(Waiting(f"installing {', '.join(missing)} on the host"))
+        await self._link.send(say.Install(list(missing), instead))
+        installed = await expect(self._link, say.Installed, emit)
+        if not installed.ok:
+            raise CellError(
+                f"{', '.join(missing)} cannot be installed on the host:\n{installed.log[-2000:]}",
+                hint="Choose an image that has them (`--image`), or other versions (`--pip`).",
+            )
+        # Others may have come along, in versions of their own.
+        self._found = requirements.Found()
+        if instead:
+            # An older version must not run under the name of the one that was asked for.
+            texts = [each.text for each in lacking]
+            still = await self._unmet(texts, self._found, emit)
+            told = [f"{each.name} {short(each.there or '?')}" for each in still if not each.url]
+            if told:
+                raise CellError(
+                    f"{', '.join(missing)} is installed on the host, and yet a cell gets "
+                    f"{', '.join(told)}",
+                    hint="Choose an image that has it (`--image`).",
+                )
+
+    async def _unmet(
+        self, wanted: Sequence[str], found: requirements.Found, emit: Emit
+    ) -> list[requirements.Unmet]:
+        return await requirements.unmet(wanted, found, lambda names: self._check(names, emit))
+
+    async def _check(self, names: Sequence[str], emit: Emit) -> say.Checked:
+        """Ask which versions the runner has."""
+        await self._link.send(say.Check(list(names)))
+        try:
+            async with asyncio.timeout(CHECKING):
+                checked: say.Checked = await expect(self._link, say.Checked, emit)
+        except TimeoutError:
+            raise HostFailed(
+                "the runner does not say which packages it has", hint="Run the cell again."
+            ) from None
+        return checked
