@@ -253,11 +253,11 @@ def _check_function(function: Any) -> str:
     return "await " if is_a(inspect.iscoroutinefunction) else ""
 
 
-def _no_result(name: str, kind: str, reason: str, receipt: Receipt) -> JobError:
+def _no_result(name: str, kind: str, reason: str, receipt: Receipt | None) -> JobError:
     error = JobError(
         f"{name} returned a {line(kind)}, which cannot come back: {line(reason)}",
         hint="Return plain data: numbers, text, containers, arrays or frames.",
-        money=f"{spent(receipt)}; its receipt is that of job {receipt.job}",
+        money=f"{spent(receipt)}; its receipt is that of job {receipt.job}" if receipt else "",
     )
     error.receipt = receipt
     return error

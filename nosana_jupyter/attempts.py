@@ -66,6 +66,10 @@ class Attempts:
         """What the hosts cost that were left, in micro-NOS, whoever paid for it."""
         return MicroNos(sum(each.receipt.paid + each.receipt.network_fee for each in self.left))
 
+    def post(self, job: Job) -> None:
+        """Note the job of the present attempt."""
+        self.job = job
+
     async def quote(self) -> Quote:
         """
         Quote the cell; hosts that failed lately come last.

@@ -5,70 +5,35 @@ The path of a cell, read from top to bottom.
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TypeVar
 
-from . import (
-    conversation,
-    extending,
-    ipfs,
-    markets,
-    network,
-    pythons,
-    quoting,
-    settings,
-    sweep,
-    transfer,
-)
+from . import extending, markets, network, pythons, quoting, sessions, settings, sweep
 from .attempts import Attempts
-from .boot import deliver, meet, runner_url
 from .chain.rpc import Rpc
 from .choosing import Requirements
 from .control import Control
 from .errors import FundsError, JobError, NosanaError
-from .events import (
-    Cell,
-    Event,
-    Outcome,
-    Place,
-    Plan,
-    Quoted,
-    Running,
-    Said,
-    Status,
-    Swept,
-    Waiting,
-)
-from .installing import Environment
-from .jobs import Job, Jobs
+from .events import Cell, Event, Outcome, Place, Plan, Quoted, Said, Status, Swept, Waiting
+from .jobs import Jobs
 from .journal import Entry, Journal, Receipt
-from .link import Link
 from .markets import Quote
 from .network import Network
-from .node import Node
 from .payer import Extended
 from .payers import open_payer
 from .prepare import Prepared, prepare, rows, title
-from .rental import FINISH, rent
+from .sessions import Order, Session
 from .settings import Settings
-from .units import Seconds, parse_seconds
-from .waiting import wait_for_host
-from .watch import collect, watching
-from .wire import launch, seal
-from .wire.messages import Interrupt, Stream
-
-log = logging.getLogger("nosana_jupyter.client")
-
-T = TypeVar("T")
+from .units import Seconds
+from .wire.messages import Stream
 
 Emit = Callable[[Event], None]
 Confirm = Callable[[Quote, Network], Awaitable[bool]]
+
+STATUS = {"ok": "done", "error": "failed"}
+"""What a receipt calls the end of its only cell."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -160,8 +125,7 @@ class Client:
     ) -> Outcome:
         self._remind(emit)
         emit(Waiting("finding out what the cell needs"))
-        most, patience = int(self.settings.attempts), parse_seconds(self.settings.wait)
-        tries = Attempts(partial(self._quote_cell, cell), self.journal, self.network, most=most)
+        tries = self._tries(_wanted(cell), cell.timeout, cell.max_cost, title(cell.source))
         prepared, quote = await asyncio.gather(
             asyncio.to_thread(prepare, cell, self.settings), tries.quote()
         )
@@ -169,44 +133,27 @@ class Client:
         for note in (*prepared.notes, *quote.notes):
             emit(Said(Stream("stderr", f"{note}\n")))
         emit(Quoted(quote))
-        pin_token = network.pin_token(self.network, self.settings)
         await self._consent(quote, confirm)
 
+        order = Order(
+            wanted=_wanted(cell), timeout=cell.timeout, image=prepared.image,
+            title=prepared.title, max_cost=cell.max_cost,
+            has_code=tuple(prepared.load.has_code), environment=prepared.load.environment,
+        )  # fmt: skip
         while True:
-            cid = await ipfs.publish(self.network, self.jobs.payer.stub(), token=pin_token)
-            key, token = seal.Key(), os.urandom(32)
-            asked = launch.cell_definition(
-                image=prepared.image, client_key=key.public, token=token, vram=cell.vram,
-                python=pythons.needed(prepared.load.has_code),
-                settings=launch.installer_settings(prepared.load.environment),
-            )  # fmt: skip
             try:
-                async with rent(
-                    self.jobs, quote, cid, title=prepared.title, emit=emit, control=control
-                ) as job:
-                    tries.job = job
-                    node = await wait_for_host(
-                        self.jobs, job, at_most=patience, tell=lambda text: emit(Waiting(text))
-                    )
-                    emit(Running(job.address, node, self.jobs.who(quote.market.gpu)))
-                    host = Node(self.network, node, self.jobs.payer.sign, job.address)
-                    async with watching(host, self.jobs, job):
-                        emit(Waiting("handing the job to the host"))
-                        await deliver(host, asked, self.settings)
-                        emit(Waiting("waiting for the runner to start"))
-                        url = await runner_url(host, self.network, asked)
-                        async with Link(url, key, token, job.address, room=control.room) as link:
-                            hello = await meet(link, host, emit, self.settings)
-                            conversation.check(hello, prepared.load, emit)
-                            ended = await _converse(link, job, prepared.load, emit, control)
-                    await collect(host, within=FINISH)
+                async with self._hosted(quote, order, tries, emit, control) as session:
+                    ended = await session.run(prepared, emit, control)
+                    session.job.status = STATUS.get(ended.status, ended.status)
                 break
             except NosanaError as error:
                 quote = await tries.following(error, emit, again=not control.interrupted)
         tries.succeeded()
+        job = session.job
         if job.receipt is None:
             raise JobError(f"job {job.address} has no receipt", hint="Try %nosana sweep.")
         return Outcome(
+            job=job.address,
             receipt=job.receipt,
             status=ended.status,
             values=ended.values,
@@ -215,10 +162,69 @@ class Client:
             earlier=tuple(tries.left),
         )
 
+    @asynccontextmanager
+    async def open_session(
+        self,
+        order: Order,
+        emit: Emit,
+        *,
+        control: Control | None = None,
+        confirm: Confirm | None = None,
+        kept: bool = False,
+    ) -> AsyncIterator[Session]:
+        """
+        Rent a host for several cells; leaving settles its job, whatever happened inside.
+
+        Args:
+            order: What is rented.
+            emit: Takes what happens until the runner is there, and what the job cost.
+            control: Tells an interrupt from a failure.
+            confirm: Asked before the first real spend.
+            kept: Whether cells come from other tasks than this one.
+
+        Raises:
+            NosanaError: No host could be had, or what was raised inside; says where the money is.
+        """
+        control = control or Control()
+        tries = self._tries(order.wanted, order.timeout, order.max_cost, order.title)
+        quote = await tries.quote()
+        for note in quote.notes:
+            emit(Said(Stream("stderr", f"{note}\n")))
+        emit(Quoted(quote))
+        await self._consent(quote, confirm)
+        async with AsyncExitStack() as stack:
+            while True:
+                hosted = self._hosted(quote, order, tries, emit, control, kept=kept)
+                try:
+                    session = await stack.enter_async_context(hosted)
+                    break
+                except NosanaError as error:
+                    quote = await tries.following(error, emit, again=not control.interrupted)
+            tries.succeeded()
+            yield session
+
+    def _hosted(
+        self,
+        quote: Quote,
+        order: Order,
+        tries: Attempts,
+        emit: Emit,
+        control: Control,
+        *,
+        kept: bool = False,
+    ) -> AbstractAsyncContextManager[Session]:
+        """Rent one host."""
+        return sessions.hosted(
+            self.network, self.jobs, self.settings, quote, order,
+            pin_token=network.pin_token(self.network, self.settings),
+            emit=emit, control=control, posted=tries.post, kept=kept,
+        )  # fmt: skip
+
     async def plan(self, cell: Cell) -> Plan:
         """Say what a cell needs and what it may cost. Spends nothing."""
         prepared, quote = await asyncio.gather(
-            asyncio.to_thread(prepare, cell, self.settings), self._quote_cell(cell)
+            asyncio.to_thread(prepare, cell, self.settings),
+            self._tries(_wanted(cell), cell.timeout, cell.max_cost, title(cell.source)).quote(),
         )
         self._check_python(prepared)
         return Plan(
@@ -324,15 +330,19 @@ class Client:
         if self.network.python:
             pythons.refuse(self.network.python, prepared.load.has_code, by_image=False)
 
-    async def _quote_cell(
-        self, cell: Cell, *, spent: int = 0, avoid: AbstractSet[str] = frozenset()
-    ) -> Quote:
-        wanted = Requirements(vram=cell.vram, gpu=cell.gpu, market=cell.market)
-        found = await quoting.quote(
-            self.network, self.rpc, self.settings, wanted, cell.timeout,
-            max_cost=cell.max_cost, spent=spent, avoid=avoid,
-        )  # fmt: skip
-        return await self.jobs.priced(found, cell=title(cell.source))
+    def _tries(
+        self, wanted: Requirements, timeout: Seconds, max_cost: str | None, cell: str
+    ) -> Attempts:
+        """Return the hosts that are asked for this, of which there are none yet."""
+
+        async def ask(*, spent: int = 0, avoid: AbstractSet[str] = frozenset()) -> Quote:
+            found = await quoting.quote(
+                self.network, self.rpc, self.settings, wanted, timeout,
+                max_cost=max_cost, spent=spent, avoid=avoid,
+            )  # fmt: skip
+            return await self.jobs.priced(found, cell=cell)
+
+        return Attempts(ask, self.journal, self.network, most=int(self.settings.attempts))
 
     async def _consent(self, quote: Quote, confirm: Confirm | None) -> None:
         """
@@ -363,21 +373,5 @@ def warm() -> None:
     from . import prepare as _prepare  # noqa: F401
 
 
-async def _converse(
-    link: Link, job: Job, load: conversation.Load, emit: Emit, control: Control
-) -> conversation.Ended:
-    """Install, send, run, and take what comes back."""
-    await Environment(link).prepare(load, emit)
-    await transfer.upload(link, load.buffers, emit)
-    emit(Waiting(""))
-    control.soft = lambda: link.send(Interrupt())
-    job.begun = True
-    try:
-        ended = await conversation.execute(link, load, emit)
-    finally:
-        control.soft = None
-    job.cell_seconds = ended.seconds
-    job.peak_memory = ended.peak_memory
-    job.status = {"ok": "done", "error": "failed"}.get(ended.status, ended.status)
-    await link.goodbye()
-    return ended
+def _wanted(cell: Cell) -> Requirements:
+    return Requirements(vram=cell.vram, gpu=cell.gpu, market=cell.market)

@@ -25,6 +25,9 @@ class Control:
         self.soft: Callable[[], Awaitable[None]] | None = None
         """Interrupts the running cell, while one runs."""
 
+        self.talking = False
+        """Whether it is in the middle of what it says to a runner."""
+
         self.room = asyncio.Event()
         """Cleared while nobody takes what the cell says; then its host has to wait."""
 

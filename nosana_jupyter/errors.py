@@ -14,7 +14,8 @@ Every error this package raises on purpose.
     ├── ProgramError            a program on chain refused an instruction
     ├── JobError                a job ended otherwise than it should
     │   ├── NoHost              nobody took the job
-    │   └── HostFailed          the host went away or broke its word
+    │   ├── HostFailed          the host went away or broke its word
+    │   └── SessionLost         the job of a session is over, and what its cells left there
     ├── ProtocolError           a conversation broke the rules
     │   ├── LocalProtocolError  our fault
     │   └── RemoteProtocolError theirs
@@ -214,6 +215,10 @@ class NoHost(JobError):
 
 class HostFailed(JobError):
     """The host went away or broke its word."""
+
+
+class SessionLost(JobError):
+    """The job of a session is over, and with it all that its cells left there."""
 
 
 class ProtocolError(NosanaError):

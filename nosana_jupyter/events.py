@@ -162,7 +162,12 @@ Event = Quoted | Waiting | Posted | Running | Booting | Left | Said | Settled
 class Outcome:
     """What a cell left behind."""
 
-    receipt: Receipt
+    job: str
+    """Address of the job it ran in."""
+
+    receipt: Receipt | None
+    """Nothing where the job goes on, as it does in a session."""
+
     status: str
     """`ok`, `error` or `interrupted`."""
 

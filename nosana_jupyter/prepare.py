@@ -103,18 +103,28 @@ def prepare(cell: Cell, settings: Settings) -> Prepared:
         environment=dict(cell.environment),
         image=cell.image or "",
     )
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    image = (cell.image or settings.image).replace("{python}", version)
-    check_image(image)
     return Prepared(
         load=load,
-        image=image,
+        image=image_of(cell.image, settings),
         title=title(cell.source),
         packages=(*(f"{each.distribution}=={each.version}" for each in installable), *extras),
         modules=tuple(each.path for each in modules),
         changes=changes,
         notes=tuple(notes),
     )
+
+
+def image_of(asked: str | None, settings: Settings) -> str:
+    """
+    Return the name of the container image.
+
+    Raises:
+        UsageError: It can be none.
+    """
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    image = (asked or settings.image).replace("{python}", version)
+    check_image(image)
+    return image
 
 
 def find_returns(cell: Cell, names: Names, sent: Collection[str]) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ def leave(shell: InteractiveShell, cell: Cell, outcome: Outcome) -> list[str]:
             is_here = name in namespace and not isinstance(namespace[name], RemoteHandle)
             group = changed if name in outcome.changed else kept if is_here else lost
             group[name] = handle
-    job = outcome.receipt.job
+    job = outcome.job
     shell.push({name: RemoteHandle(name, handle, job) for name, handle in lost.items()})
     lines = _told("Not brought back", lost)
     lines += _told("Not brought back, and still here as before the cell", kept)

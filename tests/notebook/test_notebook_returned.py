@@ -50,7 +50,10 @@ def leave(shell: Shell, found: Outcome, source: str = "", *, out: Any = None) ->
 
 def outcome(values: Mapping[str, Any], changed: tuple[str, ...] = (), **handles: Handle) -> Outcome:
     """Return what a cell that ended well left."""
-    return Outcome(receipt=RECEIPT, status="ok", values=values, handles=handles, changed=changed)
+    return Outcome(
+        job=RECEIPT.job, receipt=RECEIPT, status="ok",
+        values=values, handles=handles, changed=changed,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

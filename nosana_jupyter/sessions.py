@@ -1,0 +1,293 @@
+"""
+A host that has said hello, for as long as its job lasts: cells run there, one after another.
+
+A cell without a session is a session with exactly one cell in it. The job belongs to the block that
+`hosted` opens: it is settled when that is left, whatever happens inside. Cells may come from other
+tasks; what ends the job meanwhile ends them as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from . import conversation, ipfs, pythons, transfer
+from .boot import deliver, meet, runner_url
+from .choosing import Requirements
+from .control import Control
+from .conversation import Ended
+from .errors import HostFailed, NosanaError, RemoteProtocolError, SessionLost
+from .events import Cell, Event, Running, Waiting
+from .installing import Environment
+from .jobs import Job, Jobs
+from .link import Link
+from .markets import Quote
+from .network import Network
+from .node import Node
+from .prepare import Prepared, prepare
+from .rental import FINISH, rent
+from .settings import Settings
+from .units import Seconds, parse_seconds
+from .waiting import wait_for_host
+from .watch import collect, watching
+from .wire import launch, seal
+from .wire.messages import Hello, Interrupt
+
+ANEW = "Open another with %nosana up, and run again the cells that made what this one needs."
+
+Emit = Callable[[Event], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Order:
+    """What a host is rented for."""
+
+    wanted: Requirements
+    timeout: Seconds
+    """Longest run to pay for, in seconds."""
+
+    image: str
+    """With the version of Python in it."""
+
+    title: str = ""
+    """What lists of jobs show."""
+
+    max_cost: str | None = None
+    """Cap on deposit and fee, as written."""
+
+    has_code: tuple[str, ...] = ()
+    """Names whose values need a host with our Python."""
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What installers are to know is taken from it."""
+
+
+@dataclass(kw_only=True, slots=True, eq=False)
+class Session:
+    """A job whose runner is there."""
+
+    job: Job
+    quote: Quote
+    order: Order
+    host: Node
+    link: Link
+    hello: Hello
+    settings: Settings
+    kept: bool = False
+    """Whether another task holds its block open, and is to hear of what ends it."""
+
+    url: str = ""
+    """Where the runner listens."""
+
+    key: seal.Key = field(repr=False)
+    token: bytes = field(repr=False)
+    opened: float = field(default_factory=time.time)
+    """Unix time of the runner's hello."""
+
+    used: float = field(default_factory=time.monotonic)
+    """When a cell has last ended here, on the monotonic clock."""
+
+    cells: int = 0
+    """Cells that were begun."""
+
+    busy: bool = False
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the job is settled, or nobody knows how to."""
+
+    failure: NosanaError | None = None
+    """Why it has ended, if not because it was to."""
+
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _broken: asyncio.Future[NosanaError] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+    _talking: asyncio.Task[object] | None = None
+    _environment: Environment = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._environment = Environment(self.link)
+
+    async def run(
+        self,
+        cell: Cell | Prepared,
+        emit: Emit,
+        control: Control | None = None,
+    ) -> Ended:
+        """
+        Run a cell here, after those that came before it.
+
+        Args:
+            cell: What to run, or what was made of it.
+            emit: Takes what happens.
+            control: Stops it.
+
+        Raises:
+            NosanaError: The path broke. What the cell itself raises is among the events.
+            CancelledError: The user gave the cell up.
+        """
+        control = control or Control()
+        if self._turn.locked():
+            emit(Waiting("waiting for another cell of the session to end"))
+        async with self._turn:
+            self.check()
+            if not isinstance(cell, Prepared):
+                cell = await asyncio.to_thread(prepare, cell, self.settings)
+            if not self.cells:
+                conversation.check(self.hello, cell.load, emit)
+            elif cell.load.has_code:
+                conversation.check_python(self.hello, cell.load.has_code)
+            return await self._followed(cell, emit, control)
+
+    def check(self) -> None:
+        """
+        See that the job still runs.
+
+        Raises:
+            SessionLost: It does not.
+        """
+        if self.ended.is_set() or self._broken.done():
+            raise self._lost()
+
+    def _lost(self, error: NosanaError | None = None) -> SessionLost:
+        """Return what to raise in a cell that comes, or came, too late."""
+        why = self.failure or error
+        told = SessionLost(
+            f"the session on job {self.job.address} is over: {why or 'it was ended'}",
+            hint=ANEW,
+            money=why.money if why else "",
+        )
+        told.receipt = self.job.receipt
+        return told
+
+    def lose(self, error: NosanaError) -> None:
+        """Give the job up: whoever holds its block open ends it."""
+        if not self._broken.done():
+            self._broken.set_result(error)
+
+    async def lost(self) -> NosanaError:
+        """Wait until the line to the runner is of no use any more; return why."""
+        return await asyncio.shield(self._broken)
+
+    def close(self, failure: NosanaError | None = None) -> None:
+        """Note that the job is over, and end the cell that runs."""
+        self.failure = failure
+        self.ended.set()
+        if self._talking is not None:
+            self._talking.cancel()
+
+    async def _followed(self, cell: Prepared, emit: Emit, control: Control) -> Ended:
+        """Run a cell, and let the block that holds the job know if that cannot go on."""
+        self.busy = True
+        self._talking = asyncio.current_task() if self.kept else None
+        try:
+            return await self._converse(cell.load, emit, control)
+        except asyncio.CancelledError:
+            if not self.kept:
+                raise
+            if self.ended.is_set() and not control.interrupted:
+                # Not the user, but the end of the job has cancelled it.
+                task = asyncio.current_task()
+                assert task is not None
+                task.uncancel()
+                raise self._lost() from None
+            if control.talking:
+                # What it was in the middle of cannot be taken up again.
+                self.lose(HostFailed("the cell did not heed its interrupt, and was given up"))
+            raise
+        except (HostFailed, RemoteProtocolError) as error:
+            if not self.kept:
+                raise
+            # The money is known when the job is settled.
+            self.lose(error)
+            await self.ended.wait()
+            raise self._lost(error) from None
+        finally:
+            self.busy = False
+            self._talking = None
+            self.used = time.monotonic()
+
+    async def _converse(
+        self, load: conversation.Load, emit: Emit, control: Control
+    ) -> conversation.Ended:
+        """Install, send, run, and take what comes back."""
+        job, link = self.job, self.link
+        control.talking = True
+        await self._environment.prepare(load, emit)
+        await transfer.upload(link, load.buffers, emit)
+        emit(Waiting(""))
+        control.soft = lambda: link.send(Interrupt())
+        job.begun = True
+        self.cells += 1
+        try:
+            ended = await conversation.execute(link, load, emit)
+        finally:
+            control.soft = None
+        job.cell_seconds += ended.seconds
+        job.peak_memory = max(job.peak_memory, ended.peak_memory)
+        return ended
+
+
+@asynccontextmanager
+async def hosted(
+    network: Network,
+    jobs: Jobs,
+    settings: Settings,
+    quote: Quote,
+    order: Order,
+    *,
+    pin_token: str,
+    emit: Emit,
+    control: Control,
+    posted: Callable[[Job], None],
+    kept: bool = False,
+) -> AsyncIterator[Session]:
+    """
+    Rent one host, and meet its runner; leaving settles the job, whatever happened inside.
+
+    Args:
+        network: Where.
+        jobs: Of the wallet that pays.
+        settings: How long to wait for what.
+        quote: Market and timeout.
+        order: What is rented.
+        pin_token: Of the pin service.
+        emit: Takes what happens until the runner is there, and `Settled`.
+        control: Tells an interrupt from a failure.
+        posted: Takes the job as soon as there is one.
+        kept: Whether cells come from other tasks than the one that holds the block open.
+
+    Raises:
+        NosanaError: The host failed, or what was raised inside; says where the money is.
+        CancelledError: The user gave it up; the job is settled all the same.
+    """
+    cid = await ipfs.publish(network, jobs.payer.stub(), token=pin_token)
+    key, token = seal.Key(), os.urandom(32)
+    asked = launch.cell_definition(
+        image=order.image, client_key=key.public, token=token, vram=order.wanted.vram,
+        python=pythons.needed(order.has_code),
+        settings=launch.installer_settings(order.environment),
+    )  # fmt: skip
+    async with rent(jobs, quote, cid, title=order.title, emit=emit, control=control) as job:
+        posted(job)
+        node = await wait_for_host(
+            jobs, job, at_most=parse_seconds(settings.wait), tell=lambda text: emit(Waiting(text))
+        )
+        emit(Running(job.address, node, jobs.who(quote.market.gpu)))
+        host = Node(network, node, jobs.payer.sign, job.address)
+        async with watching(host, jobs, job):
+            emit(Waiting("handing the job to the host"))
+            await deliver(host, asked, settings)
+            emit(Waiting("waiting for the runner to start"))
+            url = await runner_url(host, network, asked)
+            async with Link(url, key, token, job.address, room=control.room) as link:
+                hello = await meet(link, host, emit, settings)
+                yield Session(
+                    job=job, quote=quote, order=order, host=host, link=link, hello=hello,
+                    settings=settings, kept=kept, url=url, key=key, token=token,
+                )  # fmt: skip
+                await link.goodbye()
+        await collect(host, within=FINISH)
