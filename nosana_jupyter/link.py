@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("nosana_jupyter.link")
 
-WINDOW = 64
-"""Most messages on their way without a confirmation; with chunks of 1 MiB, 64 MiB."""
+WINDOW = 128
+"""Most messages on their way without a confirmation; with chunks of 256 KiB, 32 MiB."""
 
 INBOX = 256
 """Most messages that wait here to be read; then the host has to wait."""

@@ -82,7 +82,7 @@ class Runner:
     def __init__(self, terms: Terms, folder: Path) -> None:
         self._terms = terms
         self._folder = folder
-        self._tasks: queue.SimpleQueue[tuple[Task, list[bytearray]]] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[tuple[Task, list[memoryview]]] = queue.SimpleQueue()
         self._interrupts = Interrupts()
         self._outbox = Outbox(self._wake)
         self._lock = threading.Lock()
@@ -175,7 +175,7 @@ class Runner:
     def _greet(self) -> None:
         self._outbox.put(machine.hello(isolated=self._terms.isolated))
 
-    def _work(self, task: Task, buffers: list[bytearray]) -> None:
+    def _work(self, task: Task, buffers: list[memoryview]) -> None:
         self._interrupts.forget()
         self._installer().prepare()
         self._tasks.put((task, buffers))

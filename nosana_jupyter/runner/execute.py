@@ -58,7 +58,7 @@ class Cells:
         # IPython's advice to a terminal, given when a cell raises SystemExit.
         warnings.filterwarnings("ignore", message="To exit: use")
 
-    def run(self, cell: Execute, buffers: list[bytearray]) -> None:
+    def run(self, cell: Execute, buffers: list[memoryview]) -> None:
         """Run a cell, and say how it ended and what it left."""
         shell = self._shell
         shell.raised = shell.cancelled = False
@@ -83,7 +83,7 @@ class Cells:
         self._pipes.settle()
         self._reply(status, seconds, before, explicit=cell.explicit)
 
-    def _prepare(self, cell: Execute, buffers: list[bytearray]) -> bool:
+    def _prepare(self, cell: Execute, buffers: list[memoryview]) -> bool:
         """Put everything in place; say whether it worked."""
         shell = self._shell
         try:

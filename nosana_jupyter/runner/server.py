@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("nosana_jupyter.runner")
 
-WINDOW = 64
-"""Most messages on their way without a confirmation; with chunks of 1 MiB, 64 MiB."""
+WINDOW = 128
+"""Most messages on their way without a confirmation; with chunks of 256 KiB, 32 MiB."""
 
 STRANGERS = 16
 """Most connections that have not shown the key. The oldest makes room for the next."""
@@ -89,7 +89,7 @@ class Server:
         token: bytes,
         job: str,
         outbox: Outbox,
-        work: Callable[[Task, list[bytearray]], None],
+        work: Callable[[Task, list[memoryview]], None],
         interrupt: Callable[[], None],
         end: Callable[[str], None],
         lease: float,

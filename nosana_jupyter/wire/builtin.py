@@ -237,10 +237,10 @@ def _numbers(kind: Callable[..., Any], count: int) -> Decode:
 READERS: dict[str, Decode] = {
     "int": _read_integer,
     "complex": lambda _, real, imag: complex(expect(real, float), expect(imag, float)),
-    "text": lambda decoder, data: decoder.data(data).decode(),
-    "surrogates": lambda decoder, data: decoder.data(data).decode("utf-8", "surrogatepass"),
+    "text": lambda decoder, data: str(decoder.data(data), "utf-8"),
+    "surrogates": lambda decoder, data: str(decoder.data(data), "utf-8", "surrogatepass"),
     "bytes": lambda decoder, data: bytes(decoder.data(data)),
-    "bytearray": lambda decoder, data: decoder.data(data),
+    "bytearray": lambda decoder, data: bytearray(decoder.data(data)),
     "list": lambda decoder, items: decoder.items(items),
     "tuple": lambda decoder, items: tuple(decoder.items(items)),
     "set": lambda decoder, items: set(decoder.items(items)),

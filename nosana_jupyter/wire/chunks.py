@@ -4,17 +4,43 @@ Buffers on their way: cut into chunks on one side, put together on the other.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterable, Iterator
-from typing import Union
+from typing import Any, Union
 
 from ..errors import RemoteProtocolError
-from ..units import size
+from ..units import size as size_of
 from .messages import CHUNK, Chunk
 
 Buffer = Union[bytes, bytearray, memoryview]
 
 BUFFERS = 100_000
 """Most buffers that go with one message."""
+
+LARGE = 1 << 20
+"""Bytes from which on a buffer has pages of its own."""
+
+
+def room(size: int) -> memoryview:
+    """
+    Return writable memory. Of a large one a page is taken when it is first written.
+
+    Raises:
+        RemoteProtocolError: There is no room for so much.
+    """
+    if size < LARGE:
+        return memoryview(bytearray(size))
+    private: Any = {}
+    if hasattr(mmap, "MAP_PRIVATE"):
+        private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS}
+    try:
+        pages = mmap.mmap(-1, size, **private)
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            # Of small pages, to have them takes five times as long as to fill them.
+            pages.madvise(mmap.MADV_HUGEPAGE)
+    except (OSError, OverflowError, ValueError) as error:
+        raise RemoteProtocolError(f"there is no room for a buffer of {size_of(size)}") from error
+    return memoryview(pages)
 
 
 def split(buffers: Iterable[Buffer]) -> Iterator[Chunk]:
@@ -42,7 +68,7 @@ class Assembly:
         self._clear()
 
     def _clear(self) -> None:
-        self._buffers: list[bytearray] = []
+        self._buffers: list[memoryview] = []
         self._size = 0
         self._due = 0
         self.bytes = 0
@@ -55,12 +81,12 @@ class Assembly:
         Raises:
             RemoteProtocolError: It is not the next one, or there are too many.
         """
-        if self._due == 0 and chunk.offset == 0 and chunk.buffer == len(self._buffers):
+        begins = self._due == 0 and chunk.offset == 0 and chunk.buffer == len(self._buffers)
+        if begins:
             if not 0 <= chunk.size <= self._limit - self.bytes or chunk.buffer >= BUFFERS:
                 raise RemoteProtocolError(
-                    f"more comes than the {size(self._limit)} that are taken here"
+                    f"more comes than the {size_of(self._limit)} that are taken here"
                 )
-            self._buffers.append(bytearray())
             self._size = self._due = chunk.size
         elif (
             not self._due
@@ -70,12 +96,13 @@ class Assembly:
             raise RemoteProtocolError("a chunk of a buffer is out of place")
         if chunk.size != self._size or len(chunk.data) != min(self._due, CHUNK):
             raise RemoteProtocolError("a chunk of a buffer has the wrong size")
-        # Memory is taken as bytes arrive: a size that is only claimed costs nothing.
-        self._buffers[-1] += chunk.data
+        if begins:
+            self._buffers.append(room(chunk.size))
+        self._buffers[-1][chunk.offset : chunk.offset + len(chunk.data)] = chunk.data
         self._due -= len(chunk.data)
         self.bytes += len(chunk.data)
 
-    def take(self, count: int) -> list[bytearray]:
+    def take(self, count: int) -> list[memoryview]:
         """
         Return the buffers and start again.
 

@@ -1,5 +1,5 @@
 """
-Sealed frames: X25519 keys made for one job, ChaCha20-Poly1305, a key for each direction.
+Sealed frames: X25519 keys made for one job, AES-256-GCM, a key for each direction.
 
 A connection opens with two plain messages that carry nonces and the runner's public key. Keys are
 derived from both X25519 keys and from a token that only the job's private definition holds, so that
@@ -17,7 +17,7 @@ from typing import Literal, Union
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -82,8 +82,8 @@ class Channel:
     """The two directions of one connection."""
 
     def __init__(self, sending: bytes, receiving: bytes, context: bytes) -> None:
-        self._sending = ChaCha20Poly1305(sending)
-        self._receiving = ChaCha20Poly1305(receiving)
+        self._sending = AESGCM(sending)
+        self._receiving = AESGCM(receiving)
         self._context = context
         self._sent = 0
         self._received = 0

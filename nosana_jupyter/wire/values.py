@@ -227,7 +227,7 @@ class Decoder:
         """Return the values of a list of trees."""
         return [self.decode(tree) for tree in expect(trees, list)]
 
-    def data(self, tree: Tree) -> bytearray:
+    def data(self, tree: Tree) -> bytearray | memoryview:
         """Return bytes in writable memory: a buffer's own, or a copy."""
         if type(tree) is bytes:
             return bytearray(tree)
@@ -238,8 +238,7 @@ class Decoder:
         if index in self._used:
             raise RemoteProtocolError("a buffer is used twice")
         self._used.add(index)
-        buffer = self._buffers[index]
-        return buffer if isinstance(buffer, bytearray) else bytearray(buffer)
+        return self._buffers[index]
 
 
 def expect(value: object, kind: type[T]) -> T:
