@@ -6,9 +6,10 @@ between the first two is in `installing` and `transfer`.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,15 @@ class Ended:
     peak_memory: float
 
 
+@dataclass(kw_only=True, slots=True)
+class Bookmark:
+    """A cell that runs, and how far its outputs have been heard. It moves as they come."""
+
+    cell: str = field(default_factory=lambda: os.urandom(8).hex())
+    heard: int = 0
+    """Number of the last one."""
+
+
 async def greet(link: Link) -> say.Hello:
     """
     Wait for the runner to say what it is.
@@ -149,14 +159,22 @@ def tell_image(hello: say.Hello, load: Load, emit: Emit) -> None:
         emit(Said(say.Stream("stderr", text)))
 
 
-async def execute(link: Link, load: Load, emit: Emit) -> Ended:
+async def execute(link: Link, load: Load, emit: Emit, mark: Bookmark | None = None) -> Ended:
     """
     Run the cell and pass on what it says, until its reply.
 
+    Args:
+        link: To the runner.
+        load: The cell. Its buffers have been sent.
+        emit: Takes `Said`.
+        mark: Under which name it runs; `attach` goes on from there if the line is lost for good.
+
     Raises:
         HostFailed: The host went away.
+        TakenOver: Another client has come. The cell goes on.
         RemoteProtocolError: The host broke the rules.
     """
+    mark = mark or Bookmark()
     await link.send(
         say.Execute(
             code=load.code,
@@ -169,27 +187,79 @@ async def execute(link: Link, load: Load, emit: Emit) -> Ended:
             sources=list(load.sources),
             environment=load.environment,
             explicit=load.explicit,
+            cell=mark.cell,
         )
     )
+    return await _follow(link, mark, emit, returns=load.returns, modules=load.modules)
+
+
+async def attach(
+    link: Link,
+    mark: Bookmark,
+    emit: Emit,
+    *,
+    returns: Sequence[str] | None = None,
+    modules: Sequence[say.Module] = (),
+) -> Ended:
+    """
+    Pass on what a cell has said after a place, and what it goes on to say, until its reply.
+
+    Args:
+        link: To the runner, which has said that it knows the cell.
+        mark: The cell, and from where on.
+        emit: Takes `Said`.
+        returns: Names that may come back; nothing if nobody remembers which were asked for.
+        modules: Modules of the user that went with the cell.
+
+    Raises:
+        HostFailed: The host went away, or no longer knows the cell.
+        TakenOver: Another client has come. The cell goes on.
+        RemoteProtocolError: The host broke the rules.
+    """
+    await link.send(say.Attach(mark.cell, mark.heard))
+    return await _follow(link, mark, emit, returns=returns, modules=modules)
+
+
+async def _follow(
+    link: Link,
+    mark: Bookmark,
+    emit: Emit,
+    *,
+    returns: Sequence[str] | None,
+    modules: Sequence[say.Module],
+) -> Ended:
+    """Pass on what a cell says, until its reply."""
     incoming = transfer.incoming()
     async for message in link.messages():
         match message:
             case say.Chunk():
                 incoming.add(message)
             case say.Reply():
-                return _ended(message, incoming, load.returns)
-            case say.Error():
-                emit(Said(_with_hint(message, load)))
+                ended = _ended(message, incoming, returns)
+                # Whoever comes after this client need not fetch it.
+                await link.send(say.Release(mark.cell))
+                return ended
+            case say.At():
+                mark.heard = message.number
+            case say.Unknown():
+                raise HostFailed(
+                    f"the host keeps nothing of cell {mark.cell} any more",
+                    hint="Run the cell again.",
+                )
             case _ if isinstance(message, say.OUTPUTS):
+                mark.heard += 1
+                if isinstance(message, say.Error):
+                    message = _with_hint(message, modules)
                 emit(Said(message))
             case _:
                 raise RemoteProtocolError(f"{type(message).__name__} while a cell runs")
     raise HostFailed("the conversation ended before the cell did")
 
 
-def _ended(reply: say.Reply, incoming: Assembly, returns: Sequence[str]) -> Ended:
+def _ended(reply: say.Reply, incoming: Assembly, returns: Sequence[str] | None) -> Ended:
     buffers = incoming.take(reply.buffers)
-    unasked = (reply.values.keys() | reply.handles.keys()) - set(returns)
+    names = reply.values.keys() | reply.handles.keys()
+    unasked = names - set(names if returns is None else returns)
     if unasked:
         raise RemoteProtocolError(f"the host sends names nobody asked for: {sorted(unasked)[:5]}")
     found: dict[str, Any] = {}
@@ -209,11 +279,11 @@ def _ended(reply: say.Reply, incoming: Assembly, returns: Sequence[str]) -> Ende
     )
 
 
-def _with_hint(error: say.Error, load: Load) -> say.Error:
+def _with_hint(error: say.Error, modules: Sequence[say.Module]) -> say.Error:
     """Return what a cell raised; where a file is missing that is here, with a word about it."""
     found = _MISSING.search(error.evalue[-MOST_SEARCHED:])
     path = found and (found["path"] or found["name"])
-    if not path or not _is_here(path, load.modules):
+    if not path or not _is_here(path, modules):
         return error
     text = (
         f"hint: {short(Path(path).name)} is on this machine, not on the host: files do not travel. "

@@ -15,7 +15,8 @@ Every error this package raises on purpose.
     ├── JobError                a job ended otherwise than it should
     │   ├── NoHost              nobody took the job
     │   ├── HostFailed          the host went away or broke its word
-    │   └── SessionLost         the job of a session is over, and what its cells left there
+    │   ├── SessionLost         the job of a session is over, and what its cells left there
+    │   └── TakenOver           another client has taken the job over; it goes on there
     ├── ProtocolError           a conversation broke the rules
     │   ├── LocalProtocolError  our fault
     │   └── RemoteProtocolError theirs
@@ -219,6 +220,10 @@ class HostFailed(JobError):
 
 class SessionLost(JobError):
     """The job of a session is over, and with it all that its cells left there."""
+
+
+class TakenOver(JobError):
+    """Another client has taken the job over. It goes on there, and is not to be ended here."""
 
 
 class ProtocolError(NosanaError):

@@ -2,7 +2,8 @@
 A sealed WebSocket to the runner, around `Session`. It reconnects and resumes by itself.
 
 The session outlives its connections: when the line is cut, what the other side has not confirmed is
-sent again on the next one. Only when nobody answers for `patience` seconds is the host given up.
+sent again on the next one. Only when nobody answers for `patience` seconds is the host given up, or
+when another client has come in the place of this one.
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ import asyncio
 import contextlib
 import logging
 import math
+import os
 import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from . import dial
-from .errors import HostFailed, NosanaError, RemoteProtocolError
+from .errors import HostFailed, NosanaError, RemoteProtocolError, TakenOver
 from .units import duration
 from .wire import seal
-from .wire.messages import FRAME, AnyMessage, Bye, Chunk
+from .wire.envelope import FRAME
+from .wire.messages import AnyMessage, Bye, Chunk, Taken
 from .wire.session import Role, Session
 
 if TYPE_CHECKING:
@@ -51,6 +54,10 @@ FIRST = 10.0
 
 class _Forged(Exception):
     """What came on this connection was not sealed by the runner: anybody on the way may have."""
+
+
+class _Taken(Exception):
+    """The runner has said that another client has come."""
 
 
 class Link:
@@ -86,6 +93,9 @@ class Link:
         self._first = first
         self._taken = room
         self._session = Session(Role.CLIENT)
+        self._name = os.urandom(16)
+        """Of the session: the runner knows by it who comes again, and who comes anew."""
+
         self._inbox: asyncio.Queue[AnyMessage | Exception] = asyncio.Queue(INBOX)
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
@@ -118,6 +128,7 @@ class Link:
         Raises:
             LocalProtocolError: The session does not allow it now.
             HostFailed: The line is lost for good.
+            TakenOver: Another client has come.
         """
         while isinstance(message, Chunk) and self._session.unacknowledged >= WINDOW:
             if self._lost is not None:
@@ -133,6 +144,7 @@ class Link:
 
         Raises:
             HostFailed: Nobody has answered for the length of the patience.
+            TakenOver: Another client has come.
             RemoteProtocolError: The other side breaks the rules.
         """
         if self._taken is not None:
@@ -176,6 +188,13 @@ class Link:
                 forgeries += 1
                 if forgeries >= FORGERIES:
                     return await self._give_up(RemoteProtocolError(str(error)))
+            except _Taken:
+                return await self._give_up(
+                    TakenOver(
+                        f"job {self._job} has been taken over by another notebook or kernel",
+                        hint="Attach to it to take it back: %nosana attach",
+                    )
+                )
             except (OSError, TimeoutError) as error:
                 log.debug("no connection for job %s: %s", self._job, type(error).__name__)
             if self._connected_at is not None:
@@ -242,7 +261,7 @@ class Link:
             raise OSError(f"no runner there: {type(error).__name__}") from error
 
     async def _handshake(self, line: ClientConnection) -> seal.Channel:
-        opening = seal.knock()
+        opening = seal.knock(self._name)
         await line.send(seal.encode_opening(opening))
         async with asyncio.timeout(FIRST):
             data = await line.recv(decode=False)
@@ -268,6 +287,8 @@ class Link:
         """Pass on what a frame brings."""
         before = (self._session.received, self._session.unacknowledged)
         message = self._session.receive(frame)
+        if isinstance(message, Taken):
+            raise _Taken
         if self._connected_at is None:
             self._connected_at = time.monotonic()
             self.connections += 1

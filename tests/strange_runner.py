@@ -15,17 +15,15 @@ from websockets.exceptions import ConnectionClosed
 from nosana_jupyter.conversation import Load
 from nosana_jupyter.link import Link
 from nosana_jupyter.wire import seal
+from nosana_jupyter.wire.envelope import Frame, encode, join
 from nosana_jupyter.wire.messages import (
     Ack,
     AnyMessage,
     Bye,
     Chunk,
     Execute,
-    Frame,
     Hello,
     Part,
-    encode,
-    join,
 )
 
 TOKEN = b"t" * 32

@@ -45,6 +45,7 @@ from nosana_jupyter.wire import launch, seal
 from nosana_jupyter.wire import messages as say
 from nosana_jupyter.wire.chunks import split
 from nosana_jupyter.wire.definition import RunOperation
+from nosana_jupyter.wire.envelope import Frame, encode
 
 HELLO = msgspec.structs.replace(OTHER_HELLO, python=sys.version.split()[0])
 HANDLE = say.Handle(type="lock", text="<lock>", reason="not plain")
@@ -583,7 +584,7 @@ class TestReplies:
     @pytest.mark.parametrize("depth", [250, 100_000])
     def test_a_deep_value(self, depth: int) -> None:
         """A value that is too deep to be read is no way to break the reader."""
-        plain = say.encode(say.Frame(2, 0, say.Reply("ok", 0.1, values={"x": 7})))
+        plain = encode(Frame(2, 0, say.Reply("ok", 0.1, values={"x": 7})))
         deep = plain.replace(b"\xa1x\x07", b"\xa1x" + b"\x92\xa4list\x91" * depth + b"\x07")
 
         async def script(peer: Peer) -> None:

@@ -28,7 +28,8 @@ from ..wire.messages import Check, Install, Installed
 from . import machine, places, streams
 from .interrupts import Interrupts
 from .outbox import Outbox
-from .server import Server, Task
+from .server import Server
+from .telling import Task
 
 if TYPE_CHECKING:
     from .installer import Installer
@@ -160,8 +161,8 @@ class Runner:
         terms = self._terms
         self._server = Server(
             key=seal.Key(), client=terms.client, token=terms.token, job=terms.job,
-            outbox=self._outbox, work=self._work, interrupt=self._interrupt, end=self.end,
-            lease=terms.lease,
+            outbox=self._outbox, folder=self._folder / "records", work=self._work,
+            interrupt=self._interrupt, end=self.end, lease=terms.lease,
         )  # fmt: skip
         host = "0.0.0.0" if terms.isolated else "127.0.0.1"  # noqa: S104 - the tunnel is outside the container
         try:

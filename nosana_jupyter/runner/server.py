@@ -1,8 +1,11 @@
 """
-The runner's end of the line: one session, and the connections that come and go.
+The runner's end of the line: a session, and the connections that come and go.
 
 Anybody may connect. Only the client of this job can seal a frame that opens; until one does, a
 connection is a stranger's, and what strangers do disturbs nobody.
+
+A connection of the same session goes on where the one before was cut. One of a new session is a
+client that comes anew, as after its kernel was killed: the one before is told to stay away.
 """
 
 from __future__ import annotations
@@ -10,31 +13,31 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Union
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
-from ..errors import LocalProtocolError, RemoteProtocolError
+from ..errors import RemoteProtocolError
 from ..wire import seal
 from ..wire.chunks import Assembly
+from ..wire.envelope import FRAME
 from ..wire.messages import (
-    FRAME,
-    OUTPUTS,
     AnyMessage,
+    Attach,
     Bye,
     Check,
     Chunk,
     Execute,
     Install,
     Interrupt,
-    Reply,
-    Stream,
+    Release,
 )
-from ..wire.session import Role, Session, State
+from ..wire.session import Session
+from .telling import Task, Telling
 
 if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection
@@ -43,9 +46,6 @@ if TYPE_CHECKING:
     from .outbox import Outbox
 
 log = logging.getLogger("nosana_jupyter.runner")
-
-WINDOW = 128
-"""Most messages on their way without a confirmation; with chunks of 256 KiB, 32 MiB."""
 
 STRANGERS = 16
 """Most connections that have not shown the key. The oldest makes room for the next."""
@@ -59,11 +59,6 @@ PATIENCE = 10.0
 UPLOAD = 64 << 30
 """Most bytes of the buffers that go with a cell."""
 
-LATE = 10_000
-"""Most outputs of no cell that wait for the next one."""
-
-Task = Union[Check, Install, Execute]
-
 
 class Server:
     """
@@ -75,6 +70,7 @@ class Server:
         token: The secret of the job's private definition.
         job: Address of the job.
         outbox: What there is to say.
+        folder: Takes what is too long for memory.
         work: Takes what the client wants done, with its buffers.
         interrupt: Interrupts what is being done.
         end: Called when the conversation is over, with the reason.
@@ -89,6 +85,7 @@ class Server:
         token: bytes,
         job: str,
         outbox: Outbox,
+        folder: Path,
         work: Callable[[Task, list[memoryview]], None],
         interrupt: Callable[[], None],
         end: Callable[[str], None],
@@ -98,18 +95,23 @@ class Server:
         self._client = client
         self._token = token
         self._job = job
-        self._outbox = outbox
+        self._telling = Telling(outbox, folder)
         self._work = work
         self._interrupt = interrupt
         self._end = end
         self._lease = lease
-        self._session = Session(Role.RUNNER)
         self._incoming = Assembly(limit=UPLOAD)
         self._strangers: dict[ServerConnection, None] = {}
         self._line: ServerConnection | None = None
+        self._channel: seal.Channel | None = None
+        self._name = b""
+        """Of the client's session."""
+
+        self._past: set[bytes] = set()
+        """Names of sessions whose clients are to stay away."""
+
         self._writer: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
-        self._late: deque[AnyMessage] = deque(maxlen=LATE)
         self._alone_since = time.monotonic()
         self._wake = asyncio.Event()
 
@@ -129,7 +131,11 @@ class Server:
     @property
     def quiet(self) -> bool:
         """Whether the client has all that was said."""
-        return self._line is None or not (self._outbox or self._session.unacknowledged)
+        return self._line is None or self._telling.silent
+
+    @property
+    def _session(self) -> Session:
+        return self._telling.session
 
     def wake(self) -> None:
         """Look into the outbox. Only from the thread of this loop."""
@@ -144,10 +150,14 @@ class Server:
         self._strangers[line] = None
         try:
             try:
-                channel, first = await asyncio.wait_for(self._handshake(line), PATIENCE)
+                name, channel, first = await asyncio.wait_for(self._handshake(line), PATIENCE)
             finally:
                 self._strangers.pop(line, None)
-            await self._converse(line, channel, first)
+            if name in self._past:
+                await line.send(channel.seal(Session.taken()))
+                await line.close()
+                return
+            await self._converse(line, name, channel, first)
         except ConnectionClosed:
             return
         except asyncio.TimeoutError:
@@ -156,12 +166,12 @@ class Server:
             log.info("a connection is closed: %s", error)
         finally:
             if self._line is line:
-                self._line = None
+                self._line = self._channel = None
                 self._alone_since = time.monotonic()
 
-    async def _handshake(self, line: ServerConnection) -> tuple[seal.Channel, bytes]:
+    async def _handshake(self, line: ServerConnection) -> tuple[bytes, seal.Channel, bytes]:
         """
-        Exchange openings and wait for the first frame that opens.
+        Exchange openings and wait for the first frame that opens; return the session's name too.
 
         Raises:
             RemoteProtocolError: It is not the client of this job.
@@ -178,17 +188,32 @@ class Server:
             "runner", self._key, self._client,
             opening=opening, reply=reply, token=self._token, job=self._job,
         )  # fmt: skip
-        return channel, channel.open(await line.recv(decode=False))
+        return opening.session, channel, channel.open(await line.recv(decode=False))
 
-    async def _converse(self, line: ServerConnection, channel: seal.Channel, first: bytes) -> None:
+    def _take_over(self, line: ServerConnection, name: bytes, channel: seal.Channel) -> None:
         """Let a connection that has shown the key take the place of the one before."""
         before, self._line = self._line, line
+        last, self._channel = self._channel, channel
+        words = None
         if self._writer is not None:
             self._writer.cancel()
+        if name != self._name:
+            if self._name:
+                self._past.add(self._name)
+                self._telling.renew()
+                self._incoming = Assembly(limit=UPLOAD)
+                words = last.seal(Session.taken()) if last else None
+            self._name = name
         if before is not None:
-            closing = asyncio.create_task(before.close())
+            closing = asyncio.create_task(_close(before, words))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
+
+    async def _converse(
+        self, line: ServerConnection, name: bytes, channel: seal.Channel, first: bytes
+    ) -> None:
+        """Hold a connection for as long as it lasts."""
+        self._take_over(line, name, channel)
         message = self._session.receive(first)
         self._session.reconnect()
         self._writer = asyncio.create_task(self._write(line, channel))
@@ -214,12 +239,19 @@ class Server:
         if isinstance(message, Chunk):
             self._incoming.add(message)
         elif isinstance(message, Execute):
-            self._work(message, self._incoming.take(message.buffers))
+            buffers = self._incoming.take(message.buffers)
+            self._telling.expect(message)
+            self._work(message, buffers)
         elif isinstance(message, (Check, Install)):
+            self._telling.expect(message)
             self._work(message, [])
+        elif isinstance(message, Attach):
+            self._telling.attach(message)
+        elif isinstance(message, Release):
+            self._telling.release(message.cell)
         elif isinstance(message, Interrupt):
             # One that comes too late is nobody's fault, and must not hit the next cell.
-            if self._session.state in (State.BUSY, State.PREPARING):
+            if self._telling.interruptible:
                 self._interrupt()
         elif isinstance(message, Bye):
             # The client waits to hear that its goodbye was heard.
@@ -236,7 +268,7 @@ class Server:
         try:
             await line.send(channel.seal(self._session.acknowledge()))
             while True:
-                wait = self._fill()
+                wait = self._telling.fill()
                 frame = self._session.frame()
                 if frame is None and self._session.owes >= 8:
                     frame = self._session.acknowledge()
@@ -264,30 +296,15 @@ class Server:
                 timer.cancel()
         return timer is not None and loop.time() >= timer.when()
 
-    def _fill(self) -> float | None:
-        """Move messages from the outbox to the session while its window is open."""
-        session = self._session
-        while session.unacknowledged < WINDOW:
-            if self._late and session.state is State.BUSY:
-                item: AnyMessage | float | None = self._late.popleft()
-            else:
-                item = self._outbox.take()
-            if item is None or isinstance(item, float):
-                return item
-            speaks = session.state is State.BUSY or (
-                session.state is State.PREPARING and isinstance(item, Stream)
-            )
-            if isinstance(item, OUTPUTS) and not speaks:
-                # A thread that a cell has left behind: the next cell shows what it says.
-                self._late.append(item)
-                continue
-            try:
-                session.send(item)
-            except LocalProtocolError as error:
-                log.warning("a message cannot be sent: %s", error)
-                if isinstance(item, Reply):
-                    session.send(Reply(item.status, item.seconds, buffers=item.buffers))
-        return None
+
+async def _close(line: ServerConnection, words: bytes | None) -> None:
+    """Close a connection, after the last words there are for it."""
+    try:
+        if words is not None:
+            await line.send(words)
+        await line.close()
+    except ConnectionClosed:
+        return
 
 
 def _health(line: ServerConnection, request: Request) -> Response | None:

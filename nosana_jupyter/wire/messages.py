@@ -11,20 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal, Optional, Union
 
 import msgspec
 
-from ..errors import LocalProtocolError, RemoteProtocolError
-from ..units import size
-
 VERSION = 1
 """Version of this conversation. Both sides must speak the same."""
 
 CHUNK = 1 << 18
 """Most bytes of a buffer that one message carries: what stays in a processor's cache on its way."""
-
-FRAME = CHUNK + (1 << 16)
-"""Most bytes of a sealed frame."""
-
-LARGEST = 1 << 29
-"""Most bytes of one message, put together from its parts."""
 
 
 if TYPE_CHECKING:
@@ -104,6 +95,9 @@ class Execute(Message, frozen=True):
     explicit: bool = False
     """Whether the user named the names to return: then large values come back too."""
 
+    cell: str = ""
+    """Name that the client gives this run, as in `9f86d081884c7d65`, to ask for it again."""
+
 
 class Interrupt(Message, frozen=True):
     """Interrupt the running cell, as Ctrl-C does."""
@@ -111,6 +105,20 @@ class Interrupt(Message, frozen=True):
 
 class Bye(Message, frozen=True):
     """The conversation is over; the runner may end."""
+
+
+class Attach(Message, frozen=True):
+    """Say again what a cell has said, and go on with what it says, to its reply."""
+
+    cell: str
+    after: int = 0
+    """Number of the last output that need not be said again."""
+
+
+class Release(Message, frozen=True):
+    """All of a cell has arrived, its values too: nobody will miss them."""
+
+    cell: str
 
 
 # What both say.
@@ -151,6 +159,20 @@ class Gpu(msgspec.Struct, frozen=True):
     driver: str = ""
 
 
+class Known(msgspec.Struct, frozen=True):
+    """A cell whose outputs are kept."""
+
+    cell: str
+    running: bool
+    """Whether it runs, or waits to run, and has not replied."""
+
+    outputs: int
+    """Number of the last output so far."""
+
+    released: bool
+    """Whether a client has said that it has all of it."""
+
+
 class Hello(Message, frozen=True):
     """What the runner is. The first message of a conversation."""
 
@@ -178,6 +200,9 @@ class Hello(Message, frozen=True):
     gpus: list[Gpu] = []
     isolated: bool = True
     """Whether the runner lives in a container."""
+
+    cells: list[Known] = []
+    """Cells that can be asked for again, oldest first."""
 
 
 class Checked(Message, frozen=True):
@@ -260,86 +285,27 @@ class Reply(Message, frozen=True):
     """Most memory the runner held, in GiB."""
 
 
+class At(Message, frozen=True):
+    """The output before this was the one of that number. Those between are left out."""
+
+    number: int
+
+
+class Unknown(Message, frozen=True):
+    """Nothing is kept of the cell that was asked for."""
+
+    cell: str
+
+
+class Taken(Message, frozen=True):
+    """Another client has come, and this one is to stay away. Without a number, as an `Ack`."""
+
+
 AnyMessage = Union[
     Check, Install, Execute, Interrupt, Bye, Chunk, Ack, Part, Hello, Checked, Installed,
     Stream, DisplayData, UpdateDisplayData, ClearOutput, ExecuteResult, Error, Reply,
+    Attach, Release, At, Unknown, Taken,
 ]  # fmt: skip
 
 Output = Union[Stream, DisplayData, UpdateDisplayData, ClearOutput, ExecuteResult, Error]
 OUTPUTS = (Stream, DisplayData, UpdateDisplayData, ClearOutput, ExecuteResult, Error)
-
-
-class Frame(msgspec.Struct, array_like=True, frozen=True):
-    """What one sealed frame holds."""
-
-    sequence: int
-    """Number of the message, from 1; 0 for messages that are not kept."""
-
-    received: int
-    """Highest number the sender has received: an acknowledgement."""
-
-    message: AnyMessage
-
-
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Frame)
-_whole = msgspec.msgpack.Decoder(AnyMessage)
-
-
-def encode(frame: Frame) -> bytes:
-    """Return the bytes of a frame."""
-    return _encoder.encode(frame)
-
-
-def parts(message: AnyMessage) -> list[AnyMessage]:
-    """
-    Return what goes on the line for a message: itself, or its parts where it is long.
-
-    Raises:
-        LocalProtocolError: It cannot be encoded, or is too long even in parts.
-    """
-    if isinstance(message, Chunk):
-        if len(message.data) > CHUNK:
-            raise LocalProtocolError(f"a chunk of {len(message.data)} bytes is too long")
-        return [message]
-    name = type(message).__name__
-    try:
-        data = _encoder.encode(message)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise LocalProtocolError(
-            f"a {type(message).__name__} cannot be encoded: {error}"
-        ) from error
-    if len(data) <= CHUNK:
-        return [message]
-    if len(data) > LARGEST:
-        raise LocalProtocolError(f"a {name} of {size(len(data))} is too long")
-    view = memoryview(data)
-    starts = range(0, len(data), CHUNK)
-    return [Part(view[start : start + CHUNK], start == starts[-1]) for start in starts]
-
-
-def join(data: bytes | bytearray) -> AnyMessage:
-    """
-    Read a message that came in parts.
-
-    Raises:
-        RemoteProtocolError: The bytes are not a message.
-    """
-    try:
-        message: AnyMessage = _whole.decode(data)
-        return message
-    except (msgspec.DecodeError, RecursionError, ValueError) as error:
-        raise RemoteProtocolError(f"unreadable message: {error}") from error
-
-
-def decode(data: bytes) -> Frame:
-    """
-    Read a frame.
-
-    Raises:
-        RemoteProtocolError: The bytes are not a frame of this conversation.
-    """
-    try:
-        return _decoder.decode(data)
-    except (msgspec.DecodeError, RecursionError, ValueError) as error:
-        raise RemoteProtocolError(f"unreadable message: {error}") from error

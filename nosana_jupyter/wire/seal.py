@@ -35,6 +35,8 @@ class Knock(msgspec.Struct, frozen=True, tag=True):
 
     version: int
     nonce: bytes
+    session: bytes
+    """Names the client's session, 16 bytes: who comes again under the same name goes on."""
 
 
 class Answer(msgspec.Struct, frozen=True, tag=True):
@@ -110,9 +112,9 @@ class Channel:
         return frame
 
 
-def knock() -> Knock:
-    """Make the client's opening."""
-    return Knock(version=VERSION, nonce=os.urandom(32))
+def knock(session: bytes | None = None) -> Knock:
+    """Make the client's opening, of a session of its own if none is named."""
+    return Knock(version=VERSION, nonce=os.urandom(32), session=session or os.urandom(16))
 
 
 def answer(key: Key) -> Answer:
@@ -137,7 +139,7 @@ def channel(
     """
     client = key.public if side == "client" else peer
     transcript = b"|".join([b"nosana-jupyter", bytes([VERSION]), job.encode()])
-    transcript += client + reply.public + opening.nonce + reply.nonce
+    transcript += client + reply.public + opening.nonce + reply.nonce + opening.session
     material = HKDF(algorithm=SHA256(), length=64, salt=token, info=transcript).derive(
         key.agree(peer)
     )
@@ -167,4 +169,6 @@ def decode_opening(data: bytes) -> Knock | Answer:
         raise RemoteProtocolError(f"the other side speaks version {opening.version}, not {VERSION}")
     if len(opening.nonce) != 32:
         raise RemoteProtocolError("an opening's nonce is 32 bytes")
+    if isinstance(opening, Knock) and len(opening.session) != 16:
+        raise RemoteProtocolError("the name of a session is 16 bytes")
     return opening

@@ -17,10 +17,12 @@ from collections import deque
 from enum import Enum
 
 from ..errors import LocalProtocolError, RemoteProtocolError
+from .envelope import LARGEST, Frame, decode, encode, join, parts
 from .messages import (
-    LARGEST,
     Ack,
     AnyMessage,
+    At,
+    Attach,
     Bye,
     Check,
     Checked,
@@ -30,19 +32,17 @@ from .messages import (
     Error,
     Execute,
     ExecuteResult,
-    Frame,
     Hello,
     Install,
     Installed,
     Interrupt,
     Part,
+    Release,
     Reply,
     Stream,
+    Taken,
+    Unknown,
     UpdateDisplayData,
-    decode,
-    encode,
-    join,
-    parts,
 )
 
 
@@ -78,6 +78,8 @@ RULES: dict[State, dict[type[AnyMessage], tuple[Role, State]]] = {
         Bye: (Role.CLIENT, State.CLOSED),
         # A late interrupt crosses the reply on the wire. It is not an error.
         Interrupt: (Role.CLIENT, State.IDLE),
+        Attach: (Role.CLIENT, State.BUSY),
+        Release: (Role.CLIENT, State.IDLE),
     },
     State.PREPARING: {
         Checked: (Role.RUNNER, State.IDLE),
@@ -97,6 +99,8 @@ RULES: dict[State, dict[type[AnyMessage], tuple[Role, State]]] = {
         Interrupt: (Role.CLIENT, State.BUSY),
         Reply: (Role.RUNNER, State.IDLE),
         Bye: (Role.CLIENT, State.CLOSED),
+        At: (Role.RUNNER, State.BUSY),
+        Unknown: (Role.RUNNER, State.IDLE),
     },
     State.CLOSED: {},
 }
@@ -150,6 +154,11 @@ class Session:
         self._silent = 0
         return encode(Frame(0, self.received, Ack()))
 
+    @staticmethod
+    def taken() -> bytes:
+        """Return the frame that tells a client that another has come in its place."""
+        return encode(Frame(0, 0, Taken()))
+
     def frame(self) -> bytes | None:
         """Return the next frame to put on the line, or nothing."""
         if self._cursor >= len(self._kept):
@@ -169,6 +178,8 @@ class Session:
         frame = decode(data)
         self._confirm(frame.received)
         if frame.sequence == 0:
+            if isinstance(frame.message, Taken) and self.role is Role.CLIENT:
+                return frame.message
             if not isinstance(frame.message, Ack):
                 raise RemoteProtocolError("only an acknowledgement goes without a number")
             return None

@@ -21,8 +21,8 @@ from websockets.sync.client import ClientConnection, connect
 from nosana_jupyter.wire import launch, seal, values
 from nosana_jupyter.wire.chunks import Assembly, split
 from nosana_jupyter.wire.definition import RunOperation
+from nosana_jupyter.wire.envelope import FRAME
 from nosana_jupyter.wire.messages import (
-    FRAME,
     AnyMessage,
     Chunk,
     Error,
@@ -69,6 +69,7 @@ class Client:
 
     def __init__(self, port: int, key: seal.Key, token: bytes, job: str) -> None:
         self.port, self.key, self.token, self.job = port, key, token, job
+        self.name = os.urandom(16)
         self.session = Session(Role.CLIENT)
         self.incoming = Assembly(limit=1 << 32)
         self.line: ClientConnection | None = None
@@ -80,7 +81,7 @@ class Client:
         self.line = self.open.enter_context(
             connect(url, max_size=FRAME, compression=None, ping_interval=None, close_timeout=1)
         )
-        opening = seal.knock()
+        opening = seal.knock(self.name)
         self.line.send(seal.encode_opening(opening))
         reply = seal.decode_opening(self.line.recv(PATIENCE, decode=False))
         self.channel = seal.channel(

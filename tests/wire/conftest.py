@@ -11,6 +11,8 @@ import pytest
 from nosana_jupyter.wire.messages import (
     Ack,
     AnyMessage,
+    At,
+    Attach,
     Bye,
     Check,
     Checked,
@@ -25,8 +27,10 @@ from nosana_jupyter.wire.messages import (
     Installed,
     Interrupt,
     Part,
+    Release,
     Reply,
     Stream,
+    Unknown,
     UpdateDisplayData,
 )
 from nosana_jupyter.wire.session import Role, Session, State
@@ -52,6 +56,10 @@ MESSAGES: dict[type[Any], AnyMessage] = {
         ExecuteResult({"text/plain": "3"}),
         Error("ValueError", "x", ["x"]),
         Reply("ok", 0.5),
+        Attach("9f86d081884c7d65", after=3),
+        Release("9f86d081884c7d65"),
+        At(7),
+        Unknown("9f86d081884c7d65"),
     )
 }
 

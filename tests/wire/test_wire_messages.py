@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from nosana_jupyter.errors import RemoteProtocolError
 from nosana_jupyter.wire import launch
 from nosana_jupyter.wire.chunks import Assembly, split
-from nosana_jupyter.wire.messages import CHUNK, AnyMessage, Chunk, Frame, decode, encode
+from nosana_jupyter.wire.envelope import Frame, decode, encode
+from nosana_jupyter.wire.messages import CHUNK, AnyMessage, Chunk
 
 
 def test_messages_survive_the_line(messages: dict[type[Any], AnyMessage]) -> None:

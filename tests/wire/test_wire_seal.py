@@ -132,6 +132,22 @@ def test_each_connection_has_keys_of_its_own() -> None:
     assert sealed[0] != sealed[1]
 
 
+def test_the_session_is_part_of_the_keys() -> None:
+    """Who changes the name of the session on the way gets keys that open nothing."""
+    client, runner = seal.Key(), seal.Key()
+    opening, reply = seal.knock(b"a" * 16), seal.answer(runner)
+    changed = seal.Knock(opening.version, opening.nonce, b"b" * 16)
+    ours = seal.channel(
+        "client", client, runner.public, opening=opening, reply=reply, token=TOKEN, job=JOB
+    )
+    theirs = seal.channel(
+        "runner", runner, client.public, opening=changed, reply=reply, token=TOKEN, job=JOB
+    )
+
+    with pytest.raises(RemoteProtocolError, match="does not open"):
+        theirs.open(ours.seal(b"words"))
+
+
 @pytest.mark.parametrize("public", [b"", b"x" * 31, bytes(32)], ids=["none", "short", "zero"])
 def test_keys_that_give_no_secret(public: bytes) -> None:
     """A key that is short, or a point of small order, is refused."""
@@ -161,12 +177,16 @@ def test_openings_of_noise(data: bytes) -> None:
 
 @pytest.mark.parametrize(
     "opening",
-    [seal.Knock(version=99, nonce=b"n" * 32), seal.Knock(version=1, nonce=b"short")],
-    ids=["another version", "a short nonce"],
+    [
+        seal.Knock(version=99, nonce=b"n" * 32, session=b"s" * 16),
+        seal.Knock(version=1, nonce=b"short", session=b"s" * 16),
+        seal.Knock(version=1, nonce=b"n" * 32, session=b"short"),
+    ],
+    ids=["another version", "a short nonce", "a short session"],
 )
 def test_openings_that_do_not_fit(opening: seal.Knock) -> None:
-    """Another version and a short nonce are said by name."""
-    with pytest.raises(RemoteProtocolError, match=r"version|nonce"):
+    """Another version, a short nonce and a short name are said by name."""
+    with pytest.raises(RemoteProtocolError, match=r"version|nonce|session"):
         seal.decode_opening(seal.encode_opening(opening))
 
 

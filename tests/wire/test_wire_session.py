@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nosana_jupyter.errors import LocalProtocolError, RemoteProtocolError
+from nosana_jupyter.wire.envelope import Frame, encode
 from nosana_jupyter.wire.messages import (
     CHUNK,
     Ack,
@@ -20,13 +21,11 @@ from nosana_jupyter.wire.messages import (
     Chunk,
     DisplayData,
     Execute,
-    Frame,
     Hello,
     Interrupt,
     Part,
     Reply,
     Stream,
-    encode,
 )
 from nosana_jupyter.wire.session import RULES, Role, Session, State
 
