@@ -17,6 +17,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from . import charts
+
 IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 LARGEST = 32 << 20
@@ -47,16 +49,11 @@ _ESCAPE = re.compile(
 )
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 
-# MathJax can make links and load extensions.
-_UNSAFE_LATEX = re.compile(
-    r"\\(?:href|url|require|html\w*|class|cssId|style|data|mmlToken|includegraphics)\b", re.I
-)
-
 _TAGS = frozenset(
     "a abbr b bdi bdo blockquote br caption center cite code col colgroup dd del details dfn div "
     "dl dt em figcaption figure font h1 h2 h3 h4 h5 h6 hr i img ins kbd li mark meter ol p pre "
     "progress q rp rt ruby s samp section small span strike strong sub summary sup table tbody td "
-    "tfoot th thead time tr tt u ul var".split()
+    "tfoot th thead time tr tt u ul var audio source video".split()
 )
 _COMMON = frozenset({"class", "style", "title", "align", "valign", "dir", "lang"})
 _MORE = {
@@ -72,6 +69,9 @@ _MORE = {
     "meter": {"value", "min", "max"},
     "details": {"open"},
     "time": {"datetime"},
+    "audio": {"src", "controls", "loop", "muted"},
+    "video": {"src", "controls", "loop", "muted", "width", "height"},
+    "source": {"src", "type"},
 }
 _STYLES = frozenset(
     "background background-color border border-bottom border-collapse border-color border-left "
@@ -83,6 +83,8 @@ _STYLES = frozenset(
     "vertical-align white-space width word-break word-wrap".split()
 )
 _PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/=\s]*", re.I)
+_MEDIA = re.compile(r"data:(?:audio|video)/[\w.+-]+;base64,[A-Za-z0-9+/=\s]*", re.I)
+_MEDIA_TYPE = re.compile(r"(?:audio|video)/[\w.+-]+(?:; ?codecs=\"?[\w., ]+\"?)?", re.I)
 _LINK = re.compile(r"(?:https?://|mailto:|#)", re.I)
 
 # Front ends style their own dialogs by class: a host must not draw one of those over the page.
@@ -103,12 +105,15 @@ _IDENT = re.compile(r"(?<=\s)id=\"([\w-]+)\"")
 
 # What a reader would miss of HTML: what moves, plays, or shows another page.
 _ACTIVE = re.compile(
-    r"<(?:script|iframe|embed|object|applet|video|audio|canvas)\b"
+    r"<(?:script|iframe|embed|object|applet|canvas)\b"
+    r"|<(?:video|audio|source)\b[^<>]*\ssrc\s*=\s*[\"']?(?!\s*data:(?:audio|video)/)[^\"']"
     r"|<[a-z][^<>]*\son[a-z]+\s*=",
     re.I,
 )
 _MARK = re.compile(r"<[^<>]*>")
-_PICTURES = re.compile(r"<(?:img|hr|progress|meter)\b", re.I)
+_PICTURES = re.compile(
+    r"<(?:(?:img|hr|progress|meter)\b|(?:audio|video|source)\s[^<>]*\bsrc=)", re.I
+)
 
 _TAG = re.compile(r"<(/?)([a-z][^\s/>]*)", re.I)
 # Elements that end without being closed, or have no end.
@@ -151,8 +156,8 @@ def html(text: str) -> str:
         )
         if made == before:
             break
-    # Front ends typeset the formulas of HTML too. The space has no width.
-    return _UNSAFE_LATEX.sub(lambda match: f"\\\u200b{match[0][1:]}", made)
+    # Front ends typeset the formulas of HTML too.
+    return charts.plain_latex(made)
 
 
 def bundle(data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -170,7 +175,11 @@ def bundle(data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     for mime, content in data.items():
         rule = _RULES.get(mime)
         made = rule(content) if rule is not None and _small(content) else None
-        if made is None or (made[0] == "text/html" and not _is_seen(made[1])):
+        if made is not None and made[0] == "text/html" and not _is_seen(made[1]):
+            if _is_empty(content):
+                continue
+            made = None
+        if made is None:
             dropped.append(terminal(str(mime))[:80])
         else:
             shown, value = made
@@ -217,7 +226,7 @@ def _markdown(content: Any) -> Made:
 
 
 def _latex(content: Any) -> Made:
-    if not isinstance(content, str) or _UNSAFE_LATEX.search(content):
+    if not isinstance(content, str) or charts.UNSAFE_LATEX.search(content):
         return None
     return "text/latex", terminal(content)
 
@@ -228,6 +237,11 @@ def _json(content: Any) -> Made:
     except (TypeError, ValueError, RecursionError):
         return None
     return ("application/json", content) if len(text) <= LARGEST else None
+
+
+def _plotly(content: Any) -> Made:
+    made = charts.plotly(content)
+    return (charts.PLOTLY, made) if made is not None and _json(made) else None
 
 
 def _svg(content: Any) -> Made:
@@ -258,6 +272,8 @@ _RULES: dict[str, Callable[[Any], Made]] = {
     "text/latex": _latex,
     "application/json": _json,
     "image/svg+xml": _svg,
+    charts.PLOTLY: _plotly,
+    charts.GEOJSON: _json,
     **{mime: _image(mime) for mime in IMAGES},
 }
 
@@ -276,10 +292,14 @@ def metadata(data: dict[str, Any]) -> dict[str, Any]:
     return clean
 
 
-def _attribute(_tag: str, name: str, value: str) -> str | None:
+def _attribute(tag: str, name: str, value: str) -> str | None:
     match name:
         case "src":
-            return value if _PICTURE.fullmatch(value) else None
+            # Only what it plays or shows in itself: nothing is loaded.
+            kind = _PICTURE if tag == "img" else _MEDIA
+            return value if kind.fullmatch(value) else None
+        case "type" if tag == "source":
+            return value if _MEDIA_TYPE.fullmatch(value) else None
         case "href":
             return value if _LINK.match(value) else None
         case "class":
@@ -339,6 +359,11 @@ def _is_heavy(text: str) -> bool:
 def _is_seen(text: str) -> bool:
     """Say whether there is anything to see of clean HTML."""
     return bool(_PICTURES.search(text) or _MARK.sub("", text).strip())
+
+
+def _is_empty(text: str) -> bool:
+    """Say whether there was nothing to see of HTML in the first place."""
+    return {name.lower() for _, name in _TAG.findall(text)} <= _TAGS and not _is_seen(text)
 
 
 def _small(content: Any) -> bool:

@@ -23,6 +23,7 @@ ROW2 = ROW1 | {
     "loopback",
     "locks",
     "sanitize",
+    "charts",
     "engines",
 }
 ROW3 = ROW2 | {"cell", "chain", "ipfs", "receipt", "journal", "node", "link"}
@@ -56,7 +57,8 @@ LAYERS = {
     "forms": ROW1,
     "loopback": ROW1,
     "locks": ROW1,
-    "sanitize": ROW1,
+    "charts": ROW1,
+    "sanitize": ROW1 | {"charts"},
     "engines": ROW1 | {"settings", "loopback"},
     "network": ROW1 | {"settings"},
     "dial": ROW1 | {"network"},

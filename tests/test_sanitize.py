@@ -18,11 +18,12 @@ ALLOWED_TAGS = frozenset(
     "a abbr b bdi bdo blockquote br caption center cite code col colgroup dd del details dfn div "
     "dl dt em figcaption figure font h1 h2 h3 h4 h5 h6 hr i img ins kbd li mark meter ol p pre "
     "progress q rp rt ruby s samp section small span strike strong sub summary sup table tbody td "
-    "tfoot th thead time tr tt u ul var".split()
+    "tfoot th thead time tr tt u ul var audio video source".split()
 )
 ALLOWED_ATTRIBUTES = frozenset(
     "class style title align valign dir lang href src alt width height colspan rowspan scope span "
-    "border color size start type value max min open datetime rel".split()
+    "border color size start type value max min open datetime rel "
+    "controls loop muted".split()
 )
 
 
@@ -37,7 +38,8 @@ class Reader(HTMLParser):
             if name == "href":
                 assert text.lower().startswith(("http://", "https://", "mailto:", "#"))
             if name == "src":
-                assert re.match(r"data:image/(png|jpeg|gif|webp|svg\+xml);base64,", text, re.I)
+                kind = r"image/(png|jpeg|gif|webp|svg\+xml)" if tag == "img" else r"(audio|video)/"
+                assert re.match(rf"data:{kind}[\w.+-]*;base64,", text, re.I)
             if name == "style":
                 assert not re.search(r"url|expression|@|\\|/\*|image|position|-\d", text, re.I)
             if name == "class":

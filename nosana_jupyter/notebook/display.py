@@ -12,10 +12,11 @@ import itertools
 import sys
 import time
 from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import sanitize, settings
+from .. import charts, sanitize, settings
 from ..units import size
 from ..wire.messages import (
     ClearOutput,
@@ -175,7 +176,7 @@ class Screen:
         self._tell_cut()
         for why, group in itertools.groupby(sorted(self._dropped), key=lambda each: each[0]):
             kinds = ", ".join(f"{self._dropped[each]} of {each[1]}" for each in group)
-            self._write("stderr", f"[Not shown, {why}: {kinds}]\n")
+            self._write("stderr", f"[Not shown, {why}: {kinds}{_hint(self._dropped)}]\n")
 
     def _tell_cut(self) -> None:
         """Say once in a cell that something of an output is missing."""
@@ -249,6 +250,12 @@ class Screen:
                 self._dropped[why, mime] = self._dropped.get((why, mime), 0) + 1
         self._cut = self._cut or ("text/html" in clean and sanitize.is_cut(data))
         return clean
+
+
+def _hint(dropped: Iterable[tuple[str, str]]) -> str:
+    """Say what to do about outputs that are not shown."""
+    hints = {charts.hint(mime) for why, mime in dropped if why == NO_SCRIPTS}
+    return "".join(f"; {each}" for each in sorted(hints - {""}))
 
 
 def _joined(texts: list[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -220,6 +220,10 @@ class Shell(InteractiveShell):  # type: ignore[misc] # IPython is not typed here
                 self.compile._filename_map[source.filename] = source.count  # noqa: SLF001 - IPython has no other door
 
 
+# By this name libraries know a notebook, and show tables and colours instead of plain text.
+Shell.__name__ = "ZMQInteractiveShell"
+
+
 def start(emit: Emit, rename: Callable[[str], str], folder: Path) -> Shell:
     """Start the shell of this process. It reads no file of the user's, and writes to `folder`."""
     os.environ["IPYTHONDIR"] = str(folder)
