@@ -12,12 +12,15 @@ import contextlib
 import queue
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from .events import Cell, Event, Outcome
+    from concurrent.futures import Future
+
+    from .control import Control
+    from .events import Event
     from .markets import Quote
     from .network import Network
     from .portal import Portal
@@ -27,6 +30,11 @@ TICK = 0.1
 
 PENDING = 64 << 20
 """Bytes of outputs that may wait to be taken; then the host has to wait."""
+
+T = TypeVar("T")
+
+Ask = Callable[["Quote", "Network"], Awaitable[bool]]
+Work = Callable[[Callable[["Event"], None], "Control", Ask | None], Coroutine[Any, Any, T]]
 
 Confirm = Callable[["Quote", "Network"], bool]
 """Asks whether to go on with a quote on a network, on the thread that follows the cell."""
@@ -46,15 +54,20 @@ class _Question:
             self.answer.set_result(agreed)
 
 
-class CellRun:
+class Following(Generic[T]):
     """
-    A cell on its way. Iterate over it to follow its events.
+    A cell on its way, or a session. Iterate over it to follow its events.
+
+    Args:
+        portal: Has the loop.
+        work: What to do there, told what takes events, what stops it, and what asks the user.
+        confirm: Asks the user.
 
     Raises (while iterating):
         NosanaError: The path broke. What the cell itself raises is an event, not an error.
     """
 
-    def __init__(self, portal: Portal, cell: Cell, confirm: Confirm | None) -> None:
+    def __init__(self, portal: Portal, work: Work[T], confirm: Confirm | None) -> None:
         from .control import Control
 
         self._portal = portal
@@ -67,15 +80,15 @@ class CellRun:
         self._taken = 0
         """Bytes of outputs that have been taken. Counted by who follows the cell."""
 
-        self.future = portal.start(self._run(cell))
+        self.future: Future[T] = portal.start(self._run(work))
         """Done when the cell is over and settled."""
 
         self.future.add_done_callback(lambda _: self._events.put(None))
         self._done = False
 
     @property
-    def outcome(self) -> Outcome:
-        """What the cell left behind, once the iterator is exhausted."""
+    def outcome(self) -> T:
+        """What came of it, once the iterator is exhausted."""
         return self.future.result()
 
     def interrupt(self) -> None:
@@ -153,10 +166,12 @@ class CellRun:
         self._events.put(question)
         return await question.answer
 
-    async def _run(self, cell: Cell) -> Outcome:
-        client = await self._portal.client()
+    async def _run(self, work: Work[T]) -> T:
         confirm = self._confirmed if self._confirm else None
-        return await client.run(cell, self._emit, control=self._control, confirm=confirm)
+        return await work(self._emit, self._control, confirm)
+
+
+CellRun = Following["Outcome"]
 
 
 def _weight(event: Event) -> int:

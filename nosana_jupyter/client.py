@@ -125,7 +125,7 @@ class Client:
     ) -> Outcome:
         self._remind(emit)
         emit(Waiting("finding out what the cell needs"))
-        tries = self._tries(_wanted(cell), cell.timeout, cell.max_cost, title(cell.source))
+        tries = self._tries(cell.wanted, cell.timeout, cell.max_cost, title(cell.source))
         prepared, quote = await asyncio.gather(
             asyncio.to_thread(prepare, cell, self.settings), tries.quote()
         )
@@ -136,7 +136,7 @@ class Client:
         await self._consent(quote, confirm)
 
         order = Order(
-            wanted=_wanted(cell), timeout=cell.timeout, image=prepared.image,
+            wanted=cell.wanted, timeout=cell.timeout, image=prepared.image,
             title=prepared.title, max_cost=cell.max_cost,
             has_code=tuple(prepared.load.has_code), environment=prepared.load.environment,
         )  # fmt: skip
@@ -158,7 +158,7 @@ class Client:
             status=ended.status,
             values=ended.values,
             handles=ended.handles,
-            changed=prepared.changes,
+            changed=ended.changed,
             earlier=tuple(tries.left),
         )
 
@@ -224,7 +224,7 @@ class Client:
         """Say what a cell needs and what it may cost. Spends nothing."""
         prepared, quote = await asyncio.gather(
             asyncio.to_thread(prepare, cell, self.settings),
-            self._tries(_wanted(cell), cell.timeout, cell.max_cost, title(cell.source)).quote(),
+            self._tries(cell.wanted, cell.timeout, cell.max_cost, title(cell.source)).quote(),
         )
         self._check_python(prepared)
         return Plan(
@@ -371,7 +371,3 @@ def warm() -> None:
     import websockets.asyncio.client  # noqa: F401
 
     from . import prepare as _prepare  # noqa: F401
-
-
-def _wanted(cell: Cell) -> Requirements:
-    return Requirements(vram=cell.vram, gpu=cell.gpu, market=cell.market)

@@ -85,6 +85,8 @@ class Ended:
     values: dict[str, Any]
     handles: dict[str, say.Handle]
     peak_memory: float
+    changed: tuple[str, ...] = ()
+    """Names the cell did not bind, but changed what they hold."""
 
 
 @dataclass(kw_only=True, slots=True)

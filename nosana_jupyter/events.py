@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .choosing import Requirements
 from .units import GiB, MicroNos, MicroUsd, Seconds
 from .wire.messages import Handle, Output
 
 if TYPE_CHECKING:
+    from .bills import CellBill
     from .journal import Entry, Receipt
     from .markets import Quote
     from .network import Network
@@ -50,6 +52,17 @@ class Cell:
     environment: Mapping[str, str] = field(default_factory=dict)
     max_cost: str | None = None
     """Cap on deposit and fee, in NOS or dollars, as written."""
+
+    session: str | None = None
+    """Name of the session to run it in; empty: the usual one, if any. None: a job of its own."""
+
+    detach: bool = False
+    """Whether it goes on when nobody follows it."""
+
+    @property
+    def wanted(self) -> Requirements:
+        """What it asks of a host."""
+        return Requirements(vram=self.vram, gpu=self.gpu, market=self.market)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,7 +168,14 @@ class Settled:
     receipt: Receipt
 
 
-Event = Quoted | Waiting | Posted | Running | Booting | Left | Said | Settled
+@dataclass(frozen=True, slots=True)
+class Billed:
+    """A cell of a session has ended; the session's job goes on."""
+
+    bill: CellBill
+
+
+Event = Quoted | Waiting | Posted | Running | Booting | Left | Said | Settled | Billed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -179,6 +199,12 @@ class Outcome:
 
     changed: tuple[str, ...] = ()
     """Names the cell did not bind, but changed what they hold."""
+
+    session: str = ""
+    """Name of the session it ran in, where names still live that did not come back."""
+
+    bill: CellBill | None = None
+    """What it cost in the session."""
 
     earlier: tuple[Left, ...] = ()
     """Hosts that were left before the cell had begun on another."""

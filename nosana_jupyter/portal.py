@@ -17,20 +17,25 @@ import weakref
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .cellrun import TICK, CellRun, Confirm
+from .cellrun import TICK, CellRun, Confirm, Following
 from .errors import NosanaError
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
     from types import FrameType, TracebackType
 
+    from .cellrun import Ask, Work
     from .choosing import Requirements
     from .client import Client
-    from .events import Cell, Plan, Status, Swept
+    from .control import Control
+    from .events import Cell, Outcome, Plan, Status, Swept
     from .journal import Entry, Receipt
+    from .keeping import Keeping
+    from .kept import Emit, Kept
     from .markets import Market, Quote
     from .needs import Needs
     from .payer import Extended
+    from .standing import Terms
     from .units import Seconds
 
 __all__ = ["TICK", "CellRun", "Confirm", "Portal", "Presses", "shared"]
@@ -134,17 +139,62 @@ class Portal:
         self._client: Client | None = None
         self._opening = asyncio.Lock()
         self._process = os.getpid()
-        self._runs: weakref.WeakSet[CellRun] = weakref.WeakSet()
+        self._runs: weakref.WeakSet[Following[Any]] = weakref.WeakSet()
+        self._keeping: Keeping | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         """What somebody waits for."""
 
         self._retired: set[asyncio.Task[None]] = set()
 
+    @property
+    def sessions(self) -> Keeping:
+        """The sessions that are kept open."""
+        if self._keeping is None:
+            from .keeping import Keeping
+
+            self._keeping = Keeping(lambda work: self.loop.create_task(self._followed(work)))
+        return self._keeping
+
     def run(self, cell: Cell, *, confirm: Confirm | None = None) -> CellRun:
-        """Start a cell. `confirm` is asked by who follows it, before the first real spend."""
-        run = CellRun(self, cell, confirm)
-        self._runs.add(run)
-        return run
+        """
+        Start a cell. `confirm` is asked by who follows it, before the first real spend.
+
+        Raises:
+            UsageError: There is no such session, or it has not what the cell asks for.
+        """
+        kept = None if cell.session is None else self.sessions.pick(cell.session)
+        if kept is not None:
+            kept.serves(cell)
+
+        async def work(emit: Emit, control: Control, ask: Ask | None) -> Outcome:
+            if kept is not None:
+                return await kept.run(cell, emit, control)
+            client = await self.client()
+            return await client.run(cell, emit, control=control, confirm=ask)
+
+        return self._follow(work, confirm)
+
+    def up(self, terms: Terms, *, confirm: Confirm | None = None) -> Following[Kept]:
+        """Open a session; its events end when the runner has said hello."""
+
+        async def work(emit: Emit, control: Control, ask: Ask | None) -> Kept:
+            client = await self.client()
+            return await self.sessions.up(client, terms, emit, control, ask)
+
+        return self._follow(work, confirm)
+
+    def down(self, name: str = "") -> Following[Kept]:
+        """End a session and settle its job."""
+
+        async def work(emit: Emit, _control: Control, _ask: Ask | None) -> Kept:
+            return await self.sessions.down(name, emit)
+
+        return self._follow(work, None)
+
+    def _follow(self, work: Work[T], confirm: Confirm | None) -> Following[T]:
+        following = Following(self, work, confirm)
+        self._runs.add(following)
+        return following
 
     def plan(self, cell: Cell) -> Plan:
         """Say what a cell needs and may cost. Spends nothing."""
@@ -319,12 +369,16 @@ class Portal:
         """Settle the jobs of cells, end the rest, and close the client."""
         for run in list(self._runs):
             run.abandon()
+        if self._keeping is not None:
+            self._keeping.end()
         if others := self._others():
             await asyncio.wait(others, timeout=CLOSING)
         for task in (others := self._others()):
             task.cancel()
         if others:
             await asyncio.wait(others, timeout=1)
+        if self._keeping is not None:
+            self._keeping.close()
         await self._retire()
         await asyncio.gather(*self._retired, return_exceptions=True)
 

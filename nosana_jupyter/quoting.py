@@ -68,15 +68,16 @@ async def quote(
         raise
 
 
-async def cap(network: Network, chosen: Settings) -> Cap | None:
+async def cap(network: Network, chosen: Settings, max_cost: str | None = None) -> Cap | None:
     """
-    Return what one cell may cost at most, as the settings have it.
+    Return what one cell may cost at most: its own cap, or that of the settings.
 
     Raises:
         UsageError: It is in dollars, and nobody knows what NOS is worth.
     """
-    price = await markets.usd_per_nos(network) if is_dollars(chosen.max_cost) else None
-    return _cap(chosen, None, price)
+    text = max_cost or chosen.max_cost
+    price = await markets.usd_per_nos(network) if is_dollars(text) else None
+    return _cap(chosen, max_cost, price)
 
 
 def _wanted(chosen: Settings, wanted: Requirements) -> Requirements:

@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import conversation, ipfs, pythons, transfer
 from .boot import deliver, meet, runner_url
@@ -140,7 +140,8 @@ class Session:
                 conversation.check(self.hello, cell.load, emit)
             elif cell.load.has_code:
                 conversation.check_python(self.hello, cell.load.has_code)
-            return await self._followed(cell, emit, control)
+            ended = await self._followed(cell, emit, control)
+            return replace(ended, changed=cell.changes)
 
     def check(self) -> None:
         """

@@ -49,7 +49,8 @@ PATH = {
     "waiting",
     "watch",
 }
-ROW6 = ROW5 | PATH | {"client", "cellrun", "portal"}
+KEPT = {"client", "bills", "logbook", "standing", "kept", "keeping"}
+ROW6 = ROW5 | PATH | KEPT | {"cellrun", "portal"}
 LAYERS = {
     "errors": set[str](),
     "units": {"errors"},
@@ -86,7 +87,7 @@ LAYERS = {
     "jobs": ROW1 | {"network", "chain", "journal", "markets", "bill", "payer", "posting"},
     "sweep": ROW1 | {"chain", "jobs", "journal", "posting"},
     "extending": ROW1 | {"chain", "choosing", "jobs", "markets", "payer"},
-    "events": ROW1 | {"wire", "journal", "markets", "network"},
+    "events": ROW1 | {"wire", "journal", "markets", "network", "bills", "choosing"},
     "prepare": ROW2 | {"cell", "events", "conversation"},
     "conversation": ROW1 | {"wire", "link", "events", "pythons", "transfer"},
     "installing": ROW1 | {"wire", "link", "events", "pythons", "requirements", "conversation"},
@@ -105,6 +106,11 @@ LAYERS = {
     "watch": ROW1 | {"verdict", "chain", "jobs", "node"},
     "sessions": ROW5 | PATH,
     "client": ROW5 | PATH,
+    "bills": ROW1 | {"markets"},
+    "logbook": ROW1 | {"settings", "journal"},
+    "standing": ROW1 | {"sessions"},
+    "kept": ROW5 | PATH | KEPT,
+    "keeping": ROW5 | PATH | KEPT,
     "cellrun": ROW6,
     "portal": ROW6,
     "following": ROW6,

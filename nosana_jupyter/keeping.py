@@ -1,0 +1,143 @@
+"""
+The sessions of a process, by name. The usual one is called `main`, or is the only one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from .control import Control
+from .errors import UsageError
+from .kept import Emit, Kept
+from .logbook import Logbook
+from .standing import Terms, View
+
+if TYPE_CHECKING:
+    from .client import Client, Confirm
+
+MAIN = "main"
+"""What a session is called that is not named."""
+
+
+class Keeping:
+    """The sessions of this process, by name; also those that are over, until they are let go."""
+
+    def __init__(self, start: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]) -> None:
+        self._start = start
+        self._kept: dict[str, Kept] = {}
+        self._logbook: Logbook | None = None
+
+    @property
+    def logbook(self) -> Logbook:
+        """The tables, opened on first use."""
+        if self._logbook is None:
+            self._logbook = Logbook()
+        return self._logbook
+
+    def pick(self, name: str) -> Kept | None:
+        """
+        Return the session that a cell is for: of this name, or the usual one.
+
+        Raises:
+            UsageError: There is none of this name, or there are several and none is the usual one.
+        """
+        if name:
+            if name not in self._kept:
+                known = ", ".join(self._kept) or "none"
+                raise UsageError(
+                    f"there is no session {name!r}: open are {known}. Nothing was run",
+                    hint=f"%nosana up {name}",
+                )
+            return self._kept[name]
+        if len(self._kept) > 1 and MAIN not in self._kept:
+            raise UsageError(
+                f"which session: {', '.join(self._kept)}? Nothing was run",
+                hint="Name it with --session NAME, or run the cell in a job of its own: --cold",
+            )
+        return self._kept.get(MAIN) or next(iter(self._kept.values()), None)
+
+    async def up(
+        self, client: Client, terms: Terms, emit: Emit, control: Control, confirm: Confirm | None
+    ) -> Kept:
+        """
+        Open a session; return when its runner has said hello.
+
+        Raises:
+            UsageError: There is one of this name.
+            NosanaError: No host could be had; says where the money is.
+            CancelledError: The user gave it up; the job is settled all the same.
+        """
+        check_name(terms.name)
+        before = self._kept.get(terms.name)
+        if before is not None and not before.is_over:
+            raise UsageError(
+                f"session {terms.name} is open. Nothing was spent",
+                hint=f"End it with %nosana down {terms.name}, or give the other one another name.",
+            )
+        kept = self._kept[terms.name] = Kept(terms, client, self.logbook)
+        kept.emit = emit
+        opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        kept.task = control.body = self._start(kept.keep(opened, control, confirm))
+        try:
+            await opened
+        except BaseException:
+            # The task has settled what there was to settle; it is waited for all the same.
+            await asyncio.wait([kept.task])
+            if self._kept.get(terms.name) is kept:
+                del self._kept[terms.name]
+            raise
+        finally:
+            control.body = None
+            kept.emit = lambda _: None
+        return kept
+
+    async def down(self, name: str, emit: Emit | None = None) -> Kept:
+        """
+        End a session, settle its job and let it go.
+
+        Raises:
+            UsageError: There is none of this name, or none at all.
+        """
+        kept = self.pick(name)
+        if kept is None:
+            raise UsageError("no session is open", hint="See %nosana sessions.")
+        await kept.end(emit)
+        if self._kept.get(kept.name) is kept:
+            del self._kept[kept.name]
+        return kept
+
+    def names(self) -> list[str]:
+        """Return the names of the sessions that are not let go."""
+        return list(self._kept)
+
+    def views(self) -> list[View]:
+        """Say how the sessions stand."""
+        return [kept.view() for kept in self._kept.values()]
+
+    def end(self) -> None:
+        """Let all sessions end."""
+        for kept in self._kept.values():
+            kept.close()
+
+    def close(self) -> None:
+        """Forget what is over."""
+        self._kept.clear()
+        if self._logbook is not None:
+            self._logbook.close()
+            self._logbook = None
+
+
+def check_name(name: str) -> None:
+    """
+    See that a session can be called so.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,39}", name) or name == "none":
+        raise UsageError(
+            f"a session cannot be called {name!r}", hint="Write letters and digits, as in train2."
+        )

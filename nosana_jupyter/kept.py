@@ -1,0 +1,360 @@
+"""
+A session that stays open between cells, and the task that keeps it.
+
+The task holds the block of the session's job open. It ends the job when no cell has run for long
+enough, and gives it more time while that may be wanted: so that little is deposited at once. What
+ended it otherwise is told to the next cell, which is never run elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import os
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from . import extending, quoting
+from .bills import CellBill, share, worth
+from .choosing import fitting
+from .control import Control
+from .errors import NosanaError, SessionLost, UsageError
+from .events import Billed, Cell, Event, Outcome, Said
+from .logbook import CellRecord, Logbook, SessionRecord, mine
+from .prepare import image_of, title
+from .receipt import Receipt
+from .sessions import ANEW, Session
+from .standing import Terms, View
+from .units import Seconds, duration
+from .wire import launch
+from .wire.messages import Stream
+
+if TYPE_CHECKING:
+    from .client import Client, Confirm
+
+log = logging.getLogger("nosana_jupyter.kept")
+
+STEP = 900
+"""Seconds that are paid for at a time."""
+
+MARGIN = 120.0
+"""Seconds before the end of what is paid in which more is asked for."""
+
+AGAIN = 20.0
+"""Seconds before more time is asked for again, where it was not to be had."""
+
+LOOK = 30.0
+"""Most seconds between two looks at the clock."""
+
+Emit = Callable[[Event], None]
+
+
+class Kept:
+    """
+    One session, and the task that keeps it.
+
+    Args:
+        terms: What was asked for.
+        client: Pays.
+        logbook: Remembers it.
+    """
+
+    def __init__(self, terms: Terms, client: Client, logbook: Logbook) -> None:
+        self.terms = terms
+        self.name = terms.name
+        self.client = client
+        self.session: Session | None = None
+        self.failure: NosanaError | None = None
+        self.over = ""
+        """Why it is over, as a sentence."""
+
+        self.trouble = ""
+        """Why it cannot be given more time."""
+
+        self.bills: list[CellBill] = []
+        self.emit: Emit = lambda _: None
+        """Takes what happens to the job outside of cells."""
+
+        self.task: asyncio.Task[None] | None = None
+        self._logbook = logbook
+        self._closing = asyncio.Event()
+        self._began = 0.0
+        self._paid = terms.order.timeout
+        self._not_before = 0.0
+
+    # The task
+
+    async def keep(
+        self, opened: asyncio.Future[None], control: Control, confirm: Confirm | None
+    ) -> None:
+        """Hold the job's block open until it is to end, or does."""
+        try:
+            async with self.client.open_session(
+                self.terms.order,
+                lambda event: self.emit(event),
+                control=control,
+                confirm=confirm,
+                kept=True,
+            ) as session:
+                self.session = session
+                await self._note(session)
+                opened.set_result(None)
+                await self._watch(session)
+        except NosanaError as error:
+            self._fail(error, opened)
+        except asyncio.CancelledError:
+            opened.cancel()
+            raise
+        finally:
+            if self.session is not None:
+                self.over = self.over or "it was ended"
+                self.session.close(self.failure)
+                self._logbook.end(self.session.job.address)
+
+    def _fail(self, error: NosanaError, opened: asyncio.Future[None]) -> None:
+        self.failure = error
+        self.over = str(error)
+        if not opened.done():
+            opened.set_exception(error)
+
+    async def _note(self, session: Session) -> None:
+        job = session.job
+        run = await self.client.rpc.run_of(job.address)
+        self._began = float(run.time) if run else session.opened
+        wanted = self.terms.order.wanted
+        record = SessionRecord(
+            job=job.address,
+            name=self.name,
+            network=job.intent.network,
+            wallet=job.intent.wallet,
+            node=job.node,
+            url=session.url,
+            opened=session.opened,
+            began=self._began,
+            most=self.terms.most,
+            idle=self.terms.idle,
+            lease=Seconds(launch.LEASE),
+            max_cost=self.terms.order.max_cost,
+            image=self.terms.order.image,
+            vram=wanted.vram,
+            gpu=wanted.gpu,
+            market=wanted.market,
+            owner=mine(),
+        )
+        self._logbook.open(record, secret=session.key.secret(), token=session.token)
+
+    async def _watch(self, session: Session) -> None:
+        """Wait until the session is to end; give it more time meanwhile."""
+        closing = asyncio.ensure_future(self._closing.wait())
+        lost = asyncio.ensure_future(session.lost())
+        try:
+            while True:
+                await asyncio.wait(
+                    {closing, lost},
+                    timeout=self._pause(session),
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if lost.done():
+                    raise lost.result()
+                if closing.done():
+                    return
+                if not session.busy and self.idle >= self.terms.idle:
+                    self.over = f"no cell ran for {duration(self.terms.idle)}"
+                    return
+                if self._wants_more(session):
+                    await self._extend(session)
+        finally:
+            closing.cancel()
+            lost.cancel()
+
+    @property
+    def idle(self) -> float:
+        """Seconds without a cell."""
+        session = self.session
+        return 0.0 if session is None or session.busy else time.monotonic() - session.used
+
+    @property
+    def _left(self) -> float:
+        """Seconds that are paid and not used."""
+        return self._began + self._paid - time.time()
+
+    def _pause(self, session: Session) -> float:
+        """Return after how many seconds there may be something to do."""
+        pauses = [LOOK]
+        if not session.busy:
+            pauses.append(self.terms.idle - self.idle)
+        if self._paid < self.terms.most:
+            pauses.append(max(self._left - MARGIN, self._not_before - time.time()))
+        return max(0.02, min(pauses))
+
+    def _wants_more(self, session: Session) -> bool:
+        """Say whether more time is to be asked for now: not for a session that will end idle."""
+        if self._paid >= self.terms.most or time.time() < self._not_before:
+            return False
+        ends = math.inf if session.busy else self.terms.idle - self.idle
+        return self._left <= MARGIN and ends > self._left - MARGIN / 2
+
+    async def _extend(self, session: Session) -> None:
+        """Give the job more time; where it is not to be had, say so with the next cell."""
+        more = Seconds(min(self.terms.order.timeout, self.terms.most - self._paid))
+        client, order = self.client, self.terms.order
+        try:
+            cap = await quoting.cap(client.network, client.settings, order.max_cost)
+            done = await extending.extend(client.jobs, session.job.address, more, cap=cap)
+        except NosanaError as error:
+            self._not_before = time.time() + AGAIN
+            self.trouble = f"{error} {error.hint}".strip()
+            log.warning("session %s gets no more time: %s", self.name, error)
+        else:
+            self._paid = Seconds(done.timeout)
+            self.trouble = ""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is over, and only waits to be let go."""
+        return self.task is None or self.task.done()
+
+    # Cells
+
+    async def run(self, cell: Cell, emit: Emit, control: Control) -> Outcome:
+        """
+        Run a cell in the session.
+
+        Raises:
+            SessionLost: It is over; says what was in it.
+            NosanaError: The path broke.
+            CancelledError: The user gave the cell up.
+        """
+        session = self.session
+        if session is None or session.ended.is_set():
+            raise self.gone()
+        if self.trouble:
+            left = duration(max(0, int(self._left)))
+            text = f"The session has {left} left, and gets no more: {self.trouble}\n"
+            emit(Said(Stream("stderr", text)))
+        note = CellRecord(
+            cell=os.urandom(8).hex(), job=session.job.address, title=title(cell.source),
+            count=cell.count, started=time.time(), detached=cell.detach,
+        )  # fmt: skip
+        began = time.monotonic()
+        state = "lost"
+        control.body = asyncio.current_task()
+        try:
+            ended = await session.run(cell, emit, control)
+            state = ended.status
+        except SessionLost as error:
+            raise self.gone(error) from None
+        except NosanaError:
+            state = "error"
+            raise
+        except asyncio.CancelledError:
+            state = "interrupted"
+            raise
+        finally:
+            control.body = None
+            bill = self._bill(time.monotonic() - began)
+            self._logbook.note(replace(note, state=state, seconds=bill.seconds, cost=bill.cost))
+        emit(Billed(bill))
+        return Outcome(
+            job=session.job.address,
+            receipt=None,
+            session=self.name,
+            bill=bill,
+            status=ended.status,
+            values=ended.values,
+            handles=ended.handles,
+            changed=ended.changed,
+        )
+
+    def gone(self, error: SessionLost | None = None) -> SessionLost:
+        """Return what to raise in a cell that came too late, or was there when it ended."""
+        why = self.failure
+        told = SessionLost(
+            f"session {self.name} is over: {self.over or error or 'it never opened'}",
+            hint=f"{ANEW} To run cells in jobs of their own: %nosana down {self.name}",
+            money=why.money if why else "",
+        )
+        told.receipt = self.receipt
+        return told
+
+    def _bill(self, seconds: float) -> CellBill:
+        session = self.session
+        assert session is not None
+        startup = max(0.0, session.opened - self._began)
+        bill = share(session.quote, seconds, startup=startup, cells=max(1, session.cells))
+        self.bills.append(bill)
+        return bill
+
+    @property
+    def receipt(self) -> Receipt | None:
+        """What it cost, once it is over."""
+        return self.session.job.receipt if self.session is not None else None
+
+    def close(self) -> None:
+        """Let the session end."""
+        self._closing.set()
+
+    async def end(self, emit: Emit | None = None) -> None:
+        """End the session, and wait until its job is settled."""
+        if emit is not None:
+            self.emit = emit
+        self.close()
+        if self.task is not None:
+            await asyncio.wait([self.task])
+
+    def serves(self, cell: Cell) -> None:
+        """
+        See that a cell gets here what it asks for.
+
+        Raises:
+            UsageError: It does not; says what differs.
+        """
+        session = self.session
+        if session is None:
+            return
+        wanted, here = cell.wanted, session.quote.market
+        lacks = [] if fitting([here], wanted) else [
+            f"{name} {value:g} GiB" if name == "vram" else f"{name} {value}"
+            for name in ("vram", "gpu", "market")
+            if (value := getattr(wanted, name))
+        ]  # fmt: skip
+        if cell.image and image_of(cell.image, session.settings) != self.terms.order.image:
+            lacks.append(f"image {cell.image}")
+        if lacks:
+            raise UsageError(
+                f"session {self.name} runs on {here.slug} ({here.gpu}), image "
+                f"{self.terms.order.image}, and the cell asks for {', '.join(lacks)}. "
+                "Nothing was run",
+                hint="Leave that out, open a session that has it (%nosana up NAME …), or run the "
+                "cell in a job of its own: --cold",
+            )
+
+    def view(self) -> View:
+        """Say how it stands."""
+        session = self.session
+        if session is None:
+            return View(
+                name=self.name, job="", node="", gpu="", state=self.over or "opening", opened=0,
+                left=self.terms.most, idle=0, ends_idle=self.terms.idle, spent="", cells=0,
+            )  # fmt: skip
+        over = session.ended.is_set()
+        receipt = self.receipt
+        passed = max(0.0, time.time() - self._began)
+        return View(
+            name=self.name,
+            job=session.job.address,
+            node=session.job.node,
+            gpu=session.quote.market.gpu,
+            state=self.over if over else "busy" if session.busy else "open",
+            opened=session.opened,
+            left=max(0.0, self._began + self.terms.most - time.time()),
+            idle=self.idle,
+            ends_idle=self.terms.idle,
+            spent=receipt.spent if receipt else worth(session.quote, passed),
+            cells=session.cells,
+            trouble=self.trouble,
+        )
