@@ -14,13 +14,13 @@ import signal
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from .control import Control
-    from .events import Event
+    from .events import Event, Outcome
     from .markets import Quote
     from .network import Network
     from .portal import Portal
@@ -171,7 +171,7 @@ class Following(Generic[T]):
         return await work(self._emit, self._control, confirm)
 
 
-CellRun = Following["Outcome"]
+CellRun: TypeAlias = "Following[Outcome]"
 
 
 def _weight(event: Event) -> int:

@@ -169,13 +169,24 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
+class Joined:
+    """A cell goes to a session that is open."""
+
+    name: str
+    job: str
+    quote: Quote
+    words: str
+    """The session and its host in words."""
+
+
+@dataclass(frozen=True, slots=True)
 class Billed:
     """A cell of a session has ended; the session's job goes on."""
 
     bill: CellBill
 
 
-Event = Quoted | Waiting | Posted | Running | Booting | Left | Said | Settled | Billed
+Event = Quoted | Waiting | Posted | Running | Booting | Left | Said | Settled | Joined | Billed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .control import Control
 from .errors import UsageError
 from .kept import Emit, Kept
-from .logbook import Logbook
+from .logbook import Logbook, SessionRecord
 from .standing import Terms, View
 
 if TYPE_CHECKING:
@@ -116,6 +116,13 @@ class Keeping:
     def views(self) -> list[View]:
         """Say how the sessions stand."""
         return [kept.view() for kept in self._kept.values()]
+
+    def elsewhere(self, client: Client) -> list[SessionRecord]:
+        """Return the sessions of a client's wallet that this process does not keep."""
+        ours = {view.job for view in self.views()}
+        jobs = client.jobs
+        found = self.logbook.sessions(jobs.network.name, jobs.payer.account)
+        return [each for each in found if each.job not in ours]
 
     def end(self) -> None:
         """Let all sessions end."""

@@ -22,8 +22,9 @@ from . import extending, quoting
 from .bills import CellBill, share, worth
 from .choosing import fitting
 from .control import Control
+from .conversation import Bookmark
 from .errors import NosanaError, SessionLost, UsageError
-from .events import Billed, Cell, Event, Outcome, Said
+from .events import Billed, Cell, Event, Joined, Outcome, Said
 from .logbook import CellRecord, Logbook, SessionRecord, mine
 from .prepare import image_of, title
 from .receipt import Receipt
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
     from .client import Client, Confirm
 
 log = logging.getLogger("nosana_jupyter.kept")
-
-STEP = 900
-"""Seconds that are paid for at a time."""
 
 MARGIN = 120.0
 """Seconds before the end of what is paid in which more is asked for."""
@@ -236,6 +234,9 @@ class Kept:
             left = duration(max(0, int(self._left)))
             text = f"The session has {left} left, and gets no more: {self.trouble}\n"
             emit(Said(Stream("stderr", text)))
+        ran_by = self.client.jobs.who(session.quote.market.gpu)
+        words = f"session {self.name} on {ran_by}"
+        emit(Joined(self.name, session.job.address, session.quote, words))
         note = CellRecord(
             cell=os.urandom(8).hex(), job=session.job.address, title=title(cell.source),
             count=cell.count, started=time.time(), detached=cell.detach,
@@ -244,7 +245,7 @@ class Kept:
         state = "lost"
         control.body = asyncio.current_task()
         try:
-            ended = await session.run(cell, emit, control)
+            ended = await session.run(cell, emit, control, Bookmark(cell=note.cell))
             state = ended.status
         except SessionLost as error:
             raise self.gone(error) from None
@@ -339,7 +340,8 @@ class Kept:
         if session is None:
             return View(
                 name=self.name, job="", node="", gpu="", state=self.over or "opening", opened=0,
-                left=self.terms.most, idle=0, ends_idle=self.terms.idle, spent="", cells=0,
+                left=self.terms.most, idle=0, most=self.terms.most, ends_idle=self.terms.idle,
+                spent="", cells=0,
             )  # fmt: skip
         over = session.ended.is_set()
         receipt = self.receipt
@@ -349,6 +351,7 @@ class Kept:
             job=session.job.address,
             node=session.job.node,
             gpu=session.quote.market.gpu,
+            most=self.terms.most,
             state=self.over if over else "busy" if session.busy else "open",
             opened=session.opened,
             left=max(0.0, self._began + self.terms.most - time.time()),

@@ -10,19 +10,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import threading
-import time
 import weakref
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .cellrun import TICK, CellRun, Confirm, Following
 from .errors import NosanaError
+from .presses import Presses
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
-    from types import FrameType, TracebackType
 
     from .cellrun import Ask, Work
     from .choosing import Requirements
@@ -32,18 +30,16 @@ if TYPE_CHECKING:
     from .journal import Entry, Receipt
     from .keeping import Keeping
     from .kept import Emit, Kept
+    from .logbook import CellRecord, SessionRecord
     from .markets import Market, Quote
     from .needs import Needs
     from .payer import Extended
-    from .standing import Terms
+    from .standing import Terms, View
     from .units import Seconds
 
 __all__ = ["TICK", "CellRun", "Confirm", "Portal", "Presses", "shared"]
 
 T = TypeVar("T")
-
-PATIENCE = 3.0
-"""Seconds for settling a job that was given up; then one more Ctrl-C leaves it to `sweep`."""
 
 CLOSING = 20.0
 """Seconds for what goes on when the portal is closed; jobs are settled in them."""
@@ -74,59 +70,6 @@ def _begin_anew() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begin_anew)
-
-
-class Presses:
-    """
-    Counts Ctrl-C instead of raising it.
-
-    Raised, it would come between any two steps: after an event was taken and before it was shown,
-    so that the end of a job, or that it was posted at all, would never be known here.
-    """
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._seen = 0
-        self._given_up = 0.0
-        self._before: Any = None
-
-    def __enter__(self) -> Presses:
-        before = signal.getsignal(signal.SIGINT)
-        # Only the main thread may, and gets it; a handler that is not Python's cannot be put back.
-        ours = before not in (None, signal.SIG_IGN)
-        if ours and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, self._press)
-            self._before = before
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        frames: TracebackType | None,
-    ) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-
-    def act(self, run: CellRun) -> None:
-        """
-        Interrupt the cell at the first, end the job at the second.
-
-        Raises:
-            KeyboardInterrupt: There were more, and the job is still not settled.
-        """
-        while self._seen < self.count:
-            self._seen += 1
-            if self._seen == 1:
-                run.interrupt()
-            elif not self._given_up:
-                self._given_up = time.monotonic()
-                run.abandon()
-            elif time.monotonic() - self._given_up > PATIENCE:
-                raise KeyboardInterrupt
-
-    def _press(self, _number: int, _frame: FrameType | None) -> None:
-        self.count += 1
 
 
 class Portal:
@@ -190,6 +133,25 @@ class Portal:
             return await self.sessions.down(name, emit)
 
         return self._follow(work, None)
+
+    def session_names(self) -> list[str]:
+        """Return the names of the sessions that are not let go."""
+        return self.sessions.names()
+
+    def session_views(self) -> list[View]:
+        """Say how the sessions stand."""
+        return self.sessions.views()
+
+    def sessions_elsewhere(self) -> list[SessionRecord]:
+        """Return the sessions of this wallet that this process does not keep."""
+        return self.call(self._elsewhere)
+
+    async def _elsewhere(self, client: Client) -> list[SessionRecord]:
+        return self.sessions.elsewhere(client)
+
+    def cells_of(self, job: str) -> list[CellRecord]:
+        """Return the cells that ran in the session of a job, oldest first."""
+        return self.sessions.logbook.cells(job)
 
     def _follow(self, work: Work[T], confirm: Confirm | None) -> Following[T]:
         following = Following(self, work, confirm)

@@ -19,7 +19,7 @@ from . import conversation, ipfs, pythons, transfer
 from .boot import deliver, meet, runner_url
 from .choosing import Requirements
 from .control import Control
-from .conversation import Ended
+from .conversation import Bookmark, Ended
 from .errors import HostFailed, NosanaError, RemoteProtocolError, SessionLost
 from .events import Cell, Event, Running, Waiting
 from .installing import Environment
@@ -116,6 +116,7 @@ class Session:
         cell: Cell | Prepared,
         emit: Emit,
         control: Control | None = None,
+        mark: Bookmark | None = None,
     ) -> Ended:
         """
         Run a cell here, after those that came before it.
@@ -124,6 +125,7 @@ class Session:
             cell: What to run, or what was made of it.
             emit: Takes what happens.
             control: Stops it.
+            mark: Under which name it runs, for who comes later.
 
         Raises:
             NosanaError: The path broke. What the cell itself raises is among the events.
@@ -140,7 +142,7 @@ class Session:
                 conversation.check(self.hello, cell.load, emit)
             elif cell.load.has_code:
                 conversation.check_python(self.hello, cell.load.has_code)
-            ended = await self._followed(cell, emit, control)
+            ended = await self._followed(cell, emit, control, mark)
             return replace(ended, changed=cell.changes)
 
     def check(self) -> None:
@@ -180,12 +182,14 @@ class Session:
         if self._talking is not None:
             self._talking.cancel()
 
-    async def _followed(self, cell: Prepared, emit: Emit, control: Control) -> Ended:
+    async def _followed(
+        self, cell: Prepared, emit: Emit, control: Control, mark: Bookmark | None
+    ) -> Ended:
         """Run a cell, and let the block that holds the job know if that cannot go on."""
         self.busy = True
         self._talking = asyncio.current_task() if self.kept else None
         try:
-            return await self._converse(cell.load, emit, control)
+            return await self._converse(cell.load, emit, control, mark)
         except asyncio.CancelledError:
             if not self.kept:
                 raise
@@ -212,7 +216,7 @@ class Session:
             self.used = time.monotonic()
 
     async def _converse(
-        self, load: conversation.Load, emit: Emit, control: Control
+        self, load: conversation.Load, emit: Emit, control: Control, mark: Bookmark | None
     ) -> conversation.Ended:
         """Install, send, run, and take what comes back."""
         job, link = self.job, self.link
@@ -224,7 +228,7 @@ class Session:
         job.begun = True
         self.cells += 1
         try:
-            ended = await conversation.execute(link, load, emit)
+            ended = await conversation.execute(link, load, emit, mark)
         finally:
             control.soft = None
         job.cell_seconds += ended.seconds

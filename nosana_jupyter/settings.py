@@ -83,6 +83,12 @@ class Settings:
     boot: str = "15m"
     """Longest wait for the runner to start on a host, all of it paid; then another is asked."""
 
+    longest: str = "2h"
+    """Longest run of a session, with all its extensions."""
+
+    idle: str = "10m"
+    """Time without a cell after which a session ends."""
+
     attempts: str = "3"
     """Most hosts that are asked for one cell. One that has begun is never run again."""
 
@@ -147,6 +153,8 @@ _CHECKS: dict[str, Callable[[str], object]] = {
     "wait": parse_seconds,
     "answer": parse_seconds,
     "boot": parse_seconds,
+    "longest": parse_seconds,
+    "idle": parse_seconds,
     "attempts": forms.count,
     "rpc": forms.address_of("https", "http"),
     "websocket": forms.address_of("wss", "ws"),

@@ -6,8 +6,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .choosing import Requirements
+from .prepare import image_of
 from .sessions import Order
-from .units import Seconds
+from .settings import Settings
+from .units import GiB, Seconds, parse_seconds
+
+STEP = Seconds(900)
+"""Seconds that are paid for at a time."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +42,9 @@ class View:
     state: str
     """`open`, `busy`, `opening`, or why it is over."""
 
+    most: Seconds
+    """Longest run in all, in seconds."""
+
     opened: float
     """Unix time of the runner's hello."""
 
@@ -54,3 +63,46 @@ class View:
     cells: int
     trouble: str = ""
     """Why it cannot be given more time."""
+
+
+def terms(
+    name: str,
+    *,
+    chosen: Settings,
+    vram: GiB | None = None,
+    gpu: str | None = None,
+    market: str | None = None,
+    image: str | None = None,
+    step: Seconds | None = None,
+    most: Seconds | None = None,
+    idle: Seconds | None = None,
+    max_cost: str | None = None,
+) -> Terms:
+    """
+    Return what is asked of a session; what is not said is as the settings have it.
+
+    Args:
+        name: What it is called.
+        chosen: The settings.
+        vram: GPU memory, in GiB.
+        gpu: Card.
+        market: Slug or address.
+        image: Container image.
+        step: Seconds that are paid for at a time.
+        most: Longest run in all.
+        idle: Time without a cell after which it ends.
+        max_cost: Cap on all of it, as written.
+
+    Raises:
+        UsageError: The image can be none.
+    """
+    longest = most or parse_seconds(chosen.longest)
+    order = Order(
+        wanted=Requirements(vram=vram, gpu=gpu, market=market),
+        timeout=Seconds(min(step or STEP, longest)),
+        image=image_of(image, chosen),
+        title=f"session {name}",
+        max_cost=max_cost,
+        has_code=("what cells send",),
+    )
+    return Terms(name=name, order=order, most=longest, idle=idle or parse_seconds(chosen.idle))

@@ -50,7 +50,7 @@ PATH = {
     "watch",
 }
 KEPT = {"client", "bills", "logbook", "standing", "kept", "keeping"}
-ROW6 = ROW5 | PATH | KEPT | {"cellrun", "portal"}
+ROW6 = ROW5 | PATH | KEPT | {"cellrun", "portal", "presses"}
 LAYERS = {
     "errors": set[str](),
     "units": {"errors"},
@@ -108,9 +108,10 @@ LAYERS = {
     "client": ROW5 | PATH,
     "bills": ROW1 | {"markets"},
     "logbook": ROW1 | {"settings", "journal"},
-    "standing": ROW1 | {"sessions"},
+    "standing": ROW1 | {"choosing", "prepare", "sessions", "settings"},
     "kept": ROW5 | PATH | KEPT,
     "keeping": ROW5 | PATH | KEPT,
+    "presses": {"cellrun"},
     "cellrun": ROW6,
     "portal": ROW6,
     "following": ROW6,

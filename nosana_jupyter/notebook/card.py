@@ -12,7 +12,19 @@ import time
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from ..events import Booting, Event, Left, Posted, Quoted, Running, Said, Settled, Waiting
+from ..events import (
+    Billed,
+    Booting,
+    Event,
+    Joined,
+    Left,
+    Posted,
+    Quoted,
+    Running,
+    Said,
+    Settled,
+    Waiting,
+)
 from ..receipt import together
 from ..sanitize import line
 from ..units import duration, nos, sol
@@ -21,6 +33,7 @@ from ..wire.messages import ClearOutput
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from ..bills import CellBill
     from ..journal import Receipt
     from ..markets import Quote
 
@@ -28,6 +41,9 @@ MIME = "application/vnd.nosana.job+json"
 
 REDRAW = 1.0
 """Least seconds between two looks of the clock."""
+
+SOON = 0.3
+"""Seconds in which most cells of a session are over, and no card need say how they stand."""
 
 LONG = 2.0
 """Seconds after which a terminal is told what is waited for."""
@@ -39,10 +55,12 @@ class Card:
 
     Args:
         shell: The notebook's.
+        lazy: Show it when something has to be waited for, as in a session nothing mostly has.
     """
 
-    def __init__(self, shell: InteractiveShell) -> None:
+    def __init__(self, shell: InteractiveShell, *, lazy: bool = False) -> None:
         self._shell = shell
+        self._lazy = lazy
         self._rich = getattr(shell, "kernel", None) is not None
         self._ident = f"nosana-card-{time.monotonic_ns()}"
         self._shown = False
@@ -56,6 +74,7 @@ class Card:
         self._ran_by = ""
         self._began = 0.0
         self._receipt: Receipt | None = None
+        self._bill: CellBill | None = None
         self._left: list[Left] = []
 
     @property
@@ -66,6 +85,8 @@ class Card:
     @property
     def cost(self) -> str:
         """Where the money is, as one line."""
+        if self._bill is not None:
+            return f"nosana: {self._bill.text}"
         if self._receipt is not None:
             return " · ".join([summary(self._receipt), *self._losses()])
         if self._job:
@@ -86,12 +107,19 @@ class Card:
 
     def open(self) -> None:
         """Show the card, before anything slow begins."""
-        if self._rich:
+        if self._rich and not self._lazy:
             self._draw()
 
     def take(self, event: Event | None) -> None:
         """Follow an event; nothing means that time has passed."""
         match event:
+            case Billed(bill=bill):
+                self._bill = bill
+                return
+            case Joined(quote=quote):
+                self._quote, self._ran_by = quote, event.words
+                self._text, self._began = "", time.monotonic()
+                return
             case Quoted(quote=quote):
                 self._quote = quote
                 again = f"{self._left[-1].why} · " if self._left else ""
@@ -125,6 +153,11 @@ class Card:
             case Settled(receipt=receipt):
                 self._receipt = receipt
                 return  # It is shown once, when the cell's outputs are all there.
+            case None if self._lazy and time.monotonic() - self._since >= SOON:
+                self._lazy = False
+                if self._rich:
+                    self._draw()
+                return
             case None if self._began and time.monotonic() - self._at >= REDRAW:
                 pass
             case None if not self._rich:
@@ -135,14 +168,25 @@ class Card:
         if self._rich and self._shown:
             self._draw()
 
+    def stay(self, text: str) -> None:
+        """Say that the job goes on, and how it stands."""
+        self._text, self._began = line(text), 0.0
+        if self._rich:
+            self._draw()
+        else:
+            sys.stdout.write(f"nosana: {self._text}\n")
+
     def close(self, problem: str = "") -> None:
         """Show the receipt, or what went wrong before there was one."""
         problem = line(problem)[:500]
         if problem:
+            self._bill = None
             unsettled = self._job and self._receipt is None
             self._text = f"{problem} · {self.cost.partition(' ')[2]}" if unsettled else problem
         if self._rich:
             self._draw()
+        elif self._bill is not None or (problem and not self._job):
+            sys.stdout.write(f"{self._plain()}\n")
         elif self._receipt is not None:
             job = self._receipt.job
             sys.stdout.write(f"{self.cost}\n  all of it: %nosana receipts {job}\n")
@@ -190,6 +234,8 @@ class Card:
 
     def _plain(self) -> str:
         receipt = self._receipt
+        if self._bill is not None:
+            return self.cost
         if receipt is None:
             return f"nosana: {self._line()}"
         lines = [self.cost]
@@ -198,6 +244,8 @@ class Card:
 
     def _html(self) -> str:
         receipt = self._receipt
+        if self._bill is not None:
+            return f"<div>{escape(self.cost)}</div>"
         if receipt is None:
             return f"<div>◌ nosana: {escape(self._line())}</div>"
         rows = "".join(
@@ -211,7 +259,7 @@ class Card:
         receipt = self._receipt
         return {
             "job": self._job,
-            "text": self.cost if receipt else self._line(),
+            "text": self.cost if receipt or self._bill else self._line(),
             "receipt": dict(self._rows(receipt)) if receipt else None,
         }
 

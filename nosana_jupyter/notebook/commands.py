@@ -15,7 +15,10 @@ from . import grammar
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ..cellrun import Confirm
     from ..journal import Entry
+    from ..markets import Quote
+    from ..network import Network
     from ..portal import Portal
 
 ADDRESS = 6
@@ -67,7 +70,7 @@ class Commands:
             found = [each for each in self.portal.receipts(MOST) if each.job.startswith(rest)]
             if not found:
                 raise UsageError(f"there is no receipt of job {rest}", hint="See %nosana jobs.")
-            return tables.receipt(found[0])
+            return tables.receipt(found[0], self.portal.cells_of(found[0].job))
         return tables.receipts(self.portal.receipts(_number(rest)))
 
     def do_stop(self, rest: str) -> Any:
@@ -161,6 +164,20 @@ def agreed(question: str) -> bool:
         return input(question).strip().lower() in ("y", "yes")
     except (EOFError, NotImplementedError):
         return False
+
+
+def confirming(*, yes: bool) -> Confirm:
+    """Return what asks before the first real spend."""
+
+    def ask(quote: Quote, network: Network) -> bool:
+        if yes:
+            return True
+        most = quote.bound
+        dollars = quote.dollars(quote.most) if quote.pay == "nos" else ""
+        text = f"Spend up to {most}{f' ({dollars})' if dollars else ''} on {network.name}? [y/N] "
+        return agreed(text)
+
+    return ask
 
 
 def _price(running: Iterable[Entry], job: str, seconds: int) -> str:

@@ -21,6 +21,9 @@ COMMANDS = {
     "": "where you are: network, wallet, balance, running jobs",
     "jobs": "the newest jobs: jobs [NUMBER]",
     "receipts": "what they cost: receipts [NUMBER], or all of one: receipts JOB",
+    "up": "open a session, in which cells keep their state: up [NAME] [--vram 16] [--for 2h]",
+    "down": "end a session, and pay it: down [NAME|--all]",
+    "sessions": "what is open: host, time left, cost so far",
     "stop": "end a job: stop JOB",
     "extend": "give a job more time: extend JOB 30m [--yes]",
     "sweep": "settle everything this wallet left behind",
@@ -34,7 +37,8 @@ COMMANDS = {
 """What `%nosana` understands, and what each does."""
 
 MOST_WORDS = {
-    "": 0, "sweep": 0, "jobs": 1, "receipts": 1, "stop": 1, "network": 1, "help": 1,
+    "": 0, "sweep": 0, "sessions": 0, "down": 1,
+    "jobs": 1, "receipts": 1, "stop": 1, "network": 1, "help": 1,
 }  # fmt: skip
 """Most words that a command takes; the others read their own."""
 
@@ -220,10 +224,50 @@ def cell_grammar() -> Grammar:
         help="variable of the cell's environment; without a value, this kernel's own; repeatable",
     )  # fmt: skip
     grammar.add_argument(
+        "--session", metavar="NAME", help="session to run in; none: a job of the cell's own"
+    )
+    grammar.add_argument(
+        "--cold", action="store_true", help="run in a job of the cell's own, whatever is open"
+    )
+    grammar.add_argument(
         "--dry-run", action="store_true", help="show what would travel and cost; spend nothing"
     )
     grammar.add_argument("--yes", action="store_true", help="spend real money without asking")
     return grammar
+
+
+def up_grammar() -> Grammar:
+    """Return the grammar of `%nosana up`."""
+    grammar = _wants(Grammar(prog="%nosana up", add_help=False, allow_abbrev=False))
+    grammar.add_argument(
+        "--image", type=_checked(_image), metavar="IMAGE", help="container image with a Python"
+    )
+    grammar.add_argument(
+        "--for", dest="most", type=_checked(parse_seconds), metavar="TIME",
+        help="longest run in all: 30m, 2h",
+    )  # fmt: skip
+    grammar.add_argument(
+        "--idle", type=_checked(parse_seconds), metavar="TIME",
+        help="time without a cell after which it ends: 10m",
+    )  # fmt: skip
+    grammar.add_argument(
+        "--timeout", type=_checked(parse_seconds), metavar="TIME",
+        help="what is paid for at a time, within --for: 15m",
+    )  # fmt: skip
+    grammar.add_argument(
+        "--max-cost", type=_checked(_money), metavar="AMOUNT",
+        help="cap on all of it: 0.5, 0.2 NOS, $0.10 or none",
+    )  # fmt: skip
+    grammar.add_argument("--yes", action="store_true", help="spend real money without asking")
+    return grammar
+
+
+def named(rest: str) -> tuple[str, argparse.Namespace]:
+    """Return the name of a session that a line begins with, if any, and its options."""
+    words = rest.split(maxsplit=1)
+    if words and not words[0].startswith(("-", "#")):
+        return words[0], up_grammar().read(words[1] if len(words) > 1 else "")
+    return "main", up_grammar().read(rest)
 
 
 def quote_grammar() -> Grammar:

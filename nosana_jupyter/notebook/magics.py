@@ -18,22 +18,21 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 from .. import settings
 from ..errors import NosanaError, RemoteError, UsageError
 from . import complete, grammar
-from .commands import Commands, agreed
+from .commands import confirming
 from .interrupts import Interrupted, Presses
+from .sessions import SessionCommands, session_of
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from ..events import Cell
-    from ..markets import Quote
-    from ..network import Network
     from ..portal import CellRun
     from .card import Card
     from .display import Screen
 
 
 @magics_class
-class NosanaMagics(Commands, Magics):  # type: ignore[misc]  # IPython has no types
+class NosanaMagics(SessionCommands, Magics):  # type: ignore[misc]  # IPython has no types
     """The magics of one shell."""
 
     @no_var_expand  # type: ignore[untyped-decorator]
@@ -65,7 +64,7 @@ class NosanaMagics(Commands, Magics):  # type: ignore[misc]  # IPython has no ty
             raise UsageError("the cell is empty", hint="Write below %%nosana what should run.")
         from .card import Card
 
-        card = Card(self.shell)
+        card = Card(self.shell, lazy=bool(self.portal.session_names()))
         if options.dry_run:
             return self._dry_run(self._request(options, source))
         with Presses() as presses:
@@ -75,7 +74,7 @@ class NosanaMagics(Commands, Magics):  # type: ignore[misc]  # IPython has no ty
         card.open()
         try:
             cell = self._request(options, source)
-            run = self.portal.run(cell, confirm=self._confirm(yes=options.yes))
+            run = self.portal.run(cell, confirm=confirming(yes=options.yes))
             return self._follow(run, cell, card, presses)
         except NosanaError as error:
             if not isinstance(error, RemoteError):
@@ -100,6 +99,7 @@ class NosanaMagics(Commands, Magics):  # type: ignore[misc]  # IPython has no ty
             returns=options.returns,
             environment=dict(options.env),
             max_cost=options.max_cost,
+            session=session_of(options),
         )
 
     def _dry_run(self, cell: Cell) -> None:
@@ -152,21 +152,6 @@ class NosanaMagics(Commands, Magics):  # type: ignore[misc]  # IPython has no ty
         if isinstance(event, Said):
             screen.show(event.message)
         card.take(event)
-
-    def _confirm(self, *, yes: bool) -> Any:
-        """Return what asks before the first real spend."""
-
-        def ask(quote: Quote, network: Network) -> bool:
-            if yes:
-                return True
-            most = quote.bound
-            dollars = quote.dollars(quote.most) if quote.pay == "nos" else ""
-            text = (
-                f"Spend up to {most}{f' ({dollars})' if dollars else ''} on {network.name}? [y/N] "
-            )
-            return agreed(text)
-
-        return ask
 
 
 def _count(shell: InteractiveShell) -> int:

@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
+from typing import TYPE_CHECKING
 
 from .. import settings
+from ..bills import spell
 from ..errors import NosanaError
 from ..events import Place, Plan, Status, Swept
 from ..journal import Entry, Receipt
@@ -22,6 +24,10 @@ from ..receipt import together
 from ..sanitize import line
 from ..units import duration, nos, size, sol, usd
 from .grammar import COMMANDS, market_grammar, option_help, quote_grammar
+
+if TYPE_CHECKING:
+    from ..logbook import CellRecord, SessionRecord
+    from ..standing import View
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,9 +186,39 @@ def _money(receipt: Receipt) -> tuple[str, str, str, str]:
     )  # fmt: skip
 
 
-def receipt(found: Receipt) -> Table:
-    """Show all of one receipt."""
-    return Table(head=("", ""), rows=found.lines())
+def receipt(found: Receipt, cells: Sequence[CellRecord] = ()) -> Table:
+    """Show all of one receipt, and the cells that share it."""
+    rows = found.lines()
+    if cells:
+        used = sum(each.seconds for each in cells)
+        rows.append(("cells", f"{counted(len(cells), 'cell')} in {spell(used)}"))
+    for number, each in enumerate(cells, 1):
+        cost = "" if found.pay == "credits" else f", {nos(each.cost)}"
+        text = f"{each.title[:50]}: {each.state}, {spell(each.seconds)}{cost}"
+        rows.append((f"cell {number}", line(text)))
+    return Table(head=("", ""), rows=rows)
+
+
+def sessions(found: Sequence[View], elsewhere: Sequence[SessionRecord] = ()) -> Table:
+    """Show sessions, and those that others keep or have left."""
+    rows = [
+        (
+            each.name, line(each.state), each.gpu, each.job[:12], each.node[:12],
+            _moment(each.opened) if each.opened else "", duration(each.left),
+            f"{duration(each.idle)} of {duration(each.ends_idle)}", each.spent, str(each.cells),
+        )
+        for each in found
+    ]  # fmt: skip
+    head = ("session", "state", "card", "job", "host", "since", "left", "idle", "cost", "cells")
+    notes = [
+        f"{each.name} gets no more time: {line(each.trouble)}" for each in found if each.trouble
+    ]
+    for record in elsewhere:
+        who = "another kernel keeps" if record.kept_elsewhere else "nobody keeps"
+        notes.append(f"{who} session {record.name}, job {record.job}")
+    if not rows:
+        notes.insert(0, "No session is open: %nosana up opens one.")
+    return Table(head=head, rows=rows, note="\n".join(notes))
 
 
 def extended(found: Extended) -> Table:

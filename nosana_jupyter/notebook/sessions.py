@@ -1,0 +1,134 @@
+"""
+`%nosana up`, `down` and `sessions`.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import CancelledError
+from typing import TYPE_CHECKING, Any
+
+from .. import settings
+from ..errors import NosanaError, UsageError
+from ..units import duration
+from . import grammar
+from .commands import Commands, confirming
+from .interrupts import Interrupted, Presses
+
+if TYPE_CHECKING:
+    from ..cellrun import Following
+    from ..kept import Kept
+    from ..standing import Terms, View
+    from .card import Card
+    from .tables import Table
+
+ALL = "--all"
+
+
+class SessionCommands(Commands):
+    """The commands of sessions."""
+
+    shell: Any
+
+    def do_up(self, rest: str) -> None:
+        """Open a session; show how it comes to be."""
+        from .card import Card
+
+        name, options = grammar.named(rest)
+        terms = terms_of(name, options)
+        card = Card(self.shell)
+        card.open()
+        with Presses() as presses:
+            run = self.portal.up(terms, confirm=confirming(yes=options.yes))
+            try:
+                kept = follow(run, card, presses)
+            except NosanaError as error:
+                card.close(f"{type(error).__name__}: {error}")
+                raise
+        card.stay(opened(kept.view()))
+
+    def do_down(self, rest: str) -> Table | None:
+        """End sessions and show their receipts."""
+        from . import tables
+
+        words = grammar.split(rest)
+        names = self.portal.session_names() if words == [ALL] else words or [""]
+        if not names:
+            raise UsageError("no session is open", hint="%nosana up opens one.")
+        receipts = []
+        for name in names:
+            with Presses() as presses:
+                run = self.portal.down(name)
+                for _ in run.ticks():
+                    presses.act(run)
+            kept = run.outcome
+            if kept.receipt is None:
+                print(f"nosana: session {kept.name} had no job")  # noqa: T201
+            else:
+                receipts.append(kept.receipt)
+        if len(receipts) == 1:
+            receipt = receipts[0]
+            return tables.receipt(receipt, self.portal.cells_of(receipt.job))
+        return tables.receipts(receipts) if receipts else None
+
+    def do_sessions(self, _rest: str) -> Table:
+        """Show the sessions."""
+        from . import tables
+
+        return tables.sessions(self.portal.session_views(), self.portal.sessions_elsewhere())
+
+
+def follow(run: Following[Kept], card: Card, presses: Presses) -> Kept:
+    """Draw what happens until the session is open."""
+    from ..events import Said
+
+    try:
+        for event in run.ticks():
+            if isinstance(event, Said):
+                print(getattr(event.message, "text", ""), end="")  # noqa: T201
+            card.take(event)
+            presses.act(run)
+        return run.outcome
+    except CancelledError:
+        card.close("interrupted")
+        raise Interrupted(None, card.untold) from None
+
+
+def terms_of(name: str, options: Any) -> Terms:
+    """Return what `%nosana up` asks for."""
+    from .. import standing
+
+    return standing.terms(
+        name,
+        vram=options.vram,
+        gpu=options.gpu,
+        market=options.market,
+        image=options.image,
+        step=options.timeout,
+        most=options.most,
+        idle=options.idle,
+        max_cost=options.max_cost,
+        chosen=settings.load(),
+    )
+
+
+def opened(view: View) -> str:
+    """Say that a session is open, and what ends it."""
+    named = "" if view.name == "main" else f" {view.name}"
+    return (
+        f"session {view.name} is open on {view.gpu}, job {view.job}: it ends after "
+        f"{duration(view.ends_idle)} without a cell, after {duration(view.most)} at the latest, "
+        f"or with %nosana down{named}"
+    )
+
+
+def session_of(options: Any) -> str | None:
+    """
+    Return which session a cell asks for: nothing if it is to have a job of its own.
+
+    Raises:
+        UsageError: Two options say different things.
+    """
+    own = options.session == "none"
+    if options.cold and options.session and not own:
+        raise UsageError("--cold and --session NAME cannot both be", hint="Leave one out.")
+    return None if options.cold or own else options.session or ""

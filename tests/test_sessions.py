@@ -1,0 +1,120 @@
+"""Several cells in one job: opened, used, kept, lost and paid, on a real network."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from witnesses import Witness, cell, scene
+
+from nosana_jupyter.choosing import Requirements
+from nosana_jupyter.control import Control
+from nosana_jupyter.events import Posted, Settled
+from nosana_jupyter.keeping import Keeping
+from nosana_jupyter.kept import Kept
+from nosana_jupyter.sessions import Order, Session
+from nosana_jupyter.standing import Terms
+from nosana_jupyter.units import Seconds
+
+pytestmark = [pytest.mark.network, pytest.mark.usefixtures("network")]
+
+ORDER = Order(
+    wanted=Requirements(gpu="3070"),
+    timeout=Seconds(300),
+    image="docker.io/library/python:3.11-slim",
+    title="session test",
+)
+
+
+def terms(name: str = "main", *, most: int = 600, idle: int = 60) -> Terms:
+    return Terms(name=name, order=ORDER, most=Seconds(most), idle=Seconds(idle))
+
+
+class TestOpenSession:
+    def test_cells_share_a_job(self) -> None:
+        """Several cells run in one job, one after another, and what one bound the next reads."""
+
+        async def story(witness: Witness) -> None:
+            async with witness.client.open_session(ORDER, witness.emit) as session:
+                one = await session.run(cell("x = 20"), witness.emit)
+                two = await session.run(cell("y = x + 1", {"x": one.values["x"]}), witness.emit)
+            assert two.values == {"y": 21}
+            assert witness.receipt.status == "done"
+            assert len([each for each in witness.events if isinstance(each, Posted)]) == 1
+
+        scene(story)
+
+    def test_several_at_once(self) -> None:
+        """Sessions of one client do not disturb each other."""
+
+        async def story(witness: Witness) -> None:
+            async def one(number: int) -> Any:
+                async with witness.client.open_session(ORDER, witness.emit) as session:
+                    ended = [
+                        await session.run(cell(f"x = {number} * {n}"), witness.emit)
+                        for n in range(3)
+                    ]
+                    return session.job.address, [each.values["x"] for each in ended]
+
+            done = await asyncio.gather(one(1), one(2))
+            assert done[0][0] != done[1][0]
+            assert [values for _, values in done] == [[0, 1, 2], [0, 2, 4]]
+
+        scene(story)
+
+    def test_cells_at_once_take_turns(self) -> None:
+        """Only one cell at a time runs in a session; another waits, and says so."""
+
+        async def story(witness: Witness) -> None:
+            async with witness.client.open_session(ORDER, witness.emit) as session:
+                slow = "import time\ntime.sleep(0.3)\nx = 1"
+                await asyncio.gather(
+                    session.run(cell(slow), witness.emit), session.run(cell("y = 2"), witness.emit)
+                )
+            assert any("waiting for another cell" in str(each) for each in witness.events)
+
+        scene(story)
+
+
+async def up(witness: Witness, keeping: Keeping, what: Terms) -> Kept:
+    return await keeping.up(witness.client, what, witness.emit, Control(), None)
+
+
+def keeping() -> Keeping:
+    return Keeping(asyncio.get_running_loop().create_task)
+
+
+class TestKeeping:
+    def test_ends_when_idle(self) -> None:
+        """A session without a cell for so long is ended and settled by itself."""
+
+        async def story(witness: Witness) -> None:
+            kept = await up(witness, keeping(), terms(idle=1))
+            await kept.run(cell("x = 1"), witness.emit, Control())
+            assert isinstance(kept.session, Session)
+            await asyncio.wait_for(kept.session.ended.wait(), 10)
+            assert kept.over == "no cell ran for 1 s"
+            assert kept.receipt is not None
+            assert kept.receipt.status == "done"
+
+        scene(story)
+
+    def test_down_settles(self) -> None:
+        """Ending a session by name settles its job, and it is let go."""
+
+        async def story(witness: Witness) -> None:
+            open_ = keeping()
+            await up(witness, open_, terms("one"))
+            outcome = await open_.pick("one").run(cell("x = 1"), witness.emit, Control())  # type: ignore[union-attr]
+            assert outcome.values == {"x": 1}
+            assert outcome.bill is not None
+            kept = await open_.down("one", witness.emit)
+            assert kept.receipt is not None
+            assert open_.names() == []
+            assert [type(each) for each in witness.events].count(Settled) <= 1
+            [told] = open_.logbook.cells(kept.receipt.job)
+            assert (told.state, told.title) == ("ok", "x = 1")
+            assert open_.logbook.keys(kept.receipt.job) is None
+
+        scene(story)
