@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+import msgspec
+
 from ..wire import launch, seal
 from ..wire.messages import Check, Install, Installed
 from . import machine, places, streams
@@ -120,7 +122,9 @@ class Runner:
 
                 self._outbox.put(packages.check(task.distributions))
             elif isinstance(task, Install):
-                done = self._installer().install(task.requirements, task.instead)
+                from .installer import Wish
+
+                done = self._installer().install(Wish(**msgspec.structs.asdict(task)))
                 self._outbox.put(Installed(*done))
             else:
                 cells.run(task, buffers)

@@ -15,18 +15,17 @@ import importlib
 import importlib.metadata
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
-from . import pip, precedence
-from .precedence import name_of, title
+from . import keep, pip, precedence, resolve
+from .precedence import name_of
 
 LOG = 20_000
 """Most characters of an installer's log that are kept."""
@@ -35,12 +34,39 @@ CONFLICT = ("No solution found", "ResolutionImpossible", "No matching distributi
 """How uv and pip say that something does not fit, as against an index that does not answer."""
 
 
+_WHO = re.compile(r"(?<=://)[^/@\s]*@")
+"""Who asks, in an address."""
+
+PLAN = "to install: "
+"""How the line begins that says what comes, in exact versions."""
+
+
+class Wish(NamedTuple):
+    """What is to be installed, and how."""
+
+    requirements: Sequence[str]
+    instead: Sequence[str] = ()
+    """Distributions that are here, and whose place it takes for this process."""
+
+    pins: Sequence[str] = ()
+    """Exact versions of what it may need in turn, where that is not here."""
+
+    hashes: Mapping[str, Sequence[str]] = {}
+    """What files must have, by name and version."""
+
+    environment: Mapping[str, str] = {}
+    """Variables of the installer alone: may be secret."""
+
+
 class Done(NamedTuple):
     """How an installation ended."""
 
     ok: bool
     log: str
     """The end of the installer's."""
+
+    notes: str = ""
+    """What may surprise, a line each."""
 
 
 class Installer:
@@ -57,6 +83,7 @@ class Installer:
         self._write = write
         self._process: subprocess.Popen[bytes] | None = None
         self._stopped = False
+        self._notes = ""
 
     def prepare(self) -> None:
         """Forget that the last installation was stopped."""
@@ -69,109 +96,139 @@ class Installer:
         if process is not None and process.poll() is None:
             _kill(process)
 
-    def install(self, requirements: Sequence[str], instead: Sequence[str] = ()) -> Done:
-        """
-        Install requirements, or find them installed, and make them importable.
-
-        Args:
-            requirements: What to install.
-            instead: Distributions that are here, and whose place it takes for this process.
-        """
-        wrong = [item for item in requirements if not item.strip() or item.startswith("-")]
+    def install(self, wish: Wish) -> Done:
+        """Install requirements, or find them installed, and make them importable."""
+        requirements, instead = wish.requirements, wish.instead
+        wrong = [item for item in [*requirements, *wish.pins] if not _is_requirement(item)]
         if wrong:
             return Done(ok=False, log=f"not a requirement: {wrong[0]!r}")
         if used := precedence.loaded(instead):
             return Done(ok=False, log=_in_use(used))
         here = precedence.present(self._cache)
-        place = self._cache / f"env-{_digest(requirements, here, first=bool(instead))}"
+        place = self._cache / f"env-{_digest(wish, here)}"
+        self._notes = ""
         try:
             self._cache.mkdir(parents=True, exist_ok=True)
-            with _locked(place.with_suffix(".lock"), lambda: self._stopped) as held:
+            with keep.claimed(place, lambda: self._stopped) as held:
                 if not held:
                     return Done(ok=False, log="stopped")
-                log = "" if place.is_dir() else self._fill(place, requirements, instead, here)
+                log = "" if place.is_dir() else self._fill(place, wish, here)
         except OSError as error:
             return Done(ok=False, log=f"{type(error).__name__}: {error}")
         if not place.is_dir():
             return Done(ok=False, log=log)
-        if str(place) in sys.path:
-            return Done(ok=True, log=log)
-        if instead:
-            return self._put_first(place, requirements, here, log)
-        sys.path.append(str(place))
-        importlib.invalidate_caches()
-        return Done(ok=True, log=log)
+        if str(place) not in sys.path:
+            if instead:
+                if used := self._put_first(place, requirements, here):
+                    return Done(ok=False, log=_in_use(used))
+            else:
+                sys.path.append(str(place))
+                importlib.invalidate_caches()
+        return Done(ok=True, log=log, notes=self._notes)
 
     def _put_first(
-        self, place: Path, requirements: Sequence[str], here: dict[str, str], log: str
-    ) -> Done:
-        """Let an environment come before what is here; say what else it hides."""
+        self, place: Path, requirements: Sequence[str], here: dict[str, str]
+    ) -> list[str]:
+        """Let an environment come before what is here, or return what is in use already."""
         changed = precedence.changed(place, here)
         if used := precedence.loaded(changed, place):
-            return Done(ok=False, log=_in_use(used))
+            return used
         asked = set(map(name_of, requirements))
         for name, version in changed.items():
             if name not in asked:
-                self._write(f"{name} {version} takes the place of {here[name]} with it\n")
+                self._notes += f"{name} {version} takes the place of {here[name]} with it\n"
         precedence.put_first(place)
-        return Done(ok=True, log=log)
+        return []
 
-    def _fill(
-        self,
-        place: Path,
-        requirements: Sequence[str],
-        instead: Sequence[str],
-        here: dict[str, str],
-    ) -> str:
+    def _fill(self, place: Path, wish: Wish, here: dict[str, str]) -> str:
         """Run the installer beside the place, and move what it made there when it is whole."""
         part = place.with_suffix(f".{os.getpid()}.part")
+        wanted = {"", *map(name_of, wish.requirements)}
         log = ""
         try:
-            for constraints in _attempts(requirements, free=bool(instead)):
-                shutil.rmtree(part, ignore_errors=True)
-                part.mkdir()
-                said, done = self._try(part, requirements, constraints)
-                log += said
-                if self._stopped:
-                    log += "\nstopped"
-                    break
-                if done:
-                    if instead:
-                        precedence.prune(part, here, keep=requirements)
-                    part.rename(place)
-                if done or not any(words in said for words in CONFLICT):
-                    break
+            with keep.downloading(self._cache):
+                for pins, note in resolve.attempts(wish.pins, wanted, free=bool(wish.instead)):
+                    shutil.rmtree(part, ignore_errors=True)
+                    (part / "new").mkdir(parents=True)
+                    said, done = self._try(part, wish, pins)
+                    log += said
+                    if self._stopped:
+                        log += "\nstopped"
+                        break
+                    if done:
+                        self._notes += note
+                        if wish.instead:
+                            precedence.prune(part / "new", here, keep=wish.requirements)
+                        (part / "new").rename(place)
+                        keep.note(place)
+                    if done or not any(words in said for words in CONFLICT):
+                        break
+            keep.tidy(self._cache)
             return log[-LOG:]
         finally:
             self._process = None
             shutil.rmtree(part, ignore_errors=True)
 
-    def _try(
-        self, part: Path, requirements: Sequence[str], constraints: Sequence[str]
-    ) -> tuple[str, bool]:
-        """Run the installer once; return what it said, and whether it did it."""
-        present = part.with_suffix(".txt")
+    def _try(self, part: Path, wish: Wish, pins: Sequence[str]) -> tuple[str, bool]:
+        """Find out what is to come and install it; return what was said, and whether it came."""
+        constraints = part / "constraints.txt"
+        constraints.write_text("\n".join(pins))
+        bounds = ["--constraint", str(constraints)] if pins else []
+        log, done, items = self._resolve(part, wish, bounds)
+        if not done:
+            return log, False
+        target = ["--target", str(part / "new")]
+        if items is None:
+            # One that cannot tell brings along what is here already.
+            said, done = self._run([*bounds, *target, "--", *wish.requirements], wish)
+            return log + said, done
+        told = f"{PLAN}{', '.join(f'{each.name}=={each.version}' for each in items)}\n"
+        self._write(told)
+        log += told
+        for number, lines in enumerate(resolve.lines(items, wish.hashes)):
+            # Hashes have no place but a file.
+            file = part / f"{number}.txt"
+            file.write_text("\n".join(lines))
+            said, done = self._run(["--no-deps", *target, "-r", str(file)], wish)
+            log += said
+            if not done:
+                return log, False
+        return log, True
+
+    def _resolve(
+        self, part: Path, wish: Wish, bounds: Sequence[str]
+    ) -> tuple[str, bool, Optional[list[resolve.Item]]]:
+        """Ask the installer what it would add to what is here; nothing if it cannot tell."""
+        uv, view = pip.find_uv() is not None, part / "view"
+        resolve.show(view, without=map(name_of, wish.instead))
+        said, done = self._run(
+            [*bounds, *resolve.arguments(view, uv=uv), "--", *wish.requirements],
+            wish._replace(environment={**wish.environment, **_seeing(view)}),
+        )
         try:
-            present.write_text("\n".join(constraints))
-            process = subprocess.Popen(
-                [
-                    *pip.command(self._cache),
-                    *(["--constraint", str(present)] if constraints else []),
-                    *("--target", str(part), "--", *requirements),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                cwd=self._cache,
-                env=pip.environment(),
-            )
-            self._process = process
-            if self._stopped:
-                _kill(process)
-            return self._relay(process), process.wait() == 0
-        finally:
-            present.unlink(missing_ok=True)
+            items = resolve.read(view, said, uv=uv) if done else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return said, True, None
+        if not done and any(words in said for words in resolve.UNABLE):
+            return said, True, None
+        return said, done, items
+
+    def _run(self, arguments: Sequence[str], wish: Wish) -> tuple[str, bool]:
+        """Run the installer once; return what it said, and whether it did it."""
+        environment = pip.environment(wish.environment)
+        process = subprocess.Popen(
+            [*pip.command(self._cache, environment), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd=self._cache,
+            env=environment,
+        )
+        self._process = process
+        if self._stopped:
+            _kill(process)
+        return self._relay(process), process.wait() == 0
 
     def _relay(self, process: subprocess.Popen[bytes]) -> str:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -190,53 +247,30 @@ def _in_use(names: Sequence[str]) -> str:
     return f"in use there already, and so not to be had in another version: {told}"
 
 
-def _digest(requirements: Sequence[str], here: dict[str, str], *, first: bool) -> str:
-    python = [sys.implementation.name, platform.python_version(), platform.machine()]
+def _digest(wish: Wish, here: dict[str, str]) -> str:
     # Not its own prefix: a host without containers makes an environment for each job.
-    base = [*python, sys.base_prefix]
+    python = [sys.implementation.name, platform.python_version(), platform.machine()]
+    python += [sys.base_prefix, str(bool(wish.instead))]
     # Images share a host's cache: what fits the packages of one need not fit those of another.
-    lines = [*base, str(first), *map("==".join, sorted(here.items())), *sorted(requirements)]
+    versions = map("==".join, sorted(here.items()))
+    hashes = [f"{name} {' '.join(each)}" for name, each in sorted(wish.hashes.items())]
+    # Another index may have another file of the same name. Who asks it is nobody's business.
+    indexes = [
+        f"{name}={_WHO.sub('', wish.environment[name])}"
+        for name in sorted({*pip.INDEXES, *pip.EXTRA_INDEXES} & wish.environment.keys())
+    ]
+    lines = [*python, *versions, *sorted(wish.requirements), *sorted(wish.pins), *hashes, *indexes]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:24]
 
 
-def _attempts(requirements: Sequence[str], *, free: bool) -> Iterator[list[str]]:
-    """
-    Yield constraints, one set after the other: what comes must work with what is here.
-
-    A build of one machine, as `torch==2.4.0+cu124`, may be on no index even without its local part,
-    and then constrains nothing. Nor does anything where the user insists on what does not fit.
-    """
-    wanted = {"", *(name_of(each) for each in requirements)}
-    here = {
-        title(distribution): distribution.version
-        for distribution in importlib.metadata.distributions()
-        if distribution.version and name_of(title(distribution)) not in wanted
-    }
-    yield [f"{name}=={version.partition('+')[0]}" for name, version in here.items()]
-    if any("+" in version for version in here.values()):
-        yield [f"{name}=={version}" for name, version in here.items() if "+" not in version]
-    if free:
-        yield []
+def _seeing(view: Path) -> dict[str, str]:
+    """Return what lets pip see a view, as uv is told by an option."""
+    others = os.environ.get("PYTHONPATH")
+    return {"PYTHONPATH": f"{view}{os.pathsep}{others}" if others else str(view)}
 
 
-@contextmanager
-def _locked(path: Path, stopped: Callable[[], bool]) -> Iterator[bool]:
-    """Hold a lock of this machine; two jobs may want the same environment. False when stopped."""
-    with path.open("w") as file:
-        try:
-            import fcntl
-        except ImportError:  # Windows, where the last to rename wins.
-            yield True
-            return
-        while not stopped():
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                time.sleep(0.1)
-                continue
-            yield True
-            return
-        yield False
+def _is_requirement(text: str) -> bool:
+    return bool(text.strip()) and not text.startswith("-") and "\n" not in text
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -13,11 +13,15 @@ import re
 import shutil
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Optional
 
 INDEXES = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL")
 """What names an index, in this order, where there is not even a pip that knows one."""
+
+EXTRA_INDEXES = ("PIP_EXTRA_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
 
 SAME = (("PIP_INDEX_URL", "UV_DEFAULT_INDEX"), ("PIP_TRUSTED_HOST", "UV_INSECURE_HOST"))
 """Variables of pip, and those of uv that mean the same."""
@@ -39,12 +43,13 @@ def find_uv() -> str | None:
     return str(beside) if beside.is_file() else shutil.which("uv")
 
 
-def command(folder: Path) -> list[str]:
+def command(folder: Path, environment: Optional[Mapping[str, str]] = None) -> list[str]:
     """
     Return how a command begins that installs for this Python.
 
     Args:
         folder: Takes a pip where the image has none.
+        environment: The installer's; by default that of this process.
 
     Raises:
         NoPip: There is none, and no index is known that has it.
@@ -56,18 +61,30 @@ def command(folder: Path) -> list[str]:
         pip = ["-m", "pip"]
     else:
         # A wheel is a zip with a module in it, which Python runs where it lies.
-        pip = [f"{next(_bundled(), None) or _fetch(folder)}/pip"]
+        pip = [f"{next(_bundled(), None) or _fetch(folder, environment or os.environ)}/pip"]
     quiet = ["--disable-pip-version-check", "--no-input", "--progress-bar=off"]
     return [sys.executable, *pip, "install", *quiet, "--root-user-action=ignore"]
 
 
-def environment() -> dict[str, str]:
+def environment(more: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
     """
     Return the environment of an installer, in which uv finds what pip was told, and pip what uv.
 
     Which of them an image has is not for the user to know.
+
+    Args:
+        more: Variables of the installer alone, in place of those of this process.
     """
     told = dict(os.environ)
+    for names in (INDEXES, EXTRA_INDEXES):
+        # What this process knows by another name is not asked instead.
+        for name in names if not more.keys().isdisjoint(names) else ():
+            told.pop(name, None)
+    told.update(more)
+    # Its words are read; and nothing is changed that a system keeps for itself.
+    told.update(NO_COLOR="1", UV_BREAK_SYSTEM_PACKAGES="1", PIP_BREAK_SYSTEM_PACKAGES="1")
+    for name in ("FORCE_COLOR", "CLICOLOR_FORCE"):
+        told.pop(name, None)
     for ours, theirs in [("UV_DEFAULT_INDEX", "UV_INDEX_URL"), ("UV_INDEX", "PIP_EXTRA_INDEX_URL")]:
         if theirs in told:
             told.setdefault(ours, told[theirs])
@@ -87,12 +104,12 @@ def _bundled() -> Iterator[str]:
         yield from glob.glob(f"{place}/pip-*.whl")  # noqa: PTH207 - as texts
 
 
-def _fetch(folder: Path) -> str:
+def _fetch(folder: Path, environment: Mapping[str, str]) -> str:
     """Bring pip from the index that the user names, and keep it."""
     import html
     from urllib.parse import urljoin
 
-    index = next((found for name in INDEXES if (found := os.environ.get(name))), None)
+    index = next((found for name in INDEXES if (found := environment.get(name))), None)
     if index is None:
         raise NoPip(
             "the image has neither uv nor pip: choose another, or name an index that has pip "

@@ -88,7 +88,7 @@ def _complete(cache: Path) -> None:
     if not missing:
         return
     from . import pip, precedence
-    from .installer import Installer
+    from .installer import Installer, Wish
 
     wanted = [f"{name}>={NEEDS[name]}" for name in missing]
     _say(f"the image lacks {', '.join(wanted)}: they come from {cache}, installed there if need be")
@@ -96,10 +96,10 @@ def _complete(cache: Path) -> None:
     given = dict(os.environ)
     os.environ.update({**IMPATIENT, **given})
     installer = Installer(cache, _write)
-    done = installer.install(wanted, old)
+    done = installer.install(Wish(wanted, old))
     if not done.ok and not old and precedence.present(cache):
         # What is here may be too old for what is to come: for this process, that comes first.
-        done = installer.install(wanted, wanted)
+        done = installer.install(Wish(wanted, wanted))
     for name in IMPATIENT.keys() - given.keys():
         del os.environ[name]
     if done.ok:

@@ -47,6 +47,15 @@ class Install(Message, frozen=True):
     instead: list[str] = []
     """Distributions that are there, and whose place what is installed takes for this runner."""
 
+    pins: list[str] = []
+    """Exact versions of what these need in turn, for what is not there."""
+
+    hashes: dict[str, list[str]] = {}
+    """What files must have, as `sha256:...`, by `name==version`."""
+
+    environment: dict[str, str] = {}
+    """Variables of the installer alone: may be secret."""
+
 
 class Module(msgspec.Struct, frozen=True):
     """One source file of the user's own code."""
@@ -222,6 +231,9 @@ class Installed(Message, frozen=True):
     ok: bool
     log: str
     """What the installer printed, at most its last 20,000 characters."""
+
+    notes: str = ""
+    """What may surprise, a line each."""
 
 
 class Stream(Message, frozen=True):

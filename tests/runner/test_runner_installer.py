@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from wheels import wheel
 
-from nosana_jupyter.runner.installer import Installer
+from nosana_jupyter.runner.installer import Installer, Wish
 from nosana_jupyter.runner.packages import check
 from nosana_jupyter.wire.messages import Install, Installed, Stream
 
@@ -43,7 +43,7 @@ class TestInstaller:
         before = len(path)
         installer = Installer(tmp_path / "cache", said.append)
 
-        installed = installer.install(["nosana-test-outer==1.0"])
+        installed = installer.install(Wish(["nosana-test-outer==1.0"]))
         assert installed.ok, installed.log
         assert check(["nosana-test-outer", "nosana-test-inner"]).versions == {
             "nosana-test-outer": "1.0",
@@ -53,7 +53,9 @@ class TestInstaller:
         assert said
 
         said.clear()
-        assert Installer(tmp_path / "cache", said.append).install(["nosana-test-outer==1.0"]).ok
+        assert (
+            Installer(tmp_path / "cache", said.append).install(Wish(["nosana-test-outer==1.0"])).ok
+        )
         assert said == []
         assert len(path) == before + 1
 
@@ -64,7 +66,7 @@ class TestInstaller:
         wheel(index, "numpy", "99.0")
         wheel(index, "nosana_test_needs", "1.0", "numpy>=99")
         installed = Installer(tmp_path / "cache", lambda _: None).install(
-            ["nosana-test-needs==1.0"]
+            Wish(["nosana-test-needs==1.0"])
         )
 
         assert not installed.ok
@@ -74,16 +76,16 @@ class TestInstaller:
     def test_what_does_not_exist(self, index: Path, tmp_path: Path) -> None:
         """A failed installation leaves nothing behind but its log."""
         cache = tmp_path / "cache"
-        installed = Installer(cache, lambda _: None).install(["nosana-test-nothing==1"])
+        installed = Installer(cache, lambda _: None).install(Wish(["nosana-test-nothing==1"]))
 
         assert not installed.ok
         assert "nosana-test-nothing" in installed.log
-        assert [item.suffix for item in cache.iterdir()] == [".lock"]
+        assert {item.suffix for item in cache.iterdir()} == {".lock"}
 
     @pytest.mark.parametrize("requirement", ["--index-url=http://x", "-r/etc/passwd", " "])
     def test_options_are_not_requirements(self, tmp_path: Path, requirement: str) -> None:
         """What begins with a dash does not reach the installer."""
-        assert not Installer(tmp_path, lambda _: None).install([requirement]).ok
+        assert not Installer(tmp_path, lambda _: None).install(Wish([requirement])).ok
 
     def test_two_at_once(self, index: Path, tmp_path: Path, path: list[str]) -> None:
         """Two jobs of one host that want the same environment get it, whole."""
@@ -91,7 +93,7 @@ class TestInstaller:
 
         def install() -> None:
             installer = Installer(tmp_path / "cache", lambda _: None)
-            results.append(installer.install(["nosana-test-outer==1.0"]))
+            results.append(installer.install(Wish(["nosana-test-outer==1.0"])))
 
         threads = [threading.Thread(target=install) for _ in range(3)]
         for thread in threads:
@@ -104,12 +106,12 @@ class TestInstaller:
     def test_it_stops(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """An installer that is stopped is killed with its children, and leaves nothing."""
         slow = ["sh", "-c", "echo begun; sleep 60 & wait"]
-        monkeypatch.setattr("nosana_jupyter.runner.pip.command", lambda _: slow)
+        monkeypatch.setattr("nosana_jupyter.runner.pip.command", lambda *_: slow)
         begun = threading.Event()
         installer = Installer(tmp_path, lambda _: begun.set())
         threading.Thread(target=lambda: (begun.wait(10), installer.stop())).start()
         began = time.monotonic()
-        installed = installer.install(["x"])
+        installed = installer.install(Wish(["x"]))
 
         assert (installed.ok, time.monotonic() - began < 10) == (False, True)
         assert "stopped" in installed.log
