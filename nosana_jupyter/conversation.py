@@ -19,7 +19,9 @@ from . import pythons, transfer
 from .errors import HostFailed, RemoteProtocolError
 from .events import Event, Said
 from .link import Link
+from .project.pins import NO_PINS, Pins
 from .pythons import short
+from .secrecy import NO_SECRETS, Secrets
 from .wire import messages as say
 from .wire import values
 from .wire.chunks import Assembly
@@ -74,6 +76,15 @@ class Load:
     environment: dict[str, str]
     image: str = ""
     """The image that the user asked for with the cell; empty for the usual one."""
+
+    secrets: Secrets = NO_SECRETS
+    """Variables of the cell that nothing shows, nor the job's definition has."""
+
+    pins: Pins = NO_PINS
+    """What the project's file says of packages."""
+
+    remarks: Sequence[str] = ()
+    """What is to be said once where cells share a runner, one sentence each."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -187,7 +198,7 @@ async def execute(link: Link, load: Load, emit: Emit, mark: Bookmark | None = No
             changes=list(load.changes),
             modules=list(load.modules),
             sources=list(load.sources),
-            environment=load.environment,
+            environment={**load.environment, **load.secrets.values},
             explicit=load.explicit,
             cell=mark.cell,
         )

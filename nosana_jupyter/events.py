@@ -50,6 +50,12 @@ class Cell:
     """Names to bring back; by default those the cell binds."""
 
     environment: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Variables of its environment that nothing shows."""
+
+    deps: str = "auto"
+    """The project's file that says versions: its path, `auto`, `all` of one, or `none`."""
+
     max_cost: str | None = None
     """Cap on deposit and fee, in NOS or dollars, as written."""
 

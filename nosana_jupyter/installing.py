@@ -11,11 +11,15 @@ import asyncio
 from collections.abc import Sequence
 
 from . import requirements
+from .buildlog import BuildLog
 from .conversation import Emit, Load, expect
 from .errors import CellError, HostFailed
-from .events import Said, Waiting
+from .events import Event, Said, Waiting
 from .link import Link
+from .project.closure import closure
+from .project.pins import Pins
 from .pythons import short, table
+from .wire import launch
 from .wire import messages as say
 
 CHECKING = 120.0
@@ -33,7 +37,7 @@ class Environment:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._found = requirements.Found()
-        self._told: set[tuple[str, str]] = set()
+        self._told: set[str] = set()
         """Differences that the user knows of."""
 
         self._met: set[str] = set()
@@ -49,6 +53,9 @@ class Environment:
         Raises:
             CellError: Something cannot be installed; shows the end of the installer's log.
         """
+        if remarks := [each for each in load.remarks if each not in self._told]:
+            self._told.update(remarks)
+            emit(Said(say.Stream("stderr", "".join(f"{each}\n" for each in remarks))))
         named = requirements.names(load.extras)
         insisted = set(map(requirements.canonical, named))
         # What the user names counts, and not the version used here.
@@ -56,7 +63,7 @@ class Environment:
         wanted = [*(name for name, _ in pinned), *named]
         if unknown := [name for name in wanted if self._found.version(name) is None]:
             self._found.add(await self._check(unknown, emit))
-        missing, different = self._compare(pinned)
+        missing, different = self._compare(pinned, load.pins)
         extras = [each for each in load.extras if each not in self._met]
         lacking = await self._unmet(extras, self._found, emit)
         missing += [each.text for each in lacking]
@@ -64,36 +71,51 @@ class Environment:
             text = table([("package", "here", "on the host"), *different])
             emit(Said(say.Stream("stderr", f"Versions differ on the host:\n{text}\n")))
         if missing:
-            await self._install(missing, lacking, emit)
+            await self._install(missing, lacking, load, emit)
         self._met.update(extras)
 
     def _compare(
-        self, pinned: Sequence[tuple[str, str]]
+        self, pinned: Sequence[tuple[str, str]], pins: Pins
     ) -> tuple[list[str], list[tuple[str, str, str]]]:
         """Return what is missing, and what is there in another version and was not told yet."""
         missing, different = [], []
         for name, version in pinned:
             there = self._found.version(name)
             if there is None:
-                missing.append(f"{name}=={version}" if version else name)
-            elif version and there != version and (name, version) not in self._told:
-                self._told.add((name, version))
+                known = pins.text(requirements.canonical(name))
+                missing.append(f"{name}=={version}" if version else known)
+            elif version and there != version and f"{name} {version}" not in self._told:
+                self._told.add(f"{name} {version}")
                 different.append((name, version, short(there)))
         return missing, different
 
     async def _install(
-        self, missing: Sequence[str], lacking: Sequence[requirements.Unmet], emit: Emit
+        self, missing: Sequence[str], lacking: Sequence[requirements.Unmet], load: Load, emit: Emit
     ) -> None:
         """Install what is missing, and see that a cell gets what was asked for."""
         instead = [each.name for each in lacking if each.there is not None]
-        emit(Waiting(f"installing {', '.join(missing)} on the host"))
-        await self._link.send(say.Install(list(missing), instead))
-        installed = await expect(self._link, say.Installed, emit)
+        what = ", ".join(missing)
+        emit(Waiting(f"installing {what} on the host"))
+        asked = {requirements.canonical(name) for name in requirements.names(missing)}
+        pins = await asyncio.to_thread(closure, asked, load.pins)
+        wish = say.Install(
+            requirements=list(missing),
+            instead=instead,
+            pins=[
+                f"{name}=={version}" for name, version in sorted(pins.items()) if name not in asked
+            ],
+            hashes={name: list(each) for name, each in load.pins.hashes.items()},
+            environment=_variables(load),
+        )
+        await self._link.send(wish)
+        log = BuildLog()
+        installed = await self._installed(log, emit)
         if not installed.ok:
-            raise CellError(
-                f"{', '.join(missing)} cannot be installed on the host:\n{installed.log[-2000:]}",
-                hint="Choose an image that has them (`--image`), or other versions (`--pip`).",
-            )
+            failing, hint = log.diagnose(installed.log, self._found.there)
+            emit(Said(log.display(installed.log, failing)))
+            raise CellError(f"{what} cannot be installed on the host: {failing}", hint=hint)
+        if installed.notes:
+            emit(Said(say.Stream("stderr", installed.notes)))
         # Others may have come along, in versions of their own.
         self._found = requirements.Found()
         if instead:
@@ -103,10 +125,20 @@ class Environment:
             told = [f"{each.name} {short(each.there or '?')}" for each in still if not each.url]
             if told:
                 raise CellError(
-                    f"{', '.join(missing)} is installed on the host, and yet a cell gets "
-                    f"{', '.join(told)}",
+                    f"{what} is installed on the host, and yet a cell gets {', '.join(told)}",
                     hint="Choose an image that has it (`--image`).",
                 )
+
+    async def _installed(self, log: BuildLog, emit: Emit) -> say.Installed:
+        """Wait for the end of an installation; say how far it is."""
+
+        def tell(event: Event) -> None:
+            message = event.message if isinstance(event, Said) else None
+            if isinstance(message, say.Stream) and (told := log.take(message.text)):
+                emit(Waiting(f"{told} on the host"))
+
+        installed: say.Installed = await expect(self._link, say.Installed, tell)
+        return installed
 
     async def _unmet(
         self, wanted: Sequence[str], found: requirements.Found, emit: Emit
@@ -124,3 +156,16 @@ class Environment:
                 "the runner does not say which packages it has", hint="Run the cell again."
             ) from None
         return checked
+
+
+def _variables(load: Load) -> dict[str, str]:
+    """Return what installers are to know: secrets, and the indexes of the project."""
+    indexes = {}
+    if load.pins.index:
+        indexes["PIP_INDEX_URL"] = load.pins.index
+    if load.pins.extra_indexes:
+        indexes["PIP_EXTRA_INDEX_URL"] = " ".join(load.pins.extra_indexes)
+    secret = launch.installer_settings(load.secrets.values)
+    # Who names an index means that one.
+    given = {name for name in (*secret, *load.environment) if "INDEX" in name}
+    return secret if given else {**indexes, **secret}

@@ -24,6 +24,9 @@ from .conversation import Load
 from .errors import UsageError
 from .events import Cell, Row
 from .forms import check_image
+from .pinning import spelled, together
+from .project import find
+from .secrecy import Secrets
 from .settings import Settings
 from .wire import messages as say
 
@@ -76,24 +79,27 @@ def prepare(cell: Cell, settings: Settings) -> Prepared:
         f"{name} is nowhere: the cell may raise NameError"
         for name in missing(names, cell.namespace)
     ]
+    pins = find.find(cell.deps)
     extras = tuple(parse_extra(text) for text in cell.pip)
     named = {canonicalize_name(Requirement(extra).name) for extra in extras}
     notes += [
         package.note
         for package in packages
-        if package.note and canonicalize_name(package.distribution) not in named
+        if package.note
+        and (name := canonicalize_name(package.distribution)) not in named
+        and (package.version or not pins.knows(name))
     ]
+    wanted, remarks = together(packages, pins, everything=cell.deps == find.ALL)
     returns = find_returns(cell, names, {*values, *packed.brought})
     here = cell.namespace
     changes = tuple(name for name in returns if name not in names.binds and name in here)
-    installable = [each for each in packages if each.installable]
     load = Load(
         code=cell.source,
         count=cell.count,
         header=packed.header,
         buffers=packed.buffers,
         has_code=packed.has_code,
-        packages=[(each.distribution, each.version) for each in installable],
+        packages=wanted,
         extras=extras,
         modules=[say.Module(each.path, each.source, each.shown) for each in modules],
         sources=[say.Source(each.filename, each.text, each.count) for each in packed.sources],
@@ -102,12 +108,15 @@ def prepare(cell: Cell, settings: Settings) -> Prepared:
         explicit=cell.returns is not None,
         environment=dict(cell.environment),
         image=cell.image or "",
+        secrets=Secrets(cell.secrets),
+        pins=pins,
+        remarks=remarks,
     )
     return Prepared(
         load=load,
         image=image_of(cell.image, settings),
         title=title(cell.source),
-        packages=(*(f"{each.distribution}=={each.version}" for each in installable), *extras),
+        packages=(*(spelled(*each, pins) for each in wanted), *extras),
         modules=tuple(each.path for each in modules),
         changes=changes,
         notes=tuple(notes),

@@ -37,6 +37,13 @@ class Found:
             self.requires[canonical(name)] = checked.requires.get(name, ())
         self.markers |= checked.markers
 
+    @property
+    def there(self) -> str:
+        """The Python and the platform of the runner, in words."""
+        known = self.markers.get
+        platform = " ".join(filter(None, (known("sys_platform"), known("platform_machine"))))
+        return f"Python {known('python_version', '3')} on {platform or 'the host'}"
+
     def version(self, name: str) -> str | None:
         return self.versions.get(canonical(name))
 

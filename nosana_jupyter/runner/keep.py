@@ -10,15 +10,14 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # Windows, where the last to rename wins, and nothing is removed.
-    fcntl = None  # type: ignore[assignment]
+FLOCK = sys.platform != "win32"
+"""Whether files can be locked. Where not, the last to rename wins, and nothing is removed."""
 
 AGE = 30 * 86400.0
 """Seconds after which what no job has used goes."""
@@ -67,7 +66,7 @@ def note(place: Path) -> None:
 
 def tidy(cache: Path) -> None:
     """Remove what nobody has used for long, and the oldest of what is too much."""
-    if fcntl is None:
+    if not FLOCK:
         return
     now, total = time.time(), 0
     for lock in sorted(cache.glob("env-*.lock"), key=_used, reverse=True):
@@ -89,7 +88,9 @@ def tidy(cache: Path) -> None:
 def downloading(cache: Path) -> Iterator[None]:
     """Keep what installers keep while one of them runs."""
     with (cache / "downloads.lock").open("a+") as file:
-        if fcntl is not None:
+        if FLOCK:
+            import fcntl
+
             fcntl.flock(file, fcntl.LOCK_SH)
         yield
 
@@ -110,8 +111,10 @@ def _claim(file: int, place: Path, stopped: Callable[[], bool]) -> bool:
 
 
 def _take(file: int, *, shared: bool) -> bool:
-    if fcntl is None:
+    if not FLOCK:
         return True
+    import fcntl
+
     try:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:

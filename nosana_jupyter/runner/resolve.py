@@ -101,7 +101,8 @@ def lines(items: Iterable[Item], hashes: Mapping[str, Sequence[str]]) -> Iterato
         items: What to install.
         hashes: Those that are known, as `sha256:...`, by name and version.
     """
-    checked, rest = [], []
+    checked: list[str] = []
+    rest: list[str] = []
     for each in items:
         known = hashes.get(f"{name_of(each.name)}=={each.version}", ()) if not each.url else ()
         marked = "".join(f" --hash={one}" for one in known)
