@@ -19,7 +19,7 @@ from .following import follow, follow_async, harmless, remote_error, spent
 from .journal import Receipt
 from .portal import CellRun, Presses, shared
 from .sanitize import line, terminal
-from .units import parse_gib, parse_seconds
+from .units import parse_gib, parse_seconds, parse_size
 from .wire.messages import DisplayData, ExecuteResult, Stream
 
 __all__ = ["Remote", "harmless", "remote", "remote_error", "run"]
@@ -42,6 +42,9 @@ def run(
     pip: Sequence[str] = (),
     takes: Sequence[str] | None = None,
     returns: Sequence[str] | None = None,
+    files: Sequence[str] = (),
+    get: Sequence[str] = (),
+    get_limit: str | None = None,
     env: Mapping[str, str] | None = None,
     yes: bool = False,
     on_event: Callable[[Event], None] | None = None,
@@ -63,6 +66,9 @@ def run(
         pip: Requirements beside those that are found.
         takes: Names to send; by default those the source reads.
         returns: Names to bring back; by default those the source binds.
+        files: Files and folders to send: `data/*.csv`, `/data/a.csv:a.csv`, `!*.tmp`.
+        get: Files to bring back: `out/*`, or to another place: `out/*:results/`.
+        get_limit: Most bytes of them, as text: `20GB`.
         env: Environment of the cell.
         yes: Spend real money without asking.
         on_event: Called with each event as it comes; by default outputs go to this process's own.
@@ -80,6 +86,7 @@ def run(
     cell = _request(
         source, namespace, vram=vram, gpu=gpu, timeout=timeout, max_cost=max_cost, market=market,
         image=image, pip=pip, takes=takes, returns=returns, env=env,
+        files=files, get=get, get_limit=get_limit,
     )  # fmt: skip
     with Presses() as presses:
         ended = follow(_start(cell, yes=yes), on_event or _print, presses)
@@ -185,6 +192,9 @@ def _request(
     pip: Sequence[str] = (),
     takes: Sequence[str] | None = None,
     returns: Sequence[str] | None = None,
+    files: Sequence[str] = (),
+    get: Sequence[str] = (),
+    get_limit: str | None = None,
     env: Mapping[str, str] | None = None,
     **rest: Any,
 ) -> Cell:
@@ -196,6 +206,9 @@ def _request(
         pip=_texts(pip),
         takes=_texts(takes) if takes is not None else None,
         returns=_texts(returns) if returns is not None else None,
+        files=_texts(files),
+        gets=_texts(get),
+        gets_limit=parse_size(get_limit) if get_limit is not None else None,
         environment=dict(env or {}),
         **rest,
     )

@@ -160,6 +160,7 @@ class Client:
             handles=ended.handles,
             changed=ended.changed,
             earlier=tuple(tries.left),
+            landed=ended.landed,
         )
 
     @asynccontextmanager

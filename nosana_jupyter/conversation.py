@@ -7,42 +7,27 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from . import pythons, transfer
+from . import absent, landing, pythons, transfer
 from .errors import HostFailed, RemoteProtocolError
 from .events import Event, Said
 from .link import Link
 from .project.pins import NO_PINS, Pins
 from .pythons import short
 from .secrecy import NO_SECRETS, Secrets
+from .units import size
 from .wire import messages as say
 from .wire import values
-from .wire.chunks import Assembly
+from .wire.chunks import Assembly, Buffer
 
 GREETING = 60.0
 """Seconds in which a runner says what it is, once there is a line to it."""
 
 MOST_MEASURED = 1e9
 """Number of seconds, or of GiB, that no cell reaches."""
-
-MOST_SEARCHED = 4096
-"""Most characters of an exception's message that are searched for the name of a file."""
-
-_MISSING = re.compile(
-    r"No such file or directory: b?(?P<quote>['\"])(?P<path>[^'\"]+)(?P=quote)"
-    r"|name = '(?P<name>[^']+)', errno = 2\b"
-)
-"""How Python and HDF5 say that a file is missing."""
-
-_BESIDE_MODULE = re.compile(r"/nosana-[^/]+/modules/(.+)$")
-"""A file that one of the user's modules looks for beside itself."""
 
 Emit = Callable[[Event], None]
 
@@ -54,7 +39,7 @@ class Load:
     code: str
     count: int
     header: bytes
-    buffers: Sequence[memoryview]
+    buffers: Sequence[Buffer]
     has_code: Sequence[str]
     """Names that carry bytecode, and so need the same minor version of Python."""
 
@@ -86,6 +71,12 @@ class Load:
     remarks: Sequence[str] = ()
     """What is to be said once where cells share a runner, one sentence each."""
 
+    files: Sequence[say.File] = ()
+    """Their buffers are the last of `buffers`."""
+
+    gets: landing.Wanted | None = None
+    """Files that come back."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ended:
@@ -98,6 +89,9 @@ class Ended:
     peak_memory: float
     changed: tuple[str, ...] = ()
     """Names the cell did not bind, but changed what they hold."""
+
+    landed: landing.Landed = landing.NOTHING
+    """Files that came back."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -137,6 +131,7 @@ def check(hello: say.Hello, load: Load, emit: Emit) -> None:
         VersionMismatch: Functions or classes travel, and their bytecode needs our minor version.
     """
     check_python(hello, load.has_code)
+    check_room(hello, load)
     tell_python(hello, emit)
     tell_image(hello, load, emit)
 
@@ -154,6 +149,22 @@ def check_python(hello: say.Hello, has_code: Sequence[str]) -> None:
         implementation=hello.implementation,
         by_image=hello.isolated,
     )
+
+
+def check_room(hello: say.Hello, load: Load) -> None:
+    """
+    Compare the runner's disk with the files that go with the cell.
+
+    Raises:
+        HostFailed: They do not fit; another host may have more.
+    """
+    total = sum(map(len, load.buffers[len(load.buffers) - len(load.files) :]))
+    if total > hello.disk * (1 << 30):
+        free = size(int(hello.disk * (1 << 30)))
+        raise HostFailed(
+            f"the files take {size(total)}, and the host has {free} of disk free",
+            hint="Send fewer files, or choose another market (`--market`).",
+        )
 
 
 def tell_python(hello: say.Hello, emit: Emit) -> None:
@@ -201,9 +212,12 @@ async def execute(link: Link, load: Load, emit: Emit, mark: Bookmark | None = No
             environment={**load.environment, **load.secrets.values},
             explicit=load.explicit,
             cell=mark.cell,
+            files=list(load.files),
+            gets=load.gets.patterns if load.gets else [],
+            gets_limit=load.gets.limit if load.gets else 0,
         )
     )
-    return await _follow(link, mark, emit, returns=load.returns, modules=load.modules)
+    return await _follow(link, mark, emit, load.returns, load.modules, load.gets)
 
 
 async def attach(
@@ -213,6 +227,7 @@ async def attach(
     *,
     returns: Sequence[str] | None = None,
     modules: Sequence[say.Module] = (),
+    gets: landing.Wanted | None = None,
 ) -> Ended:
     """
     Pass on what a cell has said after a place, and what it goes on to say, until its reply.
@@ -223,6 +238,7 @@ async def attach(
         emit: Takes `Said`.
         returns: Names that may come back; nothing if nobody remembers which were asked for.
         modules: Modules of the user that went with the cell.
+        gets: Files that were asked for.
 
     Raises:
         HostFailed: The host went away, or no longer knows the cell.
@@ -230,25 +246,25 @@ async def attach(
         RemoteProtocolError: The host broke the rules.
     """
     await link.send(say.Attach(mark.cell, mark.heard))
-    return await _follow(link, mark, emit, returns=returns, modules=modules)
+    return await _follow(link, mark, emit, returns, modules, gets)
 
 
 async def _follow(
     link: Link,
     mark: Bookmark,
     emit: Emit,
-    *,
     returns: Sequence[str] | None,
     modules: Sequence[say.Module],
+    gets: landing.Wanted | None,
 ) -> Ended:
     """Pass on what a cell says, until its reply."""
-    incoming = transfer.incoming()
+    incoming = transfer.incoming(gets.limit if gets else 0)
     async for message in link.messages():
         match message:
             case say.Chunk():
                 incoming.add(message)
             case say.Reply():
-                ended = _ended(message, incoming, returns)
+                ended = await _ended(message, incoming, returns, gets)
                 # Whoever comes after this client need not fetch it.
                 await link.send(say.Release(mark.cell))
                 return ended
@@ -262,15 +278,24 @@ async def _follow(
             case _ if isinstance(message, say.OUTPUTS):
                 mark.heard += 1
                 if isinstance(message, say.Error):
-                    message = _with_hint(message, modules)
+                    message = absent.with_hint(message, modules)
                 emit(Said(message))
             case _:
                 raise RemoteProtocolError(f"{type(message).__name__} while a cell runs")
     raise HostFailed("the conversation ended before the cell did")
 
 
-def _ended(reply: say.Reply, incoming: Assembly, returns: Sequence[str] | None) -> Ended:
+async def _ended(
+    reply: say.Reply,
+    incoming: Assembly,
+    returns: Sequence[str] | None,
+    gets: landing.Wanted | None,
+) -> Ended:
     buffers = incoming.take(reply.buffers)
+    # Beside the loop: there may be gigabytes to write.
+    landed = await asyncio.to_thread(
+        landing.taken, reply, buffers, gets, remembered=returns is not None
+    )
     names = reply.values.keys() | reply.handles.keys()
     unasked = names - set(names if returns is None else returns)
     if unasked:
@@ -289,32 +314,8 @@ def _ended(reply: say.Reply, incoming: Assembly, returns: Sequence[str] | None) 
         values=found,
         handles=handles,
         peak_memory=_measured(reply.peak_memory),
+        landed=landed,
     )
-
-
-def _with_hint(error: say.Error, modules: Sequence[say.Module]) -> say.Error:
-    """Return what a cell raised; where a file is missing that is here, with a word about it."""
-    found = _MISSING.search(error.evalue[-MOST_SEARCHED:])
-    path = found and (found["path"] or found["name"])
-    if not path or not _is_here(path, modules):
-        return error
-    text = (
-        f"hint: {short(Path(path).name)} is on this machine, not on the host: files do not travel. "
-        "Read it here, and use what was read in the cell."
-    )
-    return msgspec.structs.replace(error, traceback=[*error.traceback, "", text])
-
-
-def _is_here(path: str, modules: Sequence[say.Module]) -> bool:
-    """Say whether a file that the host lacks is where the user would expect it to be found."""
-    places = [Path(path)]
-    if beside := _BESIDE_MODULE.search(path):
-        roots = {each.origin.removesuffix(each.path) for each in modules}
-        places += [Path(root or ".").expanduser() / beside[1] for root in roots]
-    try:
-        return any(place.exists() for place in places)
-    except (OSError, ValueError):
-        return False
 
 
 async def expect(link: Link, kind: Any, emit: Emit) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .choosing import Requirements
+from .landing import NOTHING, Landed
 from .units import GiB, MicroNos, MicroUsd, Seconds
 from .wire.messages import Handle, Output
 
@@ -48,6 +49,15 @@ class Cell:
 
     returns: tuple[str, ...] | None = None
     """Names to bring back; by default those the cell binds."""
+
+    files: tuple[str, ...] = ()
+    """Files and folders that go along: see `files`."""
+
+    gets: tuple[str, ...] = ()
+    """Files that come back: see `landing`."""
+
+    gets_limit: int | None = None
+    """Most bytes of them."""
 
     environment: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -225,6 +235,9 @@ class Outcome:
 
     earlier: tuple[Left, ...] = ()
     """Hosts that were left before the cell had begun on another."""
+
+    landed: Landed = NOTHING
+    """Files that came back."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

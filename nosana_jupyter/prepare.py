@@ -9,10 +9,12 @@ import sys
 import types
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from . import absent, files, landing
 from .cell import bundle
 from .cell.embedded import parse
 from .cell.imports import find_imports, refuse_ours
@@ -29,6 +31,7 @@ from .project import find
 from .secrecy import Secrets
 from .settings import Settings
 from .wire import messages as say
+from .wire.chunks import Buffer
 
 _UNCHANGING = (
     *(type(None), bool, int, float, complex, str, bytes, frozenset, range, slice),
@@ -69,7 +72,8 @@ def prepare(cell: Cell, settings: Settings) -> Prepared:
     """
     names = find_names(cell.source, cell.namespace)
     values = bundle.collect(names, cell.namespace, only=cell.takes)
-    refuse_ours(parse(cell.source)[0])
+    tree, _ = parse(cell.source)
+    refuse_ours(tree)
     refuse_missing(names, cell.namespace)
     packed = bundle.pack(values, cell.namespace)
     if cell.takes is not None:
@@ -93,11 +97,15 @@ def prepare(cell: Cell, settings: Settings) -> Prepared:
     returns = find_returns(cell, names, {*values, *packed.brought})
     here = cell.namespace
     changes = tuple(name for name in returns if name not in names.binds and name in here)
+    outgoing, gets = find_files(cell)
+    notes += outgoing.notes
+    notes += absent.notes(tree, Path.cwd(), {name for name, _ in outgoing.sources})
+    buffers: list[Buffer] = [*packed.buffers, *(source for _, source in outgoing.sources)]
     load = Load(
         code=cell.source,
         count=cell.count,
         header=packed.header,
-        buffers=packed.buffers,
+        buffers=buffers,
         has_code=packed.has_code,
         packages=wanted,
         extras=extras,
@@ -111,6 +119,8 @@ def prepare(cell: Cell, settings: Settings) -> Prepared:
         secrets=Secrets(cell.secrets),
         pins=pins,
         remarks=remarks,
+        files=outgoing.messages(len(packed.buffers)),
+        gets=gets,
     )
     return Prepared(
         load=load,
@@ -121,6 +131,19 @@ def prepare(cell: Cell, settings: Settings) -> Prepared:
         changes=changes,
         notes=tuple(notes),
     )
+
+
+def find_files(cell: Cell) -> tuple[files.Outgoing, landing.Wanted | None]:
+    """
+    Return the files that go with a cell, and those that are to come back.
+
+    Raises:
+        UsageError: What the user wants is no file, or has no place.
+    """
+    base = Path.cwd()
+    limit = landing.LIMIT if cell.gets_limit is None else cell.gets_limit
+    gets = landing.Wanted(cell.gets, base, limit=limit) if cell.gets else None
+    return files.find(cell.files, base), gets
 
 
 def image_of(asked: str | None, settings: Settings) -> str:
@@ -200,7 +223,12 @@ def title(source: str) -> str:
 def rows(cell: Cell) -> tuple[Row, ...]:
     """Say what travels, name by name."""
     values = bundle.collect(find_names(cell.source), cell.namespace, only=cell.takes)
-    return tuple(
+    found = [
         Row(name=each.name, type=each.type, size=each.size, via=each.via)
         for each in bundle.describe(values, cell.namespace)
+    ]
+    outgoing = files.find(cell.files, Path.cwd())
+    return (
+        *found,
+        *(Row(name=n, type=t, size=s, via=v) for n, t, s, v in files.described(outgoing)),
     )

@@ -140,8 +140,10 @@ class Session:
                 cell = await asyncio.to_thread(prepare, cell, self.settings)
             if not self.cells:
                 conversation.check(self.hello, cell.load, emit)
-            elif cell.load.has_code:
-                conversation.check_python(self.hello, cell.load.has_code)
+            else:
+                conversation.check_room(self.hello, cell.load)
+                if cell.load.has_code:
+                    conversation.check_python(self.hello, cell.load.has_code)
             ended = await self._followed(cell, emit, control, mark)
             return replace(ended, changed=cell.changes)
 

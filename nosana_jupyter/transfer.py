@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from .events import Event, Waiting
 from .link import Link
 from .units import size
-from .wire.chunks import Assembly, split
+from .wire.chunks import Assembly, Buffer, split
 
 MOST_VALUES = 2 << 30
 """Most bytes of values that one cell may bring back."""
@@ -20,9 +20,9 @@ PROGRESS_ABOVE = 8_000_000
 Emit = Callable[[Event], None]
 
 
-async def upload(link: Link, buffers: Sequence[memoryview], emit: Emit) -> None:
+async def upload(link: Link, buffers: Sequence[Buffer], emit: Emit) -> None:
     """Send the buffers of what the cell reads, in pieces."""
-    total = sum(buffer.nbytes for buffer in buffers)
+    total = sum(len(buffer) for buffer in buffers)
     sent, told = 0, 0
     for chunk in split(buffers):
         await link.send(chunk)
@@ -32,6 +32,11 @@ async def upload(link: Link, buffers: Sequence[memoryview], emit: Emit) -> None:
             told = sent
 
 
-def incoming() -> Assembly:
-    """Return what puts the buffers of a cell's values together."""
-    return Assembly(limit=MOST_VALUES)
+def incoming(files: int = 0) -> Assembly:
+    """
+    Return what puts the buffers of a cell's values together.
+
+    Args:
+        files: Most bytes of the files that come with them.
+    """
+    return Assembly(limit=MOST_VALUES + files, spill=bool(files))

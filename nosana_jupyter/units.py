@@ -195,6 +195,19 @@ def size(count: int) -> str:
     return f"{value:.1f} TB"
 
 
+def parse_size(text: str) -> int:
+    """
+    Read a number of bytes: `500MB`, `2 GB`, `1.5GiB`. A unit is needed.
+
+    Raises:
+        UsageError: The text is none.
+    """
+    match = re.fullmatch(_NUMBER + r"\s*([kmgt])(i?)b", text.strip().lower())
+    if match is None or not (value := _decimal(match[1])):
+        raise UsageError(f"{text!r} is not a size", hint="Write it as 500MB or 20GB.")
+    return int(value * (1024 if match[3] else 1000) ** ("kmgt".index(match[2]) + 1))
+
+
 def _decimal(text: str) -> Decimal:
     try:
         return Decimal(text.replace("_", "").replace(",", ""))

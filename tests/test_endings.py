@@ -155,10 +155,10 @@ def test_frames_of_own_modules(network: LocalNetwork, beside: Path) -> None:
 def test_a_file_that_is_here_and_not_there(
     network: LocalNetwork, beside: Path, source: str, hinted: bool
 ) -> None:
-    """Who looks for a file of the notebook's folder is told that files do not travel."""
+    """Who looks for a file of the notebook's folder is told how to send it."""
     ran = run(source)
 
-    assert ("files do not travel" in plain(ran.raised.traceback)) == hinted
+    assert ("is on this machine, not on the host" in plain(ran.raised.traceback)) == hinted
     assert ran.raised.ename == "FileNotFoundError"
 
 

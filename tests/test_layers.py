@@ -31,6 +31,9 @@ ROW4 = ROW3 | {"markets", "choosing"}
 PAYERS = {"payer", "purse", "prepaid", "credits", "payers", "posting"}
 ROW5 = ROW4 | PAYERS | {"jobs", "bill", "events", "sweep", "extending"}
 PATH = {
+    "absent",
+    "files",
+    "landing",
     "control",
     "conversation",
     "transfer",
@@ -91,15 +94,22 @@ LAYERS = {
     "jobs": ROW1 | {"network", "chain", "journal", "markets", "bill", "payer", "posting"},
     "sweep": ROW1 | {"chain", "jobs", "journal", "posting"},
     "extending": ROW1 | {"chain", "choosing", "jobs", "markets", "payer"},
-    "events": ROW1 | {"wire", "journal", "markets", "network", "bills", "choosing"},
-    "prepare": ROW2 | {"cell", "events", "conversation", "project", "secrecy", "pinning"},
-    "conversation": ROW1 | {"wire", "link", "events", "pythons", "transfer", "project", "secrecy"},
+    "events": ROW1 | {"landing", "wire", "journal", "markets", "network", "bills", "choosing"},
+    "prepare": ROW2
+    | {"absent", "files", "landing"}
+    | {"cell", "events", "conversation", "project", "secrecy", "pinning"},
+    "conversation": ROW1
+    | {"absent", "landing"}
+    | {"wire", "link", "events", "pythons", "transfer", "project", "secrecy"},
     "installing": ROW1
     | {"wire", "link", "events", "pythons", "requirements", "conversation", "buildlog", "project"},
     "buildlog": ROW1 | {"wire", "sanitize"},
     "secrecy": ROW1 | {"wire", "events"},
     "project": ROW1,
     "pinning": {"cell", "project"},
+    "absent": ROW1 | {"wire", "pythons"},
+    "files": ROW1 | {"wire"},
+    "landing": ROW1 | {"wire", "sanitize"},
     "transfer": ROW1 | {"wire", "link", "events"},
     "pythons": ROW1,
     "requirements": ROW1 | {"wire"},

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from .. import forms, settings
 from ..errors import UsageError
-from ..units import parse_cap, parse_gib, parse_seconds
+from ..units import parse_cap, parse_gib, parse_seconds, parse_size
 
 COMMANDS = {
     "": "where you are: network, wallet, balance, running jobs",
@@ -50,6 +50,9 @@ UNSET = "--unset"
 
 HELP = frozenset({"-?", "-h", "--help", "?"})
 """Words that ask for the list of options."""
+
+MANY = "…"
+"""At the end of what an option takes: several words, each a value."""
 
 _OPTION = re.compile(r"--?[^\W\d][^\s]*")
 
@@ -105,18 +108,23 @@ class Grammar(argparse.ArgumentParser):
             given.add(name)
             parts = [value] if equals else []
             # A value with a space in it, as in `0.2 NOS` or `RTX A4000`, need not be quoted.
-            while words and not (_OPTION.match(words[0]) or (parts and repeatable)):
+            many = str(action.metavar).endswith(MANY)
+            while words and not (_OPTION.match(words[0]) or (parts and repeatable and not many)):
                 parts.append(words.pop(0))
             if not parts:
                 hint = f"Write {name} {action.metavar}: {action.help}."
                 raise UsageError(f"{name} needs a value", hint=hint)
-            written.append(f"{name}={' '.join(parts)}")
+            written += [f"{name}={part}" for part in (parts if many else [" ".join(parts)])]
         return self.parse_args(written)
 
     def _unknown(self, word: str, name: str, known: Mapping[str, argparse.Action]) -> UsageError:
         """Return what is to be said of a word that is no option."""
         if not _OPTION.match(word):
-            several = [option for option in known if isinstance(known[option].default, list)]
+            several = [
+                option
+                for option, action in known.items()
+                if isinstance(action.default, list) and not str(action.metavar).endswith(MANY)
+            ]
             hint = f"Options are {', '.join(known)}."
             if several:
                 hint = f"{' and '.join(several)} are written once for each value. {hint}"
@@ -218,6 +226,18 @@ def cell_grammar() -> Grammar:
     grammar.add_argument(
         "--out", dest="returns", type=_checked(_names), metavar="NAMES",
         help="names to bring back, as in c,d; by default those the cell binds",
+    )  # fmt: skip
+    grammar.add_argument(
+        "--files", action="append", default=[], metavar=f"PATTERN{MANY}",
+        help="files and folders to send: 'data/*.csv', models, /data/a.csv:a.csv, '!*.tmp'",
+    )  # fmt: skip
+    grammar.add_argument(
+        "--get", dest="gets", action="append", default=[], metavar=f"PATTERN{MANY}",
+        help="files to bring back: 'out/*', or elsewhere: 'out/*:results/'",
+    )  # fmt: skip
+    grammar.add_argument(
+        "--get-limit", type=_checked(parse_size), metavar="SIZE",
+        help="most that --get brings back: 20GB; by default 8.6 GB",
     )  # fmt: skip
     grammar.add_argument(
         "--env", action="append", default=[], type=_checked(_variable), metavar="NAME[=VALUE]",

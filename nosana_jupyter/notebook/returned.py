@@ -5,8 +5,10 @@ What a cell left behind, put in its place in the notebook.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, defaultdict, deque
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import landing
 from . import handles
 from .handles import RemoteHandle
 
@@ -57,6 +59,7 @@ def leave(shell: InteractiveShell, cell: Cell, outcome: Outcome) -> list[str]:
     lines = _told("Not brought back", lost)
     lines += _told("Not brought back, and still here as before the cell", kept)
     lines += _told("Changed on the host only", changed)
+    lines += landing.told(outcome.landed, Path.cwd())
     found = outcome.values.keys() | outcome.handles.keys()
     missing = [name for name in cell.returns or () if name not in found]
     if missing and outcome.status == "ok":

@@ -9,13 +9,16 @@ import reprlib
 import time
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
+
+from msgspec.structs import replace
 
 from ..errors import RemoteProtocolError
 from ..wire.chunks import split
-from ..wire.messages import Error, Execute, Handle, Reply
+from ..wire.messages import Error, Execute, File, Handle, Reply
 from ..wire.rebuild import load
 from ..wire.values import NotPlain, TooLarge, encode
+from . import files
 from .machine import peak_memory
 from .modules import Modules
 from .shell import Shell, start
@@ -53,6 +56,10 @@ class Cells:
         self._interrupts = interrupts
         self._pipes = pipes
         self._owner = os.getpid()
+        self._began_in: Optional[Path] = None
+        """The working folder when the cell began, where files come or go with it."""
+
+        self._folder = folder
         self._modules = Modules(folder / "modules")
         self._shell: Shell = start(outbox.put, self._modules.rename, folder / "ipython")
         # IPython's advice to a terminal, given when a cell raises SystemExit.
@@ -64,6 +71,7 @@ class Cells:
         shell.raised = shell.cancelled = False
         shell.result = None
         before: dict[str, int] = {}
+        self._began_in = None
         began = time.monotonic()
         status = "error"
         try:
@@ -81,7 +89,7 @@ class Cells:
             status = "interrupted"
         seconds = time.monotonic() - began
         self._pipes.settle()
-        self._reply(status, seconds, before, explicit=cell.explicit)
+        self._reply(status, seconds, before, cell)
 
     def _prepare(self, cell: Execute, buffers: list[memoryview]) -> bool:
         """Put everything in place; say whether it worked."""
@@ -89,6 +97,14 @@ class Cells:
         try:
             os.environ.update(cell.environment)
             self._modules.write(cell.modules)
+            if cell.files or cell.gets:
+                # A cell may go elsewhere. What it asks for is where it began.
+                folder = Path.cwd()
+                # The last buffers are theirs.
+                rest = len(buffers) - len(cell.files)
+                files.write(cell.files, buffers[rest:], folder)
+                del buffers[rest:]
+                self._began_in = folder
         except (OSError, ValueError, RemoteProtocolError) as error:
             self._fail(error, lines=[f"{type(error).__name__}: {error}"])
             return False
@@ -122,9 +138,8 @@ class Cells:
     def _fail(self, error: BaseException, *, lines: list[str]) -> None:
         self._outbox.put(Error(type(error).__name__, str(error), lines))
 
-    def _reply(
-        self, status: Any, seconds: float, before: dict[str, int], *, explicit: bool
-    ) -> None:
+    def _reply(self, status: Any, seconds: float, before: dict[str, int], cell: Execute) -> None:
+        explicit = cell.explicit
         values: dict[str, Any] = {}
         handles: dict[str, Handle] = {}
         buffers: list[memoryview] = []
@@ -144,10 +159,27 @@ class Cells:
             except NotPlain as error:
                 handles[name] = _handle(value, error, limit)
             left -= sum(buffer.nbytes for buffer in buffers[start:])
+        found: list[File] = []
+        unsent: dict[str, str] = {}
+        if cell.gets and self._began_in:
+            found, held, unsent = files.collect(
+                cell.gets, self._began_in, cell.gets_limit, self._folder
+            )
+            found = [replace(each, buffer=n) for n, each in enumerate(found, len(buffers))]
+            buffers += map(memoryview, held)
         for chunk in split(buffers):
             self._outbox.put(chunk)
         self._outbox.put(
-            Reply(status, seconds, values, len(buffers), handles, peak_memory=peak_memory())
+            Reply(
+                status,
+                seconds,
+                values,
+                len(buffers),
+                handles,
+                peak_memory=peak_memory(),
+                files=found,
+                unsent=unsent,
+            )
         )
 
 

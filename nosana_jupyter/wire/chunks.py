@@ -5,14 +5,27 @@ Buffers on their way: cut into chunks on one side, put together on the other.
 from __future__ import annotations
 
 import mmap
+import tempfile
 from collections.abc import Iterable, Iterator
-from typing import Any, Union
+from typing import Any, Protocol, Union
 
 from ..errors import RemoteProtocolError
 from ..units import size as size_of
-from .messages import CHUNK, Chunk
+from .messages import CHUNK, Chunk, Octets
 
-Buffer = Union[bytes, bytearray, memoryview]
+
+class Piecewise(Protocol):
+    """What is read piece by piece, as it is sent: a file of any size."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, piece: slice, /) -> bytes: ...
+
+
+Buffer = Union[bytes, bytearray, memoryview, Piecewise]
+
+SPILL = 64 << 20
+"""Bytes above which a buffer may lie in a file."""
 
 BUFFERS = 100_000
 """Most buffers that go with one message."""
@@ -50,7 +63,11 @@ def split(buffers: Iterable[Buffer]) -> Iterator[Chunk]:
     An empty buffer is one empty chunk.
     """
     for number, buffer in enumerate(buffers):
-        view = memoryview(buffer).cast("B")
+        view = (
+            memoryview(buffer).cast("B")
+            if isinstance(buffer, (bytes, bytearray, memoryview))
+            else buffer
+        )
         for offset in range(0, len(view) or 1, CHUNK):
             yield Chunk(number, len(view), offset, view[offset : offset + CHUNK])
 
@@ -61,14 +78,16 @@ class Assembly:
 
     Args:
         limit: Most bytes that are taken in before `take`.
+        spill: Whether large buffers lie in files, and not in memory.
     """
 
-    def __init__(self, *, limit: int) -> None:
+    def __init__(self, *, limit: int, spill: bool = False) -> None:
         self._limit = limit
+        self._spill = spill
         self._clear()
 
     def _clear(self) -> None:
-        self._buffers: list[memoryview] = []
+        self._buffers: list[Union[memoryview, Spilled]] = []
         self._size = 0
         self._due = 0
         self.bytes = 0
@@ -97,8 +116,13 @@ class Assembly:
         if chunk.size != self._size or len(chunk.data) != min(self._due, CHUNK):
             raise RemoteProtocolError("a chunk of a buffer has the wrong size")
         if begins:
-            self._buffers.append(room(chunk.size))
-        self._buffers[-1][chunk.offset : chunk.offset + len(chunk.data)] = chunk.data
+            spills = self._spill and chunk.size > SPILL
+            self._buffers.append(Spilled() if spills else room(chunk.size))
+        last = self._buffers[-1]
+        if isinstance(last, Spilled):
+            last.extend(chunk.data)
+        else:
+            last[chunk.offset : chunk.offset + len(chunk.data)] = chunk.data
         self._due -= len(chunk.data)
         self.bytes += len(chunk.data)
 
@@ -111,6 +135,22 @@ class Assembly:
         """
         if count != len(self._buffers) or self._due:
             raise RemoteProtocolError(f"{count} buffers are due and {len(self._buffers)} have come")
-        buffers = self._buffers
+        buffers = [each.view() if isinstance(each, Spilled) else each for each in self._buffers]
         self._clear()
         return buffers
+
+
+class Spilled:
+    """A buffer in a file without a name, which goes when nobody has it any more."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - as long as this lives
+
+    def extend(self, data: Octets, /) -> None:
+        """Add bytes at the end."""
+        self._file.write(data)
+
+    def view(self) -> memoryview:
+        """Return what it holds, as memory that may be written."""
+        self._file.flush()
+        return memoryview(mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_COPY))

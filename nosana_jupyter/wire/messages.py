@@ -77,6 +77,21 @@ class Source(msgspec.Struct, frozen=True):
     """Execution count of that cell, or nothing for a file."""
 
 
+class File(msgspec.Struct, frozen=True):
+    """A file that travels."""
+
+    path: str
+    """Where it goes below the working folder, with `/`."""
+
+    buffer: int
+    """Number of the buffer that holds it."""
+
+    mtime: int = 0
+    """When it was changed, in nanoseconds of Unix time."""
+
+    executable: bool = False
+
+
 class Execute(Message, frozen=True):
     """Run a cell. Its buffers have been sent before, as chunks."""
 
@@ -106,6 +121,15 @@ class Execute(Message, frozen=True):
 
     cell: str = ""
     """Name that the client gives this run, as in `9f86d081884c7d65`, to ask for it again."""
+
+    files: list[File] = []
+    """Written before the cell runs. Their buffers are the last ones, in this order."""
+
+    gets: list[str] = []
+    """Patterns of the files that come back: see `paths`."""
+
+    gets_limit: int = 0
+    """Most bytes of them."""
 
 
 class Interrupt(Message, frozen=True):
@@ -295,6 +319,12 @@ class Reply(Message, frozen=True):
     handles: dict[str, Handle] = {}
     peak_memory: float = 0.0
     """Most memory the runner held, in GiB."""
+
+    files: list[File] = []
+    """What was asked for. Their buffers are the last ones, in this order."""
+
+    unsent: dict[str, str] = {}
+    """Files that stay with the host, and why."""
 
 
 class At(Message, frozen=True):
