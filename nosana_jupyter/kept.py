@@ -269,6 +269,7 @@ class Kept:
             values=ended.values,
             handles=ended.handles,
             changed=ended.changed,
+            landed=ended.landed,
         )
 
     def gone(self, error: SessionLost | None = None) -> SessionLost:
