@@ -114,15 +114,23 @@ class Following(Generic[T]):
                 continue
             if event is not None:
                 yield event
+                # Not before: who follows has shown by now what was said before the question.
+                self._answer(event)
         self.future.result()
 
     def arrived(self) -> list[Event]:
         """Return the events that nobody has taken yet, without waiting for more."""
+        from .events import Asked
+        from .wire.messages import InputReply
+
         found: list[Event] = []
         with contextlib.suppress(queue.Empty):
             while not self._done:
                 event = self._next(self._events.get_nowait())
-                if event is not None:
+                if isinstance(event, Asked):
+                    # A loop of the caller's would stand still while the user thinks.
+                    event.answer(InputReply(event.question.number, None))
+                elif event is not None:
                     found.append(event)
         return found
 
@@ -154,6 +162,22 @@ class Following(Generic[T]):
             self.interrupt()
         finally:
             self._portal.loop.call_soon_threadsafe(question.settle, agreed)
+
+    def _answer(self, event: Event) -> None:
+        """Put a question of the cell to the user, on the thread that follows it."""
+        from .asking import ask
+        from .events import Asked
+
+        if not isinstance(event, Asked):
+            return
+        asked = event.question
+        try:
+            with _raising():
+                reply = ask(asked.number, asked.prompt, password=asked.password)
+        except KeyboardInterrupt:
+            self.interrupt()
+        else:
+            event.answer(reply)
 
     def _emit(self, event: Event) -> None:
         self._put += _weight(event)

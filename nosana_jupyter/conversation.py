@@ -6,14 +6,15 @@ between the first two is in `installing` and `transfer`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from . import absent, landing, pythons, transfer
-from .errors import HostFailed, RemoteProtocolError
-from .events import Event, Said
+from .errors import HostFailed, NosanaError, RemoteProtocolError
+from .events import Asked, Event, Said
 from .link import Link
 from .project.pins import NO_PINS, Pins
 from .pythons import short
@@ -268,6 +269,8 @@ async def _follow(
                 # Whoever comes after this client need not fetch it.
                 await link.send(say.Release(mark.cell))
                 return ended
+            case say.InputRequest():
+                emit(Asked(message, _answering(link)))
             case say.At():
                 mark.heard = message.number
             case say.Unknown():
@@ -283,6 +286,21 @@ async def _follow(
             case _:
                 raise RemoteProtocolError(f"{type(message).__name__} while a cell runs")
     raise HostFailed("the conversation ended before the cell did")
+
+
+def _answering(link: Link) -> Callable[[say.InputReply], None]:
+    """Return what sends an answer, from any thread."""
+    loop = asyncio.get_running_loop()
+
+    async def send(reply: say.InputReply) -> None:
+        # The cell may have ended meanwhile, or its host.
+        with contextlib.suppress(NosanaError):
+            await link.send(reply)
+
+    def answer(reply: say.InputReply) -> None:
+        asyncio.run_coroutine_threadsafe(send(reply), loop)
+
+    return answer
 
 
 async def _ended(

@@ -4,14 +4,14 @@ What a cell asks for, what happens to it, and what it leaves behind.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .choosing import Requirements
 from .landing import NOTHING, Landed
 from .units import GiB, MicroNos, MicroUsd, Seconds
-from .wire.messages import Handle, Output
+from .wire.messages import Handle, InputReply, InputRequest, Output
 
 if TYPE_CHECKING:
     from .bills import CellBill
@@ -178,6 +178,15 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """The cell asks the user. Who follows it on a thread is asked when this event is taken."""
+
+    question: InputRequest
+    answer: Callable[[InputReply], None]
+    """Takes the answer, on any thread."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
     """The job is closed and paid."""
 
@@ -202,7 +211,9 @@ class Billed:
     bill: CellBill
 
 
-Event = Quoted | Waiting | Posted | Running | Booting | Left | Said | Settled | Joined | Billed
+Event = (
+    Quoted | Waiting | Posted | Running | Booting | Left | Said | Asked | Settled | Joined | Billed
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -117,7 +117,7 @@ _PICTURES = re.compile(
 
 _TAG = re.compile(r"<(/?)([a-z][^\s/>]*)", re.I)
 # Elements that end without being closed, or have no end.
-_LIGHT = frozenset("br hr img col input link meta wbr li p td th tr dd dt".split())
+_LIGHT = frozenset("br hr img col input link meta source track wbr li p td th tr dd dt".split())
 
 
 def line(text: str) -> str:

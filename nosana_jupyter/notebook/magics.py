@@ -146,12 +146,14 @@ class NosanaMagics(SessionCommands, Magics):  # type: ignore[misc]  # IPython ha
         return screen.result
 
     def _draw(self, event: Any, card: Card, screen: Screen) -> None:
-        from ..events import Posted, Said
+        from ..events import Asked, Posted, Said
 
         if event is None:
             screen.tick()
         if isinstance(event, Posted):
             screen.label = event.job
+        if isinstance(event, Asked):
+            screen.flush()
         if isinstance(event, Said):
             screen.show(event.message)
         card.take(event)

@@ -28,6 +28,7 @@ import msgspec
 from ..wire import launch, seal
 from ..wire.messages import Check, Install, Installed
 from . import machine, places, streams
+from .asking import Asker
 from .interrupts import Interrupts
 from .outbox import Outbox
 from .server import Server
@@ -88,6 +89,7 @@ class Runner:
         self._tasks: queue.SimpleQueue[tuple[Task, list[memoryview]]] = queue.SimpleQueue()
         self._interrupts = Interrupts()
         self._outbox = Outbox(self._wake)
+        self._asker = Asker(self._outbox.put, before=self._drain)
         self._lock = threading.Lock()
         self._made: Installer | None = None
         self._loop = asyncio.new_event_loop()
@@ -108,13 +110,13 @@ class Runner:
         self._listening.wait()
         self._pipes = pipes = streams.install(self._outbox.write, shield=self._interrupts)
         log_to(pipes.stderr)
-        streams.refuse_input()
+        self._asker.install()
         os._exit = self._leave
 
         # IPython takes a quarter of a second to load. The client is being greeted meanwhile.
         from .execute import Cells
 
-        cells = Cells(self._outbox, self._interrupts, pipes, folder=self._folder)
+        cells = Cells(self._outbox, self._interrupts, pipes, asker=self._asker, folder=self._folder)
         while True:
             task, buffers = self._tasks.get()
             if isinstance(task, Check):
@@ -160,13 +162,17 @@ class Runner:
         while time.monotonic() < deadline and self._server and not self._server.quiet:
             time.sleep(0.01)
 
+    def _drain(self) -> None:
+        if self._pipes is not None:
+            self._pipes.drain()
+
     def _listen(self) -> None:
         asyncio.set_event_loop(self._loop)
         terms = self._terms
         self._server = Server(
             key=seal.Key(), client=terms.client, token=terms.token, job=terms.job,
             outbox=self._outbox, folder=self._folder / "records", work=self._work,
-            interrupt=self._interrupt, end=self.end, lease=terms.lease,
+            answer=self._asker.answer, interrupt=self._interrupt, end=self.end, lease=terms.lease,
         )  # fmt: skip
         host = "0.0.0.0" if terms.isolated else "127.0.0.1"  # noqa: S104 - the tunnel is outside the container
         try:

@@ -24,6 +24,7 @@ from .modules import Modules
 from .shell import Shell, start
 
 if TYPE_CHECKING:
+    from .asking import Asker
     from .interrupts import Interrupts
     from .outbox import Outbox
     from .streams import Pipes
@@ -46,15 +47,17 @@ class Cells:
         outbox: Takes the messages.
         interrupts: Says when a cell may be interrupted.
         pipes: What C libraries and children write.
+        asker: Asks the user what a cell asks.
         folder: Takes the user's modules and what IPython writes.
     """
 
     def __init__(
-        self, outbox: Outbox, interrupts: Interrupts, pipes: Pipes, *, folder: Path
+        self, outbox: Outbox, interrupts: Interrupts, pipes: Pipes, *, asker: Asker, folder: Path
     ) -> None:
         self._outbox = outbox
         self._interrupts = interrupts
         self._pipes = pipes
+        self._asker = asker
         self._owner = os.getpid()
         self._began_in: Optional[Path] = None
         """The working folder when the cell began, where files come or go with it."""
@@ -75,7 +78,7 @@ class Cells:
         began = time.monotonic()
         status = "error"
         try:
-            with self._interrupts.armed():
+            with self._asker.during(), self._interrupts.armed():
                 if self._prepare(cell, buffers):
                     # Identities, not the objects: what the cell replaces must be freed, or it
                     # would not fit beside its successor on the card.

@@ -7,9 +7,13 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
+
+INSISTENCE = 50
+"""Times that an interrupt is repeated while nothing comes of it, 20 ms apart."""
 
 
 class Interrupts:
@@ -26,10 +30,19 @@ class Interrupts:
         self._wanted = True
         if os.name == "posix":
             signal.pthread_kill(self._main, signal.SIGINT)
+            # One that comes just before the main thread begins to wait would not wake it.
+            threading.Thread(target=self._insist, name="interrupt", daemon=True).start()
         elif self._armed:
             import _thread
 
             _thread.interrupt_main()
+
+    def _insist(self) -> None:
+        for _ in range(INSISTENCE):
+            time.sleep(0.02)
+            if not (self._wanted and self._armed):
+                return
+            signal.pthread_kill(self._main, signal.SIGINT)
 
     def forget(self) -> None:
         """Forget a request that came too late, before the next cell."""

@@ -26,6 +26,7 @@ from ..wire.messages import (
     Error,
     ExecuteResult,
     Handle,
+    InputRequest,
     Known,
     Reply,
     Stream,
@@ -113,6 +114,9 @@ class Record:
         self.values: list[AnyMessage] = []
         """What goes before the reply: the buffers of its values."""
 
+        self.question: InputRequest | None = None
+        """What the cell has asked, until it is answered."""
+
         self.reply: Reply | None = None
         self.released = False
         self.segments: list[Segment] = []
@@ -137,7 +141,9 @@ class Record:
             LocalProtocolError: It cannot be encoded.
         """
         if isinstance(message, Reply):
-            self.reply = message
+            self.reply, self.question = message, None
+        elif isinstance(message, InputRequest):
+            self.question = message
         elif isinstance(message, Chunk):
             self.values.append(message)
         else:
@@ -233,6 +239,8 @@ class Record:
         if said != self.count:
             yield At(self.count)
         yield from self.values
+        if self.question is not None:
+            yield self.question
         if self.reply is not None:
             yield self.reply
 

@@ -32,6 +32,7 @@ from ..wire.messages import (
     Check,
     Chunk,
     Execute,
+    InputReply,
     Install,
     Interrupt,
     Release,
@@ -72,6 +73,7 @@ class Server:
         outbox: What there is to say.
         folder: Takes what is too long for memory.
         work: Takes what the client wants done, with its buffers.
+        answer: Takes what the user has typed.
         interrupt: Interrupts what is being done.
         end: Called when the conversation is over, with the reason.
         lease: Seconds without a client after which it is over.
@@ -87,6 +89,7 @@ class Server:
         outbox: Outbox,
         folder: Path,
         work: Callable[[Task, list[memoryview]], None],
+        answer: Callable[[InputReply], None],
         interrupt: Callable[[], None],
         end: Callable[[str], None],
         lease: float,
@@ -97,6 +100,7 @@ class Server:
         self._job = job
         self._telling = Telling(outbox, folder)
         self._work = work
+        self._answer = answer
         self._interrupt = interrupt
         self._end = end
         self._lease = lease
@@ -249,6 +253,9 @@ class Server:
             self._telling.attach(message)
         elif isinstance(message, Release):
             self._telling.release(message.cell)
+        elif isinstance(message, InputReply):
+            self._telling.answered()
+            self._answer(message)
         elif isinstance(message, Interrupt):
             # One that comes too late is nobody's fault, and must not hit the next cell.
             if self._telling.interruptible:

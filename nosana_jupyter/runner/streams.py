@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from typing import Any, NoReturn
+from typing import Any
 
 from .outbox import Name
 
@@ -183,19 +183,6 @@ def install(write: Write, *, shield: AbstractContextManager[Any]) -> Pipes:
     sys.stdout = Writer("stdout", 1, write, before=pipes.drain, shield=shield)
     sys.stderr = Writer("stderr", 2, write, before=pipes.drain, shield=shield)
     return pipes
-
-
-def refuse_input() -> None:
-    """Let `input()` and `getpass()` fail at once, instead of waiting for nobody."""
-    import builtins
-    import getpass
-
-    def refuse(*_: object, **__: object) -> NoReturn:
-        raise EOFError("input() is not available in a remote cell: a host has no keyboard")
-
-    builtins.input = refuse
-    getpass.getpass = refuse
-    sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115 - open for good
 
 
 def clean(text: str) -> str:

@@ -107,6 +107,11 @@ class Telling:
         if record is not None and record.reply is not None:
             record.released = True
 
+    def answered(self) -> None:
+        """Note that what the running cell has asked is answered."""
+        if self._turns and (record := self._turns[0].record) is not None:
+            record.question = None
+
     @property
     def working(self) -> bool:
         """Whether a task runs or waits."""

@@ -154,6 +154,18 @@ class Release(Message, frozen=True):
     cell: str
 
 
+class InputReply(Message, frozen=True):
+    """What the user has typed."""
+
+    number: int
+    """That of the question."""
+
+    text: Optional[str]
+    """Nothing if nobody can be asked, or the user has ended the input."""
+
+    ended: bool = False
+
+
 # What both say.
 
 
@@ -343,10 +355,19 @@ class Taken(Message, frozen=True):
     """Another client has come, and this one is to stay away. Without a number, as an `Ack`."""
 
 
+class InputRequest(Message, frozen=True):
+    """The cell asks the user for a line."""
+
+    number: int
+    prompt: str
+    password: bool = False
+    """Whether what is typed is not to be shown."""
+
+
 AnyMessage = Union[
     Check, Install, Execute, Interrupt, Bye, Chunk, Ack, Part, Hello, Checked, Installed,
     Stream, DisplayData, UpdateDisplayData, ClearOutput, ExecuteResult, Error, Reply,
-    Attach, Release, At, Unknown, Taken,
+    Attach, Release, At, Unknown, Taken, InputRequest, InputReply,
 ]  # fmt: skip
 
 Output = Union[Stream, DisplayData, UpdateDisplayData, ClearOutput, ExecuteResult, Error]

@@ -33,6 +33,8 @@ from .messages import (
     Execute,
     ExecuteResult,
     Hello,
+    InputReply,
+    InputRequest,
     Install,
     Installed,
     Interrupt,
@@ -80,6 +82,8 @@ RULES: dict[State, dict[type[AnyMessage], tuple[Role, State]]] = {
         Interrupt: (Role.CLIENT, State.IDLE),
         Attach: (Role.CLIENT, State.BUSY),
         Release: (Role.CLIENT, State.IDLE),
+        # So does the answer to a question that was given up.
+        InputReply: (Role.CLIENT, State.IDLE),
     },
     State.PREPARING: {
         Checked: (Role.RUNNER, State.IDLE),
@@ -101,6 +105,8 @@ RULES: dict[State, dict[type[AnyMessage], tuple[Role, State]]] = {
         Bye: (Role.CLIENT, State.CLOSED),
         At: (Role.RUNNER, State.BUSY),
         Unknown: (Role.RUNNER, State.IDLE),
+        InputRequest: (Role.RUNNER, State.BUSY),
+        InputReply: (Role.CLIENT, State.BUSY),
     },
     State.CLOSED: {},
 }

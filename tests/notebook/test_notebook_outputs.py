@@ -315,3 +315,56 @@ def test_every_flushed_line_arrives(lab: LabKernel) -> None:
     shown = done(lab, "for i in range(6400):\n    print(i, flush=True)")
 
     assert shown.stream("stdout") == "".join(f"{i}\n" for i in range(6400))
+
+
+def test_the_user_is_asked(lab: LabKernel) -> None:
+    """
+    `input` and `getpass` of a cell ask at the notebook, as a stranger's question on one line.
+    """
+    asked: list[tuple[str, bool]] = []
+
+    def answer(prompt: str, hidden: bool) -> str:
+        asked.append((prompt, hidden))
+        return "Ada" if not hidden else "secret"
+
+    shown = lab.ask(
+        "%%nosana\n"
+        "import getpass\n"
+        "print('first')\n"
+        "name = input('Your\\nname: ')\n"
+        "password = getpass.getpass('\\x1b[2JWallet key: ')\n"
+        "print(name, len(password))",
+        answer,
+    )
+
+    assert asked == [("[remote] Your name: ", False), ("[remote] Wallet key: ", True)]
+    assert shown.stream("stdout") == "first\nAda 6\n"
+    assert lab.run("name").result["text/plain"] == "'Ada'"
+
+
+def test_a_question_can_be_left_open(lab: LabKernel) -> None:
+    """
+    Ctrl-C while a question is open interrupts the cell that asks it.
+    """
+
+    def answer(prompt: str, hidden: bool) -> None:
+        lab.interrupt()
+
+    shown = lab.ask("%%nosana\nprint('first')\ninput('? ')", answer)
+
+    assert shown.error
+    assert shown.error["ename"] == "KeyboardInterrupt"
+    assert "first" in shown.text
+    assert "Cell In" in shown.traceback
+    assert "nosana: interrupted" in shown.traceback
+
+
+def test_where_nobody_can_be_asked(lab: LabKernel) -> None:
+    """
+    A front end that takes no questions is an error of the cell, not a wait without an end.
+    """
+    shown = remote(lab, "input('? ')")
+
+    assert "StdinNotImplementedError: the cell asks for input, and there is nobody" in (
+        shown.traceback
+    )

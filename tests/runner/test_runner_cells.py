@@ -240,12 +240,6 @@ class TestOutputs:
 
         assert ran.values == {"found": False}
 
-    @pytest.mark.parametrize("code", ["input('name? ')", "import getpass\ngetpass.getpass()"])
-    def test_input_is_refused(self, client: Client, code: str) -> None:
-        """A question that nobody can answer is an error, not a cell that hangs."""
-        said = "input() is not available in a remote cell: a host has no keyboard"
-        assert said in client.run(code).traceback
-
 
 class TestErrors:
     @pytest.mark.parametrize(

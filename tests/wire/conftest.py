@@ -23,6 +23,8 @@ from nosana_jupyter.wire.messages import (
     Execute,
     ExecuteResult,
     Hello,
+    InputReply,
+    InputRequest,
     Install,
     Installed,
     Interrupt,
@@ -60,6 +62,8 @@ MESSAGES: dict[type[Any], AnyMessage] = {
         Release("9f86d081884c7d65"),
         At(7),
         Unknown("9f86d081884c7d65"),
+        InputRequest(1, "? "),
+        InputReply(1, "x"),
     )
 }
 
