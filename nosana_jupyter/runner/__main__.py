@@ -29,6 +29,7 @@ from ..wire import launch, seal
 from ..wire.messages import Check, Install, Installed
 from . import machine, places, streams
 from .asking import Asker
+from .comms import Comms, Incoming
 from .interrupts import Interrupts
 from .outbox import Outbox
 from .server import Server
@@ -86,10 +87,11 @@ class Runner:
     def __init__(self, terms: Terms, folder: Path) -> None:
         self._terms = terms
         self._folder = folder
-        self._tasks: queue.SimpleQueue[tuple[Task, list[memoryview]]] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[tuple[Task | None, list[memoryview]]] = queue.SimpleQueue()
         self._interrupts = Interrupts()
         self._outbox = Outbox(self._wake)
         self._asker = Asker(self._outbox.put, before=self._drain)
+        self._comms = Comms(self._outbox)
         self._lock = threading.Lock()
         self._made: Installer | None = None
         self._loop = asyncio.new_event_loop()
@@ -116,10 +118,15 @@ class Runner:
         # IPython takes a quarter of a second to load. The client is being greeted meanwhile.
         from .execute import Cells
 
-        cells = Cells(self._outbox, self._interrupts, pipes, asker=self._asker, folder=self._folder)
+        cells = Cells(
+            self._outbox, self._interrupts, pipes,
+            asker=self._asker, comms=self._comms, folder=self._folder,
+        )  # fmt: skip
         while True:
             task, buffers = self._tasks.get()
-            if isinstance(task, Check):
+            if task is None:
+                self._comms.heed(alone=True)
+            elif isinstance(task, Check):
                 from . import packages
 
                 self._outbox.put(packages.check(task.distributions))
@@ -172,7 +179,8 @@ class Runner:
         self._server = Server(
             key=seal.Key(), client=terms.client, token=terms.token, job=terms.job,
             outbox=self._outbox, folder=self._folder / "records", work=self._work,
-            answer=self._asker.answer, interrupt=self._interrupt, end=self.end, lease=terms.lease,
+            answer=self._asker.answer, interrupt=self._interrupt, heed=self._heed, end=self.end,
+            lease=terms.lease,
         )  # fmt: skip
         host = "0.0.0.0" if terms.isolated else "127.0.0.1"  # noqa: S104 - the tunnel is outside the container
         try:
@@ -190,6 +198,10 @@ class Runner:
         self._interrupts.forget()
         self._installer().prepare()
         self._tasks.put((task, buffers))
+
+    def _heed(self, message: Incoming) -> None:
+        self._comms.take(message)
+        self._tasks.put((None, []))
 
     def _interrupt(self) -> None:
         self._installer().stop()

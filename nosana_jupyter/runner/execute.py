@@ -11,6 +11,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
+from IPython.core.async_helpers import get_asyncio_loop
 from msgspec.structs import replace
 
 from ..errors import RemoteProtocolError
@@ -25,6 +26,7 @@ from .shell import Shell, start
 
 if TYPE_CHECKING:
     from .asking import Asker
+    from .comms import Comms
     from .interrupts import Interrupts
     from .outbox import Outbox
     from .streams import Pipes
@@ -48,11 +50,19 @@ class Cells:
         interrupts: Says when a cell may be interrupted.
         pipes: What C libraries and children write.
         asker: Asks the user what a cell asks.
+        comms: What widgets of cells say.
         folder: Takes the user's modules and what IPython writes.
     """
 
     def __init__(
-        self, outbox: Outbox, interrupts: Interrupts, pipes: Pipes, *, asker: Asker, folder: Path
+        self,
+        outbox: Outbox,
+        interrupts: Interrupts,
+        pipes: Pipes,
+        *,
+        asker: Asker,
+        comms: Comms,
+        folder: Path,
     ) -> None:
         self._outbox = outbox
         self._interrupts = interrupts
@@ -64,7 +74,11 @@ class Cells:
 
         self._folder = folder
         self._modules = Modules(folder / "modules")
-        self._shell: Shell = start(outbox.put, self._modules.rename, folder / "ipython")
+        self._comms = comms
+        self._shell: Shell = start(
+            outbox.put, self._modules.rename, folder / "ipython", drawn=lambda: comms.drawn
+        )
+        comms.start(get_asyncio_loop(), self._shell.showtraceback)
         # IPython's advice to a terminal, given when a cell raises SystemExit.
         warnings.filterwarnings("ignore", message="To exit: use")
 
@@ -73,6 +87,7 @@ class Cells:
         shell = self._shell
         shell.raised = shell.cancelled = False
         shell.result = None
+        self._comms.begin(shown=cell.widgets)
         before: dict[str, int] = {}
         self._began_in = None
         began = time.monotonic()

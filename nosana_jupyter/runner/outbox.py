@@ -11,10 +11,20 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal, Optional
 
 from ..units import size
-from ..wire.messages import AnyMessage, DisplayData, Stream, UpdateDisplayData
+from ..wire.messages import (
+    COMMS,
+    AnyMessage,
+    ClearOutput,
+    Comm,
+    CommMessage,
+    CommOutput,
+    DisplayData,
+    Stream,
+    UpdateDisplayData,
+)
 
 SETTLE = 0.01
 """Seconds that text waits for more of its line."""
@@ -35,12 +45,16 @@ _OVERHEAD = 64
 
 Name = Literal["stdout", "stderr"]
 
+Owner = Optional[tuple[str, bool]]
+"""The widget whose an output is, and whether it shows it. None: the cell's."""
+
 
 class _Text:
     """Text of one stream that waits. It may still grow."""
 
-    def __init__(self, name: Name) -> None:
+    def __init__(self, name: Name, owner: Owner = None) -> None:
         self.name = name
+        self.owner = owner
         self.pieces: deque[str] = deque()
         self.since = time.monotonic()
         self.dropped = 0
@@ -85,6 +99,14 @@ class Outbox:
         self._displays = 0
         self._last = 0.0
         self._awake = False
+        self._states: dict[str, _Held] = {}
+        """The last update of each widget, while nothing but updates has come since."""
+
+        self.owner: Owner = None
+        """Whose it is what is said now."""
+
+        self.aside = False
+        """Whether something of widgets waits: it may be said while no cell runs."""
 
     def __bool__(self) -> bool:
         return bool(self._queue)
@@ -95,17 +117,15 @@ class Outbox:
             return
         with self._lock:
             entry = self._queue[-1] if self._queue else None
-            if not isinstance(entry, _Text) or entry.name != name:
-                entry = _Text(name)
-                self._queue.append(entry)
+            if not isinstance(entry, _Text) or entry.name != name or entry.owner != self.owner:
+                entry = self._new_text(name)
                 if self._text > MOST_TEXT // 2:
                     self._tail.append(entry)
             for start in range(0, len(text), PIECE):
                 piece = text[start : start + PIECE]
                 if self._text > MOST_TEXT // 2 and not self._tail:
                     # From here on it is the tail, of which the oldest goes first.
-                    entry = _Text(name)
-                    self._queue.append(entry)
+                    entry = self._new_text(name)
                     self._tail.append(entry)
                 entry.pieces.append(piece)
                 self._text += len(piece) + _OVERHEAD
@@ -115,6 +135,10 @@ class Outbox:
     def put(self, message: AnyMessage) -> None:
         """Add a message."""
         with self._lock:
+            if isinstance(message, COMMS) and self._merge(message):
+                return
+            if self.owner and isinstance(message, (Stream, DisplayData, ClearOutput)):
+                message = CommOutput(self.owner[0], message, self.owner[1])
             weight = 0
             if isinstance(message, (DisplayData, UpdateDisplayData)):
                 weight = _weigh(message)
@@ -129,8 +153,16 @@ class Outbox:
                     self.write("stderr", f"[a display of {size(weight)} left out: too many wait]\n")
                     return
                 self._displays += weight
+            elif isinstance(message, COMMS):
+                weight = _weight_of(message)
+                if self._displays + weight > MOST_DISPLAYS:
+                    return
+                self._displays += weight
+                self.aside = True
             entry = _Held(message, weight)
             self._queue.append(entry)
+            if isinstance(message, COMMS):
+                self._note(message, entry)
             if isinstance(message, UpdateDisplayData):
                 self._updates[str(message.transient.get("display_id", ""))] = entry
             self._signal()
@@ -153,9 +185,10 @@ class Outbox:
                     return ready - now
                 return self._next_text(entry, now)
             self._tail.clear()
+            self.aside = False
             return None
 
-    def _next_text(self, entry: _Text, now: float) -> Stream:
+    def _next_text(self, entry: _Text, now: float) -> AnyMessage:
         before = sum(len(piece) + _OVERHEAD for piece in entry.pieces)
         text = entry.take()
         after = sum(len(piece) + _OVERHEAD for piece in entry.pieces)
@@ -166,7 +199,8 @@ class Outbox:
             self._queue.popleft()
         if self._tail and self._tail[0] is entry and not entry.pieces:
             self._tail.popleft()
-        return Stream(entry.name, text)
+        said = Stream(entry.name, text)
+        return CommOutput(entry.owner[0], said, entry.owner[1]) if entry.owner else said
 
     def _release(self, entry: _Held) -> AnyMessage:
         self._displays -= entry.size
@@ -174,7 +208,37 @@ class Outbox:
             name = str(entry.message.transient.get("display_id", ""))
             if self._updates.get(name) is entry:
                 del self._updates[name]
+        comm = getattr(entry.message, "comm", None)
+        if comm is not None and self._states.get(comm) is entry:
+            del self._states[comm]
         return entry.message
+
+    def _new_text(self, name: Name) -> _Text:
+        entry = _Text(name, self.owner)
+        self._queue.append(entry)
+        self.aside = self.aside or entry.owner is not None
+        return entry
+
+    def _merge(self, message: Comm) -> bool:
+        """Put the state of a widget into one that waits; say whether there was one."""
+        held = self._states.get(message.comm)
+        if held is None or not _is_update(message):
+            return False
+        waits: Any = held.message
+        state = {**waits.data["state"], **message.data["state"]}  # type: ignore[union-attr] # it has
+        held.message = CommMessage(message.comm, {**waits.data, "state": state}, waits.metadata)
+        weight = _weight_of(held.message)
+        self._displays += weight - held.size
+        held.size = weight
+        return True
+
+    def _note(self, message: Comm, entry: _Held) -> None:
+        """Remember an update that later ones may be put into."""
+        if _is_update(message):
+            self._states[message.comm] = entry
+        elif not isinstance(message, CommOutput):
+            # What comes later may name what is new here.
+            self._states.clear()
 
     def _trim(self) -> None:
         while self._text > MOST_TEXT and self._tail:
@@ -193,6 +257,26 @@ class Outbox:
         if not self._awake:
             self._awake = True
             self._wake()
+
+
+def _is_update(message: Comm) -> bool:
+    """Say whether a message is nothing but new values of a widget's state."""
+    return (
+        isinstance(message, CommMessage)
+        and not message.buffers
+        and message.data.get("method") == "update"
+        and isinstance(message.data.get("state"), dict)
+    )
+
+
+def _weight_of(message: Comm) -> int:
+    """Return about how many bytes of memory a message of a widget takes."""
+    if isinstance(message, CommOutput):
+        return _weigh(message.output) if isinstance(message.output, DisplayData) else 1000
+    state = message.data.get("state")
+    items = state.values() if isinstance(state, dict) else ()
+    known = sum(len(each) for each in items if isinstance(each, (str, list, tuple, dict)))
+    return 1000 + known + sum(map(len, getattr(message, "buffers", ())))
 
 
 def _weigh(message: DisplayData | UpdateDisplayData) -> int:

@@ -31,6 +31,8 @@ from ..wire.messages import (
     Bye,
     Check,
     Chunk,
+    CommClose,
+    CommMessage,
     Execute,
     InputReply,
     Install,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection
     from websockets.http11 import Request, Response
 
+    from .comms import Incoming
     from .outbox import Outbox
 
 log = logging.getLogger("nosana_jupyter.runner")
@@ -75,6 +78,7 @@ class Server:
         work: Takes what the client wants done, with its buffers.
         answer: Takes what the user has typed.
         interrupt: Interrupts what is being done.
+        heed: Takes what the notebook says to a widget.
         end: Called when the conversation is over, with the reason.
         lease: Seconds without a client after which it is over.
     """
@@ -91,6 +95,7 @@ class Server:
         work: Callable[[Task, list[memoryview]], None],
         answer: Callable[[InputReply], None],
         interrupt: Callable[[], None],
+        heed: Callable[[Incoming], None],
         end: Callable[[str], None],
         lease: float,
     ) -> None:
@@ -102,6 +107,7 @@ class Server:
         self._work = work
         self._answer = answer
         self._interrupt = interrupt
+        self._heed = heed
         self._end = end
         self._lease = lease
         self._incoming = Assembly(limit=UPLOAD)
@@ -256,6 +262,8 @@ class Server:
         elif isinstance(message, InputReply):
             self._telling.answered()
             self._answer(message)
+        elif isinstance(message, (CommMessage, CommClose)):
+            self._heed(message)
         elif isinstance(message, Interrupt):
             # One that comes too late is nobody's fault, and must not hit the next cell.
             if self._telling.interruptible:

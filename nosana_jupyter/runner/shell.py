@@ -224,8 +224,18 @@ class Shell(InteractiveShell):  # type: ignore[misc] # IPython is not typed here
 Shell.__name__ = "ZMQInteractiveShell"
 
 
-def start(emit: Emit, rename: Callable[[str], str], folder: Path) -> Shell:
-    """Start the shell of this process. It reads no file of the user's, and writes to `folder`."""
+def start(
+    emit: Emit, rename: Callable[[str], str], folder: Path, *, drawn: Callable[[], bool]
+) -> Shell:
+    """
+    Start the shell of this process. It reads no file of the user's.
+
+    Args:
+        emit: Takes the messages.
+        rename: Puts the user's own paths into a line of a traceback.
+        folder: Takes what IPython writes.
+        drawn: Whether widgets are shown.
+    """
     os.environ["IPYTHONDIR"] = str(folder)
     config = Config()
     config.HistoryManager.enabled = False
@@ -235,7 +245,7 @@ def start(emit: Emit, rename: Callable[[str], str], folder: Path) -> Shell:
     config.InteractiveShell.cache_size = 0
     shell: Shell = Shell.instance(config=config, emit=emit, rename=rename)
     shell.loop_runner = shell.run_coroutine
-    unattended.install()
+    unattended.install(drawn)
     return shell
 
 

@@ -18,6 +18,7 @@ import msgspec
 
 from ..errors import LocalProtocolError
 from ..wire.messages import (
+    COMMS,
     OUTPUTS,
     AnyMessage,
     Attach,
@@ -146,8 +147,11 @@ class Telling:
 
     def _heard(self) -> AnyMessage | float | None:
         """Return the next word from the outbox that is for the session."""
-        # While nobody waits for anything the outbox keeps it, and puts together what it can.
-        while self.session.state is not State.IDLE and self.session.state is not State.CLOSED:
+        # While nobody waits for anything the outbox keeps it, and puts together what it can; but
+        # widgets speak at any time.
+        while (state := self.session.state) is not State.CLOSED and (
+            state is not State.IDLE or self._outbox.aside
+        ):
             cell_runs = bool(self._turns) and self._turns[0].record is not None
             item = self._late.popleft() if self._late and cell_runs else self._outbox.take()
             if item is None or isinstance(item, float):
@@ -163,6 +167,8 @@ class Telling:
             self._greet(item)
             return False
         turn = self._turns[0] if self._turns else None
+        if turn is None and isinstance(item, COMMS):
+            return True
         fits = turn is not None and (turn.record is not None or isinstance(item, Stream))
         if turn is None or (isinstance(item, OUTPUTS) and not fits):
             # A thread that a cell has left behind: the next cell shows what it says.

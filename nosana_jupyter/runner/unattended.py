@@ -7,7 +7,7 @@ from __future__ import annotations
 import importlib
 import pdb  # noqa: T100 - to keep it from waiting
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_loader
@@ -15,15 +15,22 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 WIDGETS = "tqdm.notebook"
+CHOICE = "tqdm.autonotebook"
+"""Looks for a kernel, of which there is none here."""
 
 
-def install() -> None:
-    """Refuse debuggers, and let bars of widgets be bars of text."""
+def install(drawn: Callable[[], bool]) -> None:
+    """
+    Refuse debuggers, and let bars of widgets be bars of text where those are not shown.
+
+    Args:
+        drawn: Whether widgets are.
+    """
     # `breakpoint()` asks for the first; what goes past it ends up in the second.
     pdb.set_trace = refuse_debugger
     pdb.Pdb.cmdloop = refuse_debugger  # type: ignore[method-assign]
     if not any(isinstance(finder, TextBars) for finder in sys.meta_path):
-        sys.meta_path.insert(0, TextBars())
+        sys.meta_path.insert(0, TextBars(drawn))
 
 
 def refuse_debugger(*_: object, **__: object) -> NoReturn:
@@ -40,8 +47,11 @@ class TextBars(MetaPathFinder, Loader):
     """
     Makes a module `tqdm.notebook` of the bars of `tqdm.std`, once it is imported.
 
-    Its own bars are widgets, which move only where a kernel answers the notebook's page.
+    Its own bars are widgets. Where those are shown, `tqdm.auto` is made to choose them.
     """
+
+    def __init__(self, drawn: Callable[[], bool]) -> None:
+        self._drawn = drawn
 
     def find_spec(
         self,
@@ -49,11 +59,17 @@ class TextBars(MetaPathFinder, Loader):
         path: Sequence[str] | None,  # noqa: ARG002 - as importlib calls it
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> ModuleSpec | None:
-        """Answer for one name."""
-        return spec_from_loader(fullname, self) if fullname == WIDGETS else None
+        """Answer for one of two names."""
+        if fullname not in (WIDGETS, CHOICE):
+            return None
+        return spec_from_loader(fullname, self) if self._drawn() is (fullname == CHOICE) else None
 
     def exec_module(self, module: ModuleType) -> None:
         """Fill the module."""
+        if module.__name__ == CHOICE:
+            bars: Any = importlib.import_module(WIDGETS)
+            vars(module).update(tqdm=bars.tqdm, trange=bars.trange)
+            return
         std: Any = importlib.import_module("tqdm.std")
 
         def begin(bar: Any, *args: Any, display: bool = True, **options: Any) -> None:  # noqa: ARG001 - as there

@@ -7,26 +7,53 @@ Everything is decoded strictly: an unknown message or field ends the conversatio
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Optional, Union
+from typing import Any, Literal, Optional, Union
 
 import msgspec
+
+from .outputs import (
+    COMMS,
+    OUTPUTS,
+    ClearOutput,
+    Comm,
+    CommClose,
+    CommMessage,
+    CommOpen,
+    CommOutput,
+    DisplayData,
+    Error,
+    ExecuteResult,
+    Message,
+    Octets,
+    Output,
+    Stream,
+    UpdateDisplayData,
+)
+
+__all__ = [
+    "COMMS",
+    "OUTPUTS",
+    "ClearOutput",
+    "Comm",
+    "CommClose",
+    "CommMessage",
+    "CommOpen",
+    "CommOutput",
+    "DisplayData",
+    "Error",
+    "ExecuteResult",
+    "Message",
+    "Octets",
+    "Output",
+    "Stream",
+    "UpdateDisplayData",
+]
 
 VERSION = 1
 """Version of this conversation. Both sides must speak the same."""
 
 CHUNK = 1 << 18
 """Most bytes of a buffer that one message carries: what stays in a processor's cache on its way."""
-
-
-if TYPE_CHECKING:
-    Octets = bytes | memoryview
-else:
-    # What comes in is bytes; what goes out may be a view, which the encoder takes without a copy.
-    Octets = bytes
-
-
-class Message(msgspec.Struct, frozen=True, tag=True):
-    """Base of every message."""
 
 
 # What the client says.
@@ -130,6 +157,9 @@ class Execute(Message, frozen=True):
 
     gets_limit: int = 0
     """Most bytes of them."""
+
+    widgets: bool = False
+    """Whether the client can show widgets: otherwise bars are text."""
 
 
 class Interrupt(Message, frozen=True):
@@ -272,41 +302,6 @@ class Installed(Message, frozen=True):
     """What may surprise, a line each."""
 
 
-class Stream(Message, frozen=True):
-    name: Literal["stdout", "stderr"]
-    text: str
-
-
-class DisplayData(Message, frozen=True):
-    data: dict[str, Any]
-    metadata: dict[str, Any] = {}
-    transient: dict[str, Any] = {}
-    """May hold `display_id`."""
-
-
-class UpdateDisplayData(Message, frozen=True):
-    data: dict[str, Any]
-    metadata: dict[str, Any] = {}
-    transient: dict[str, Any] = {}
-
-
-class ClearOutput(Message, frozen=True):
-    wait: bool = False
-
-
-class ExecuteResult(Message, frozen=True):
-    data: dict[str, Any]
-    metadata: dict[str, Any] = {}
-
-
-class Error(Message, frozen=True):
-    """The cell raised."""
-
-    ename: str
-    evalue: str
-    traceback: list[str]
-
-
 class Handle(msgspec.Struct, frozen=True):
     """A name whose value stays with the host, and why."""
 
@@ -368,7 +363,5 @@ AnyMessage = Union[
     Check, Install, Execute, Interrupt, Bye, Chunk, Ack, Part, Hello, Checked, Installed,
     Stream, DisplayData, UpdateDisplayData, ClearOutput, ExecuteResult, Error, Reply,
     Attach, Release, At, Unknown, Taken, InputRequest, InputReply,
+    CommOpen, CommMessage, CommClose, CommOutput,
 ]  # fmt: skip
-
-Output = Union[Stream, DisplayData, UpdateDisplayData, ClearOutput, ExecuteResult, Error]
-OUTPUTS = (Stream, DisplayData, UpdateDisplayData, ClearOutput, ExecuteResult, Error)

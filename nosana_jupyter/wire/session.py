@@ -15,10 +15,12 @@ from __future__ import annotations
 
 from collections import deque
 from enum import Enum
+from typing import Optional
 
 from ..errors import LocalProtocolError, RemoteProtocolError
 from .envelope import LARGEST, Frame, decode, encode, join, parts
 from .messages import (
+    COMMS,
     Ack,
     AnyMessage,
     At,
@@ -28,6 +30,8 @@ from .messages import (
     Checked,
     Chunk,
     ClearOutput,
+    CommClose,
+    CommMessage,
     DisplayData,
     Error,
     Execute,
@@ -66,7 +70,7 @@ class State(Enum):
 
 
 # Who may say what, in which state, and the state it leads to.
-RULES: dict[State, dict[type[AnyMessage], tuple[Role, State]]] = {
+RULES: dict[State, dict[type[AnyMessage], tuple[Optional[Role], State]]] = {
     State.OPENING: {
         Hello: (Role.RUNNER, State.IDLE),
         # Who has lost patience before the runner has spoken.
@@ -110,6 +114,12 @@ RULES: dict[State, dict[type[AnyMessage], tuple[Role, State]]] = {
     },
     State.CLOSED: {},
 }
+
+# Widgets outlive their cell: both sides speak of them at any time.
+for _state in (State.IDLE, State.PREPARING, State.BUSY):
+    for _kind in COMMS:
+        _speaker = None if _kind in (CommMessage, CommClose) else Role.RUNNER
+        RULES[_state][_kind] = _speaker, _state
 
 
 class Session:
@@ -244,9 +254,8 @@ class Session:
             if isinstance(message, Interrupt) or self.state is State.CLOSED:
                 return False
             raise wrong(f"{name} has no place while the session is {self.state.value}")
-        if rule[0] is not speaker:
-            raise wrong(
-                f"only the {rule[0].value} sends {name} while the session is {self.state.value}"
-            )
+        if rule[0] not in (speaker, None):
+            other = speaker.other.value
+            raise wrong(f"only the {other} sends {name} while the session is {self.state.value}")
         self.state = rule[1]
         return True
