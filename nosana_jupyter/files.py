@@ -145,6 +145,8 @@ def find(texts: Sequence[str], base: Path) -> Outgoing:
             met += 1
             if refused.excludes(name):
                 continue
+            if why.startswith("cannot be read"):
+                raise UsageError(f"--files {text}: {name or source} {why}. Nothing was spent")
             if why:
                 notes.append(f"{name} is left out: {why}")
                 continue
@@ -214,6 +216,8 @@ def _meant(
             why = "" if os.path.isfile(root) else "no ordinary file"
             yield below if below and not target else name, root, why
         return
+    if not os.path.isdir(root):
+        return
     inside = target or below or ("" if rest else parts[-1])
     named = [each for each in out if "/" not in each.strip("/")]
     patterns = Patterns(["/".join(rest), *named])
@@ -250,7 +254,7 @@ def _nothing(text: str, source: str, base: Path) -> UsageError:
         there = sorted(os.listdir(place))
     except OSError:
         there = []
-    near = difflib.get_close_matches(part, there, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(part, there, n=3)
     folder = "this folder" if place == base else f"{place}"
     shown = os.path.relpath(place, base) if place.is_relative_to(base) else str(place)
     names = [posix_join("" if shown == "." else shown, each) for each in near]
