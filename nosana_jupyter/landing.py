@@ -132,7 +132,7 @@ class Wanted:
         plain = fixed(pattern)
         if len(parts) == len(pattern) == plain:
             # One file by its name: the target is its new one, or the folder that takes it.
-            rest = parts[-1:] if target.endswith("/") else []
+            rest = parts[-1:] if target.endswith("/") or not parts_of(target) else []
         else:
             rest = parts[plain:]
         folder = Path(os.path.expanduser(target))
@@ -247,7 +247,8 @@ def _write(
     with _entered(root, folders) as folder:
         before = folder.look(last)
         if before is not None and not stat.S_ISREG(before.st_mode):
-            what = "a link" if stat.S_ISLNK(before.st_mode) else "no ordinary file"
+            kinds = {stat.S_IFLNK: "a link", stat.S_IFDIR: "a folder"}
+            what = kinds.get(stat.S_IFMT(before.st_mode), "no ordinary file")
             raise _Refused(f"{name} is {what} here")
         if before is not None and before.st_size == len(view) and folder.holds(last, view):
             return "same"

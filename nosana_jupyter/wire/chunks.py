@@ -152,5 +152,6 @@ class Spilled:
 
     def view(self) -> memoryview:
         """Return what it holds, as memory that may be written."""
-        self._file.flush()
-        return memoryview(mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_COPY))
+        with self._file as file:
+            file.flush()
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
