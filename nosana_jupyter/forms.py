@@ -96,6 +96,32 @@ def check_word(text: str) -> None:
         raise UsageError("this holds more than letters, digits and signs", hint="Give one word.")
 
 
+def check_line(text: str) -> None:
+    if not text.isprintable():
+        raise UsageError("this holds more than one line of text", hint="Give one line.")
+
+
+def check_packages(text: str) -> None:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    for word in text.split():
+        try:
+            Requirement(word)
+        except InvalidRequirement:
+            raise UsageError(
+                f"{word!r} is no requirement", hint="Write them as in 'einops pandas>=2'."
+            ) from None
+
+
+def check_variables(text: str) -> None:
+    for word in text.split():
+        # What it holds may be a secret: only its name is repeated.
+        name, equals, _ = word.partition("=")
+        if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+            what = f"{name!r} is no name of a variable" if equals else "this is no variable"
+            raise UsageError(what, hint="Write them as in 'SEED=1 MODE=fast'.")
+
+
 def check_key(text: str) -> None:
     # A slip of the pen may hold the key: it is not repeated.
     if not re.fullmatch(r"nos_[!-~]{8,512}", text):

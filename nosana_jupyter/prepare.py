@@ -29,7 +29,7 @@ from .forms import check_image
 from .pinning import spelled, together
 from .project import find
 from .secrecy import Secrets
-from .settings import Settings
+from .settings import Settings, variables
 from .wire import messages as say
 from .wire.chunks import Buffer
 
@@ -84,7 +84,7 @@ def prepare(cell: Cell, settings: Settings) -> Prepared:
         for name in missing(names, cell.namespace)
     ]
     pins = find.find(cell.deps)
-    extras = tuple(parse_extra(text) for text in cell.pip)
+    extras = tuple(parse_extra(text) for text in (*settings.pip.split(), *cell.pip))
     named = {canonicalize_name(Requirement(extra).name) for extra in extras}
     notes += [
         package.note
@@ -114,7 +114,7 @@ def prepare(cell: Cell, settings: Settings) -> Prepared:
         returns=returns,
         changes=changes,
         explicit=cell.returns is not None,
-        environment=dict(cell.environment),
+        environment={**variables(settings), **cell.environment},
         image=cell.image or "",
         secrets=Secrets(cell.secrets),
         pins=pins,

@@ -61,7 +61,7 @@ async def quote(
         )
         return replace(found, pay=chosen.pay, asked=timeout if timeout < least else None)
     except UsageError as error:
-        asked = [name for name in ("market", "vram") if not getattr(wanted, name)]
+        asked = [name for name in ("market", "gpu", "vram") if not getattr(wanted, name)]
         for name in asked:
             if text := getattr(chosen, name):
                 error.hint += f" The setting {name} is {text}. {settings.change(name)}"
@@ -84,7 +84,7 @@ def _wanted(chosen: Settings, wanted: Requirements) -> Requirements:
     """Fill in from the settings what is not asked for."""
     return Requirements(
         vram=wanted.vram or (parse_gib(chosen.vram) if chosen.vram else None),
-        gpu=wanted.gpu,
+        gpu=wanted.gpu or chosen.gpu or None,
         market=wanted.market or chosen.market or None,
         kind="PREMIUM" if chosen.pay == "credits" else None,
     )

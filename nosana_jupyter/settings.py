@@ -1,173 +1,32 @@
 """
-User settings: defaults < file < environment < the options of one magic.
+Settings: defaults < the user's file < the project's < the notebook's < environment < one magic.
 
-The only module that reads the environment. The file is `settings.toml` in the data folder; an
-environment variable is `NOSANA_` and the name of the setting in capitals.
+The only module that reads the environment. The user's file is `settings.toml` in the data folder;
+an environment variable is `NOSANA_` and the name of the setting in capitals. What the other two
+may say is in `scoped`.
 """
 
 from __future__ import annotations
 
-import ast
 import difflib
-import inspect
-import itertools
 import os
-import tomllib
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
-from decimal import Decimal
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
-from . import forms
+from . import scoped
+from .choices import ADDRESSES as ADDRESSES
+from .choices import CHECKS
+from .choices import NETWORKS as NETWORKS
+from .choices import SECRET as SECRET
+from .choices import Settings as Settings
+from .choices import meanings as meanings
 from .errors import UsageError
 from .forms import KEY_VARIABLE
-from .units import parse_cap, parse_gib, parse_seconds
 
 HOME_VARIABLE = "NOSANA_JUPYTER_HOME"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
-    """What a user may set once instead of in every cell. Values are kept as they are written."""
-
-    network: str = "local"
-    """Network to run on: `local`, `devnet` or `mainnet`."""
-
-    wallet: str = ""
-    """
-    Wallet that pays on devnet and mainnet: its key file, or `keyring:NAME` for a key in the
-    keyring of this system. Empty: the file of the Solana tools. The local network has its own.
-    """
-
-    timeout: str = "30m"
-    """Longest run a cell pays for."""
-
-    max_cost: str = "$5"
-    """
-    Most that one cell may cost, deposit and fee, in NOS or dollars; `none`: no cap.
-
-    Thrice what the dearest single card takes in an hour and a half: it stops slips of the pen as
-    `1000h` for `1h`, or `500GB`, which only eight cards together have.
-    """
-
-    vram: str = ""
-    """GPU memory to ask for when a cell does not say. Empty: any card."""
-
-    market: str = ""
-    """Market to use when a cell does not say: its slug or address."""
-
-    image: str = "docker.io/library/python:{python}-slim"
-    """Container image; `{python}` stands for this kernel's version, as in 3.11."""
-
-    payer: str = ""
-    """
-    Wallet that pays NOS, rent and fees in place of `wallet`, which still posts and signs; what is
-    not used returns to it. A key file, or `keyring:NAME`. Empty: `wallet` pays.
-    """
-
-    pay: str = "nos"
-    """What pays: `nos` from the wallet, or `credits` of the account that `api_key` opens."""
-
-    confirm: str = "ask"
-    """Spending real money for the first time in a kernel: `ask`, or `yes` to go on at once."""
-
-    wait: str = "10m"
-    """Longest wait for a host before a job is taken back."""
-
-    answer: str = "90s"
-    """Longest wait for a host that has taken a job and does not answer; then another is asked."""
-
-    boot: str = "15m"
-    """Longest wait for the runner to start on a host, all of it paid; then another is asked."""
-
-    longest: str = "2h"
-    """Longest run of a session, with all its extensions."""
-
-    idle: str = "10m"
-    """Time without a cell after which a session ends."""
-
-    attempts: str = "3"
-    """Most hosts that are asked for one cell. One that has begun is never run again."""
-
-    rpc: str = field(default="", repr=False)
-    """Address of a Solana RPC of your own. This and what follows are for devnet and mainnet."""
-
-    websocket: str = field(default="", repr=False)
-    """Address of its subscriptions. Empty: that of the RPC, with ws in place of http."""
-
-    pin: str = field(default="", repr=False)
-    """Address of a pin service that answers as Pinata does."""
-
-    pin_token: str = field(default="", repr=False)
-    """Bearer token of the pin service. It goes nowhere else."""
-
-    gateway: str = field(default="", repr=False)
-    """IPFS gateway, to which content ids are added, or put where `{cid}` stands."""
-
-    api: str = field(default="", repr=False)
-    """Address of the market list."""
-
-    tunnel: str = field(default="", repr=False)
-    """Address of hosts, with `{id}` for the name of one, as in https://{id}.node.k8s.prd.nos.ci."""
-
-    priority: str = "medium"
-    """
-    Priority fee of a transaction: `low`, `medium` or `high` among what others bid of late, a
-    percentile as in `60%`, or a fixed number of micro-lamports per compute unit.
-    """
-
-    priority_min: str = ""
-    """Least priority fee, in micro-lamports per compute unit. Empty: the network's own."""
-
-    priority_max: str = ""
-    """Most priority fee, in micro-lamports per compute unit. Empty: the network's own."""
-
-    api_key: str = field(default="", repr=False)
-    """API key of a Nosana account, `nos_…`, whose credits pay."""
-
-
-SECRET = frozenset({"pin_token", "api_key"})
-"""Settings that are a secret: shown as set or unset, never as text."""
-
-ADDRESSES = frozenset({"rpc", "websocket", "pin", "gateway", "api", "tunnel"})
-"""Settings that are addresses, and may hold a key: shown as scheme and host."""
-
-
-NETWORKS = ("local", "devnet", "mainnet")
-"""What the setting `network` may be."""
-
-_CHECKS: dict[str, Callable[[str], object]] = {
-    "network": forms.one_of(*NETWORKS),
-    "wallet": forms.check_wallet,
-    "payer": forms.check_wallet,
-    "timeout": parse_seconds,
-    "max_cost": lambda text: parse_cap(text, usd_per_nos=Decimal(1)),
-    "vram": parse_gib,
-    "market": forms.check_word,
-    "image": forms.check_image,
-    "pay": forms.one_of("nos", "credits"),
-    "confirm": forms.one_of("ask", "yes"),
-    "wait": parse_seconds,
-    "answer": parse_seconds,
-    "boot": parse_seconds,
-    "longest": parse_seconds,
-    "idle": parse_seconds,
-    "attempts": forms.count,
-    "rpc": forms.address_of("https", "http"),
-    "websocket": forms.address_of("wss", "ws"),
-    "pin": forms.address_of("https", "http"),
-    "pin_token": forms.check_word,
-    "api_key": forms.check_key,
-    "gateway": forms.address_of("https", "http"),
-    "api": forms.address_of("https", "http"),
-    "tunnel": forms.check_tunnel,
-    "priority": forms.check_priority,
-    "priority_min": forms.check_bid,
-    "priority_max": forms.check_bid,
-}
 
 
 def home() -> Path:
@@ -177,28 +36,120 @@ def home() -> Path:
     return path
 
 
+_folder: Path | None = None
+"""Where this process began: projects are found from there, wherever it has gone since."""
+
+_here: dict[str, str] = {}
+"""Settings of this notebook, as this process was told them."""
+
+
+def begin() -> None:
+    """Note the folder from which the project's file is looked for."""
+    global _folder
+    _folder = Path.cwd()
+
+
 def load() -> Settings:
     """
     Read the settings as they hold now.
 
     Raises:
-        UsageError: The file is not TOML, or it or the environment names an unknown setting or a
-            value of the wrong form; says where it is set and how to change it.
+        UsageError: A file is not TOML, or it or the environment names an unknown setting or a
+            value of the wrong form; says where it is set and how to change it. What a project's
+            file says wrongly is ignored instead: see `project`.
     """
     take_key()
-    values = dict(_read_file())
-    for name in values:
+    own = dict(_read_file())
+    for name in own:
         if name not in Settings.__dataclass_fields__:
             raise UsageError(
                 f"there is no setting {name!r}, but {_path()} names it",
                 hint=f"Remove it: %nosana config {name} --unset",
             )
-    for each in fields(Settings):
-        if value := os.environ.get(variable(each.name)):
-            values[each.name] = value
+    values = {**own, **_project(own).values, **_of_notebook(), **_environment()}
     for name, value in values.items():
         _check(name, value, change(name))
     return replace(Settings(), **values)
+
+
+def project() -> scoped.Project:
+    """Return what the project's file says, and what of it is ignored."""
+    return _project(_read_file())
+
+
+def _project(own: dict[str, Any]) -> scoped.Project:
+    if _folder is None:
+        begin()
+    assert _folder is not None
+    path = scoped.find(_folder)
+    if path is None:
+        return scoped.Project()
+    theirs = {name: str(own.get(name, getattr(Settings(), name))) for name in names()}
+    return scoped.project(path, theirs, lambda name, value: _check(name, value, ""))
+
+
+def _environment() -> dict[str, str]:
+    given = {name: os.environ.get(variable(name), "") for name in Settings.__dataclass_fields__}
+    return {name: value for name, value in given.items() if value}
+
+
+def _of_notebook() -> dict[str, str]:
+    """Return what was set for this notebook, in this process or an earlier one."""
+    path = _notebook_path()
+    kept = scoped.read(path) if path is not None else {}
+    return {name: value for name, value in {**kept, **_here}.items() if name in names() and value}
+
+
+def _notebook_path() -> Path | None:
+    """Return where the settings of this notebook are kept, if a Jupyter server says which it is."""
+    notebook = os.environ.get("JPY_SESSION_NAME")
+    return scoped.notebook_file(home(), notebook) if notebook else None
+
+
+def save_notebook(name: str, value: str) -> bool:
+    """
+    Set something for this notebook; an empty value goes back to what holds without it.
+
+    Returns:
+        Whether the next kernel of this notebook will know it.
+
+    Raises:
+        UsageError: There is no such setting, the value has the wrong form, or it is a secret.
+    """
+    check(name, value)
+    if name in SECRET:
+        raise UsageError(
+            f"{name} is a secret, and is not kept for one notebook",
+            hint=f"%nosana config {name} --ask",
+        )
+    _here[name] = value
+    path = _notebook_path()
+    if path is not None:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        scoped.write(path, name, value, mode=0o600, head=f"# {os.environ['JPY_SESSION_NAME']}\n")
+    return path is not None
+
+
+def save_project(name: str, value: str) -> Path:
+    """
+    Set something for the project, in the file that is found or a new one where this process began.
+
+    Raises:
+        UsageError: A project may not say this, or the value has the wrong form.
+    """
+    check(name, value)
+    if why := scoped.REFUSED.get(name):
+        raise UsageError(
+            f"{scoped.NAME} may not set {name}: {why}", hint=f"%nosana config {name} VALUE"
+        )
+    own = {name: str(_read_file().get(name, getattr(Settings(), name))) for name in names()}
+    if value and (why := scoped.ALLOWED[name](value, own[name])):
+        raise UsageError(f"{scoped.NAME} would set {name} in vain: {why}", hint="It was not saved.")
+    found = project().path
+    assert _folder is not None
+    path = found or _folder / scoped.NAME
+    scoped.write(path, name, value, head="# What cells of this project ask for: see README.\n")
+    return path
 
 
 def save(name: str, value: str) -> None:
@@ -208,20 +159,9 @@ def save(name: str, value: str) -> None:
     Raises:
         UsageError: There is no such setting, or the value has the wrong form.
     """
-    import tomlkit
-
-    values = dict(_read_file())
-    if value or name not in values:
-        known(name)
-    values.pop(name, None)
-    if value:
-        _check(name, value, "It was not saved.")
-        values[name] = value
-    path = _path()
-    draft = path.with_suffix(".new")
-    draft.touch(mode=0o600)
-    draft.write_text(tomlkit.dumps(values))
-    draft.replace(path)
+    if value or name not in _read_file():
+        check(name, value)
+    scoped.write(_path(), name, value, mode=0o600)
 
 
 def check(name: str, value: str) -> None:
@@ -238,6 +178,12 @@ def change(name: str) -> str:
     """Say how a setting is changed where it is set now."""
     if origin(name) == "environment":
         return f"Change {variable(name)} in the environment."
+    if origin(name) == "notebook":
+        return f"Change it: %nosana config {name} VALUE --notebook, or --unset --notebook."
+    if origin(name) == "project":
+        return (
+            f"The file {project().path} says so. Here alone: %nosana config {name} VALUE --notebook"
+        )
     return f"Change it: %nosana config {name} VALUE, or --unset."
 
 
@@ -247,15 +193,40 @@ def variable(name: str) -> str:
 
 
 def origin(name: str) -> str:
-    """Say where a setting's value comes from: `default`, `file` or `environment`."""
+    """Say where a value comes from: `default`, `file`, `project`, `notebook` or `environment`."""
     if os.environ.get(variable(name)):
         return "environment"
-    return "file" if name in _read_file() else "default"
+    own = _read_file()
+    if name in _of_notebook():
+        return "notebook"
+    if name in _project(own).values:
+        return "project"
+    return "file" if name in own else "default"
 
 
 def environment_value(name: str) -> str | None:
     """Read one variable of the environment by name, for `--env NAME` without a value."""
     return None if name == KEY_VARIABLE else os.environ.get(name)
+
+
+def variables(chosen: Settings) -> dict[str, str]:
+    """
+    Return the variables that every cell's environment has.
+
+    Raises:
+        UsageError: One is to have this process's own value, and there is none.
+    """
+    found = {}
+    for word in chosen.env.split():
+        name, given, value = word.partition("=")
+        known = value if given else environment_value(name)
+        if known is None:
+            raise UsageError(
+                f"setting env names {name}, and this process has no such variable",
+                hint=change("env"),
+            )
+        found[name] = known
+    return found
 
 
 class _Secret:
@@ -296,13 +267,7 @@ def take_key() -> None:
 
 
 def _read_file() -> dict[str, Any]:
-    path = _path()
-    try:
-        return tomllib.loads(path.read_text())
-    except FileNotFoundError:
-        return {}
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is not valid TOML: {error}", hint="Mend or remove it.") from error
+    return scoped.read(_path())
 
 
 def _path() -> Path:
@@ -315,7 +280,7 @@ def _check(name: str, value: object, change: str) -> None:
         raise UsageError(f"setting {name} is {value!r}; settings are text in quotes", hint=change)
     if value:
         try:
-            _CHECKS[name](value)
+            CHECKS[name](value)
         except UsageError as error:
             raise UsageError(f"setting {name}: {error}", hint=f"{error.hint} {change}") from None
 
@@ -323,21 +288,6 @@ def _check(name: str, value: object, change: str) -> None:
 def names() -> list[str]:
     """Return the names of all settings."""
     return [each.name for each in fields(Settings)]
-
-
-def meanings() -> dict[str, str]:
-    """Return what each setting is for: the text below its field, where code keeps it."""
-    try:
-        (body,) = ast.parse(inspect.getsource(Settings)).body
-    except (OSError, TypeError, SyntaxError):
-        return {}  # An installation without sources.
-    assert isinstance(body, ast.ClassDef)
-    found = {}
-    for at, after in itertools.pairwise(body.body):
-        if isinstance(at, ast.AnnAssign) and isinstance(after, ast.Expr):
-            text = after.value.value if isinstance(after.value, ast.Constant) else ""
-            found[ast.unparse(at.target)] = " ".join(str(text).split()).replace("`", "")
-    return found
 
 
 def known(name: str) -> str:

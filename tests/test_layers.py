@@ -17,6 +17,8 @@ ROW1 = {"units", "errors"}
 ROW2 = ROW1 | {
     "network",
     "settings",
+    "scoped",
+    "choices",
     "forms",
     "wire",
     "dial",
@@ -62,7 +64,9 @@ ROW6 = ROW5 | PATH | KEPT | {"cellrun", "portal", "presses"}
 LAYERS = {
     "errors": set[str](),
     "units": {"errors"},
-    "settings": ROW1 | {"forms"},
+    "settings": ROW1 | {"choices", "forms", "scoped"},
+    "choices": ROW1 | {"forms"},
+    "scoped": ROW1,
     "forms": ROW1,
     "loopback": ROW1,
     "locks": ROW1,

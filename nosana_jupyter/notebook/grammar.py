@@ -31,7 +31,7 @@ COMMANDS = {
     "markets": "cards, prices and free hosts: markets [--vram 16] [--gpu 4090]",
     "quote": "what a cell may cost: quote [--vram 16] [--timeout 30m]",
     "network": "choose the network, and see what it needs: network [local|devnet|mainnet]",
-    "config": "show or change settings: config [NAME [VALUE|--ask|--unset]]",
+    "config": "settings: config [NAME [VALUE|--ask|--unset] [--notebook|--project]]",
     "help": "this list, or more on one command: help [COMMAND]",
 }
 """What `%nosana` understands, and what each does."""
@@ -47,6 +47,12 @@ ASK = "--ask"
 
 UNSET = "--unset"
 """In place of a setting's value: back to the default."""
+
+NOTEBOOK = "--notebook"
+"""After a setting's value: for this notebook alone."""
+
+PROJECT = "--project"
+"""After a setting's value: for all who work on this project, in a file they share."""
 
 HELP = frozenset({"-?", "-h", "--help", "?"})
 """Words that ask for the list of options."""

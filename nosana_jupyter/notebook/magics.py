@@ -195,6 +195,7 @@ Commands of the line:
 def load(shell: InteractiveShell) -> None:
     """Make the magics known to a shell."""
     settings.take_key()
+    settings.begin()
     shell.register_magics(NosanaMagics)
     complete.load(shell)
 

@@ -70,19 +70,43 @@ def config(portal: Portal, rest: str) -> tables.Table:
         return tables.config()
     if not words:
         return tables.config(settings.known(name))
+    places = [word for word in words if word in (grammar.NOTEBOOK, grammar.PROJECT)]
+    words = [word for word in words if word not in places]
+    if len(places) > 1 or (places and not words):
+        raise UsageError(
+            f"which value of {name}, and for whom?",
+            hint=f"Write %nosana config {name} VALUE {places[0]}, or {grammar.UNSET} {places[0]}.",
+        )
+    if places and words == [grammar.ASK]:
+        raise UsageError(
+            f"{grammar.ASK} is for secrets, which are yours alone", hint=f"Leave {places[0]} out."
+        )
     value = "" if words == [grammar.UNSET] else " ".join(words)
     if words == [grammar.ASK]:
         value = _unseen(f"{settings.known(name)}: ")
         settings.check(name, value)
-    settings.save(name, value)
+    told = _save(name, value, *places)
     portal.reload()
     # Who removes what is no setting sees all that are.
     shown = name if name in settings.names() else ""
-    note = _doubt(portal, name, value)
+    note = " ".join(each for each in (told, _doubt(portal, name, value)) if each)
     if name in settings.SECRET and value and words != [grammar.ASK]:
         told = f"It stands in this notebook now. Typed unseen: %nosana config {name} {grammar.ASK}"
         note = f"{told}\n{note}".strip()
     return tables.config(shown, note=note)
+
+
+def _save(name: str, value: str, place: str = "") -> str:
+    """Keep a setting where it belongs; say what there is to know of that place."""
+    if place == grammar.PROJECT:
+        path = settings.save_project(settings.known(name), value)
+        return f"It stands in {path}: commit it, and it holds for all who work there."
+    if place == grammar.NOTEBOOK:
+        if settings.save_notebook(settings.known(name), value):
+            return "It holds for this notebook, also in its next kernel."
+        return "It holds in this kernel: which notebook it belongs to is not known here."
+    settings.save(name, value)
+    return ""
 
 
 def _doubt(portal: Portal, name: str, value: str) -> str:
@@ -101,7 +125,7 @@ def _doubt(portal: Portal, name: str, value: str) -> str:
 
 
 def _overruled(name: str) -> str:
-    """Say so where the environment wins over what was saved."""
+    """Say so where something else wins over what was saved."""
     if settings.origin(name) == "environment":
         return f"{settings.variable(name)} in the environment wins over what was saved."
     if name == "wallet" and settings.private_key():

@@ -27,6 +27,7 @@ from .grammar import COMMANDS, market_grammar, option_help, quote_grammar
 
 if TYPE_CHECKING:
     from ..logbook import CellRecord, SessionRecord
+    from ..scoped import Project
     from ..standing import View
 
 
@@ -314,7 +315,7 @@ def plan(found: Plan) -> tuple[Table, Table]:
 
 def config(only: str = "", *, note: str = "") -> Table:
     """Show the settings, or one, and where they come from. What may be a secret is not shown."""
-    chosen = settings.load()
+    chosen, project = settings.load(), settings.project()
     rows = []
     for name in [only] if only else chosen.__dataclass_fields__:
         value = getattr(chosen, name)
@@ -322,9 +323,17 @@ def config(only: str = "", *, note: str = "") -> Table:
             value = "set"
         if name in settings.ADDRESSES and value:
             value = shown(value)
-        rows.append((name, value or "–", settings.origin(name)))
+        rows.append((name, line(value) or "–", _source(name, project)))
     note = note or settings.meanings().get(only, "What each is for: %nosana help config")
+    for key, why in project.ignored.items():
+        if not only or key == only:
+            note += f"\n{project.path} sets {line(key)[:40]}, which is ignored: {line(why)[:300]}."
     return Table(head=("setting", "value", "from"), rows=rows, note=note)
+
+
+def _source(name: str, project: Project) -> str:
+    origin = settings.origin(name)
+    return f"project: {project.path}" if origin == "project" else origin
 
 
 def help_table(command: str = "") -> Table:
