@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
-from . import settings
+from . import secret_store, settings
 from .errors import JobError, UsageError
 from .events import Cell, Event, Left, Outcome, Said
 from .following import follow, follow_async, harmless, remote_error, spent
@@ -46,6 +46,8 @@ def run(
     get: Sequence[str] = (),
     get_limit: str | None = None,
     env: Mapping[str, str] | None = None,
+    secrets: Sequence[str] = (),
+    deps: str = "auto",
     yes: bool = False,
     on_event: Callable[[Event], None] | None = None,
 ) -> Outcome:
@@ -70,6 +72,8 @@ def run(
         get: Files to bring back: `out/*`, or to another place: `out/*:results/`.
         get_limit: Most bytes of them, as text: `20GB`.
         env: Environment of the cell.
+        secrets: Names of variables whose values nothing shows: see `secret_store`.
+        deps: File of the project that says versions; `auto`, `all` of it, or `none`.
         yes: Spend real money without asking.
         on_event: Called with each event as it comes; by default outputs go to this process's own.
             If it raises, the job is ended.
@@ -86,7 +90,7 @@ def run(
     cell = _request(
         source, namespace, vram=vram, gpu=gpu, timeout=timeout, max_cost=max_cost, market=market,
         image=image, pip=pip, takes=takes, returns=returns, env=env,
-        files=files, get=get, get_limit=get_limit,
+        secrets=secrets, deps=deps, files=files, get=get, get_limit=get_limit,
     )  # fmt: skip
     with Presses() as presses:
         ended = follow(_start(cell, yes=yes), on_event or _print, presses)
@@ -196,6 +200,8 @@ def _request(
     get: Sequence[str] = (),
     get_limit: str | None = None,
     env: Mapping[str, str] | None = None,
+    secrets: Sequence[str] = (),
+    deps: str = "auto",
     **rest: Any,
 ) -> Cell:
     return Cell(
@@ -210,6 +216,8 @@ def _request(
         gets=_texts(get),
         gets_limit=parse_size(get_limit) if get_limit is not None else None,
         environment=dict(env or {}),
+        secrets=secret_store.find(_texts(secrets)),
+        deps=deps,
         **rest,
     )
 

@@ -33,9 +33,8 @@ class Secrets:
     """Values by name. No text form shows one."""
 
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-    def __bool__(self) -> bool:
-        return bool(self.values)
+    earlier: frozenset[str] = field(default=frozenset(), repr=False)
+    """Values that earlier cells were given."""
 
     def hide(self, text: str) -> str:
         """Return a text without the secrets."""
@@ -43,11 +42,27 @@ class Secrets:
             text = text.replace(form, HIDDEN)
         return text
 
-    def hiding(self, emit: Callable[[Event], None]) -> Callable[[Event], None]:
-        """Return what passes events on without the secrets, also where they come in two pieces."""
+    @contextmanager
+    def hiding(self, emit: Callable[[Event], None]) -> Iterator[Callable[[Event], None]]:
+        """
+        Lend what passes events on without the secrets, also where one comes in two pieces.
+
+        Errors that are raised inside are without them, too.
+        """
         if not self._forms():
-            return emit
-        return _Filter(self, emit).take
+            yield emit
+            return
+        through = _Filter(self, emit)
+        try:
+            yield through.take
+        except NosanaError as error:
+            error.args = tuple(
+                self.hide(each) if isinstance(each, str) else each for each in error.args
+            )
+            error.hint = self.hide(error.hint)
+            raise
+        finally:
+            through.flush()
 
     def handles(self, handles: Mapping[str, Handle]) -> dict[str, Handle]:
         """Return what stays with the host, told without the secrets."""
@@ -56,17 +71,9 @@ class Secrets:
             for name, each in handles.items()
         }
 
-    @contextmanager
-    def guarding(self) -> Iterator[None]:
-        """Take the secrets out of the errors that are raised."""
-        try:
-            yield
-        except NosanaError as error:
-            error.args = tuple(
-                self.hide(each) if isinstance(each, str) else each for each in error.args
-            )
-            error.hint = self.hide(error.hint)
-            raise
+    def after(self, earlier: Secrets) -> Secrets:
+        """Return these where others came before, which are still there and still secret."""
+        return Secrets(self.values, earlier.earlier | set(earlier.values.values()))
 
     def begins(self, text: str) -> int:
         """Return where a secret may begin that the end of a text is part of; else its length."""
@@ -79,7 +86,7 @@ class Secrets:
     def _forms(self) -> list[str]:
         """Return the forms to look for, the longest first."""
         found: set[str] = set()
-        for value in self.values.values():
+        for value in {*self.values.values(), *self.earlier}:
             found |= {value, value.strip()}
             split = urlsplit(value) if "://" in value else None
             if split and "@" in split.netloc:
@@ -115,10 +122,14 @@ class _Filter:
             if text[:end]:
                 self._emit(Said(Stream(name, text[:end])))
             return
+        self.flush()
+        self._emit(self._cleaned(event))
+
+    def flush(self) -> None:
+        """Pass on what turned out to be no secret."""
         kept, self._kept = self._kept, {}
         for name, text in kept.items():
             self._emit(Said(Stream(name, text)))
-        self._emit(self._cleaned(event))
 
     def _cleaned(self, event: Event) -> Event:
         if isinstance(event, Said):

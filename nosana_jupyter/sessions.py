@@ -30,6 +30,7 @@ from .network import Network
 from .node import Node
 from .prepare import Prepared, prepare
 from .rental import FINISH, rent
+from .secrecy import NO_SECRETS, Secrets
 from .settings import Settings
 from .units import Seconds, parse_seconds
 from .waiting import wait_for_host
@@ -107,6 +108,8 @@ class Session:
     )
     _talking: asyncio.Task[object] | None = None
     _environment: Environment = field(init=False)
+    _secrets: Secrets = NO_SECRETS
+    """Of all cells so far: what one was given, a later one can show."""
 
     def __post_init__(self) -> None:
         self._environment = Environment(self.link)
@@ -220,7 +223,15 @@ class Session:
     async def _converse(
         self, load: conversation.Load, emit: Emit, control: Control, mark: Bookmark | None
     ) -> conversation.Ended:
-        """Install, send, run, and take what comes back."""
+        """Install, send, run, and take what comes back, without the secrets that went there."""
+        self._secrets = load.secrets.after(self._secrets)
+        with self._secrets.hiding(emit) as hidden:
+            ended = await self._talk(load, hidden, control, mark)
+        return replace(ended, handles=self._secrets.handles(ended.handles))
+
+    async def _talk(
+        self, load: conversation.Load, emit: Emit, control: Control, mark: Bookmark | None
+    ) -> conversation.Ended:
         job, link = self.job, self.link
         control.talking = True
         await self._environment.prepare(load, emit)

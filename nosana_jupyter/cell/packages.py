@@ -19,6 +19,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from ..errors import UsageError
+from ..project.pins import has_credentials
 
 OURS = "nosana_jupyter"
 """This package. The runner brings its own part of it."""
@@ -81,6 +82,11 @@ def parse_extra(text: str) -> str:
     Raises:
         UsageError: It is not one.
     """
+    if has_credentials(text):
+        raise UsageError(
+            "--pip: the address holds who asks, with a password or a token, for all to read",
+            hint="Name the index as a secret, --secret PIP_INDEX_URL, and the package by its name.",
+        )
     try:
         return str(Requirement(text))
     except InvalidRequirement as error:

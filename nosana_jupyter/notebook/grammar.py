@@ -13,8 +13,10 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, NoReturn
 
-from .. import forms, settings
+from .. import forms, secret_store, settings
 from ..errors import UsageError
+from ..project import find
+from ..project.pins import has_credentials
 from ..units import parse_cap, parse_gib, parse_seconds, parse_size
 
 COMMANDS = {
@@ -29,6 +31,7 @@ COMMANDS = {
     "sweep": "settle everything this wallet left behind",
     "wallet": "address and balance; to get one: wallet create [FILE], wallet import [FILE]",
     "markets": "cards, prices and free hosts: markets [--vram 16] [--gpu 4090]",
+    "deps": "packages of this notebook, and what a host gets of them: deps [--pip …] [--deps …]",
     "quote": "what a cell may cost: quote [--vram 16] [--timeout 30m]",
     "network": "choose the network, and see what it needs: network [local|devnet|mainnet]",
     "config": "settings: config [NAME [VALUE|--ask|--unset] [--notebook|--project]]",
@@ -178,6 +181,11 @@ def _variable(text: str) -> tuple[str, str]:
     name, given, value = text.partition("=")
     if not name.isidentifier():
         raise UsageError(f"--env {text!r} names no variable", hint="Write --env NAME=VALUE.")
+    if given and has_credentials(value):
+        raise UsageError(
+            f"--env {name} holds who asks, with a password, and now stands in the notebook",
+            hint=f"Give it as a secret, whose value is never on the line: --secret {name}",
+        )
     if given:
         return name, value
     known = settings.environment_value(name)
@@ -214,6 +222,33 @@ def _spends(grammar: Grammar) -> Grammar:
     return grammar
 
 
+def _packages(grammar: Grammar) -> Grammar:
+    """Add what says which packages a host is to have."""
+    grammar.add_argument(
+        "--pip", action="append", default=[], metavar="PACKAGE",
+        help="requirement beside those that are found; repeatable",
+    )  # fmt: skip
+    grammar.add_argument(
+        "--deps", metavar="FILE", default=find.AUTO,
+        help="file that says versions; all: install all of it; none: look at no file; by default "
+        "the uv.lock, requirements.txt, environment.yml or pyproject.toml found here or above",
+    )  # fmt: skip
+    grammar.add_argument(
+        "--secret", action="append", default=[], type=_checked(secret_store.check), metavar="NAME",
+        help="variable whose value nothing shows: an index with a password, a token; repeatable",
+    )  # fmt: skip
+    return grammar
+
+
+def deps_grammar() -> Grammar:
+    """Return the grammar of `%nosana deps`."""
+    grammar = _packages(Grammar(prog="%nosana deps", add_help=False, allow_abbrev=False))
+    grammar.add_argument(
+        "--image", type=_checked(_image), metavar="IMAGE", help="container image with a Python"
+    )
+    return grammar
+
+
 def cell_grammar() -> Grammar:
     """Return the grammar of `%%nosana`."""
     grammar = Grammar(prog="%%nosana", add_help=False, allow_abbrev=False)
@@ -221,10 +256,6 @@ def cell_grammar() -> Grammar:
     grammar.add_argument(
         "--image", type=_checked(_image), metavar="IMAGE", help="container image with a Python"
     )
-    grammar.add_argument(
-        "--pip", action="append", default=[], metavar="PACKAGE",
-        help="requirement beside those that are found; repeatable",
-    )  # fmt: skip
     grammar.add_argument(
         "--in", dest="takes", type=_checked(_names), metavar="NAMES",
         help="names to send, as in a,b; by default those the cell reads",
@@ -249,6 +280,7 @@ def cell_grammar() -> Grammar:
         "--env", action="append", default=[], type=_checked(_variable), metavar="NAME[=VALUE]",
         help="variable of the cell's environment; without a value, this kernel's own; repeatable",
     )  # fmt: skip
+    _packages(grammar)
     grammar.add_argument(
         "--session", metavar="NAME", help="session to run in; none: a job of the cell's own"
     )

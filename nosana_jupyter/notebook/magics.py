@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
-from .. import settings
+from .. import secret_store, settings
 from ..errors import NosanaError, RemoteError, UsageError
 from . import complete, grammar
 from .commands import confirming
@@ -84,6 +84,7 @@ class NosanaMagics(SessionCommands, Magics):  # type: ignore[misc]  # IPython ha
     def _request(self, options: argparse.Namespace, source: str) -> Cell:
         from ..events import Cell
         from ..units import parse_seconds
+        from . import setup
 
         return Cell(
             source=source,
@@ -101,6 +102,8 @@ class NosanaMagics(SessionCommands, Magics):  # type: ignore[misc]  # IPython ha
             gets=tuple(options.gets),
             gets_limit=options.get_limit,
             environment=dict(options.env),
+            secrets=secret_store.find(options.secret, setup.unseen),
+            deps=options.deps,
             max_cost=options.max_cost,
             session=session_of(options),
         )

@@ -55,7 +55,7 @@ def wallet(portal: Portal, rest: str) -> tables.Table:
     if command == "create":
         made = wallets.create(place)
     else:
-        made = wallets.take(_unseen("Key, or the file that holds it: "), place)
+        made = wallets.take(unseen("Key, or the file that holds it: "), place)
     portal.reload()
     place = place or settings.load().wallet
     return tables.new_wallet(
@@ -83,7 +83,7 @@ def config(portal: Portal, rest: str) -> tables.Table:
         )
     value = "" if words == [grammar.UNSET] else " ".join(words)
     if words == [grammar.ASK]:
-        value = _unseen(f"{settings.known(name)}: ")
+        value = unseen(f"{settings.known(name)}: ")
         settings.check(name, value)
     told = _save(name, value, *places)
     portal.reload()
@@ -133,7 +133,7 @@ def _overruled(name: str) -> str:
     return ""
 
 
-def _unseen(prompt: str) -> str:
+def unseen(prompt: str) -> str:
     """
     Ask for what is not to be seen.
 

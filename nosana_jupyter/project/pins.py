@@ -19,6 +19,7 @@ from packaging.markers import (
     default_environment,
 )
 
+_PASSWORD = re.compile(r"\w://[^/@\s]*:[^/@\s]+@|https?://[^/@\s]+@")
 _VARIABLE = re.compile(r"\$\{\w+\}")
 
 
@@ -103,3 +104,8 @@ def without_credentials(url: str) -> tuple[str, str]:
     if split.scheme.endswith("ssh") and ":" not in who:
         return url, ""
     return clean, f"who asks {clean} is left out"
+
+
+def has_credentials(text: str) -> bool:
+    """Say whether an address in a text tells a password or a token."""
+    return bool(_PASSWORD.search(text))
