@@ -8,7 +8,7 @@ is, unless the user names another.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from . import requirements
 from .buildlog import BuildLog
@@ -32,10 +32,17 @@ class Environment:
 
     Args:
         link: Leads to the runner.
+        saw: Takes what its image has, as it is found out.
     """
 
-    def __init__(self, link: Link) -> None:
+    def __init__(
+        self, link: Link, saw: Callable[[Mapping[str, str | None]], None] | None = None
+    ) -> None:
         self._link = link
+        self._saw = saw
+        self._changed = False
+        """Whether something was installed, so that not all that is there is the image's."""
+
         self._found = requirements.Found()
         self._told: set[str] = set()
         """Differences that the user knows of."""
@@ -116,6 +123,7 @@ class Environment:
             raise CellError(f"{what} cannot be installed on the host: {failing}", hint=hint)
         if installed.notes:
             emit(Said(say.Stream("stderr", installed.notes)))
+        self._changed = True
         # Others may have come along, in versions of their own.
         self._found = requirements.Found()
         if instead:
@@ -155,6 +163,10 @@ class Environment:
             raise HostFailed(
                 "the runner does not say which packages it has", hint="Run the cell again."
             ) from None
+        if self._saw is not None and not self._changed:
+            self._saw(
+                {requirements.canonical(name): each for name, each in checked.versions.items()}
+            )
         return checked
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,6 +44,13 @@ create table if not exists hosts (
     why text not null,
     primary key (network, node)
 );
+create table if not exists packages (
+    image text not null,
+    name text not null,
+    version text,
+    seen real not null,
+    primary key (image, name)
+);
 create index if not exists jobs_by_state on jobs (network, wallet, state);
 create index if not exists jobs_by_time on jobs (created);
 """
@@ -53,6 +60,9 @@ OPEN = ("intent", "unsure", "posted", "running")
 States in which money may be in a vault; `unsure`: the posting was not answered. The others are
 `settled` and `unsent`.
 """
+
+PLAIN = "a host without containers"
+"""In place of an image, where a host has none."""
 
 PENDING = "credits:"
 """What the name of a job begins with whose address is not known yet."""
@@ -297,6 +307,20 @@ class Journal:
             "select node from hosts where network = ? and failed >= ?", (network, since)
         )
         return {node for (node,) in rows}
+
+    def saw(self, image: str, versions: Mapping[str, str | None]) -> None:
+        """Note which packages an image has, as far as it was asked; nothing for what it lacks."""
+        now = time.time()
+        with self._transaction() as db:
+            db.executemany(
+                "insert or replace into packages values (?, ?, ?, ?)",
+                [(image, name, version, now) for name, version in versions.items()],
+            )
+
+    def packages_of(self, image: str) -> dict[str, str | None]:
+        """Return which packages an image was last seen to have."""
+        rows = self._db.execute("select name, version from packages where image = ?", (image,))
+        return dict(rows.fetchall())
 
     def find(self, job: str) -> Entry | None:
         """Return a job by its address or the beginning of it, if only one fits."""

@@ -49,6 +49,9 @@ class Prepared:
     title: str
     """The line that tells the cell from others, for lists."""
 
+    needs: tuple[Package, ...]
+    """Distributions that are imported, installed or not."""
+
     packages: tuple[str, ...]
     """As in `pandas==3.1.1`."""
 
@@ -126,6 +129,7 @@ def prepare(cell: Cell, settings: Settings) -> Prepared:
         load=load,
         image=image_of(cell.image, settings),
         title=title(cell.source),
+        needs=tuple(packages),
         packages=(*(spelled(*each, pins) for each in wanted), *extras),
         modules=tuple(each.path for each in modules),
         changes=changes,

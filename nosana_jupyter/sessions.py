@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from . import conversation, ipfs, pythons, transfer
 from .boot import deliver, meet, runner_url
@@ -24,6 +25,7 @@ from .errors import HostFailed, NosanaError, RemoteProtocolError, SessionLost
 from .events import Cell, Event, Running, Waiting
 from .installing import Environment
 from .jobs import Job, Jobs
+from .journal import PLAIN
 from .link import Link
 from .markets import Quote
 from .network import Network
@@ -81,6 +83,9 @@ class Session:
     kept: bool = False
     """Whether another task holds its block open, and is to hear of what ends it."""
 
+    saw: Callable[[Mapping[str, str | None]], None] | None = None
+    """Takes what the image has."""
+
     url: str = ""
     """Where the runner listens."""
 
@@ -112,7 +117,7 @@ class Session:
     """Of all cells so far: what one was given, a later one can show."""
 
     def __post_init__(self) -> None:
-        self._environment = Environment(self.link)
+        self._environment = Environment(self.link, self.saw)
 
     async def run(
         self,
@@ -303,7 +308,9 @@ async def hosted(
             url = await runner_url(host, network, asked)
             async with Link(url, key, token, job.address, room=control.room) as link:
                 hello = await meet(link, host, emit, settings)
+                place = order.image if hello.isolated else PLAIN
                 yield Session(
+                    saw=partial(jobs.journal.saw, place),
                     job=job, quote=quote, order=order, host=host, link=link, hello=hello,
                     settings=settings, kept=kept, url=url, key=key, token=token,
                 )  # fmt: skip

@@ -44,6 +44,7 @@ PATH = {
     "buildlog",
     "secrecy",
     "secret_store",
+    "planning",
     "pinning",
     "project",
     "prepare",
@@ -110,6 +111,8 @@ LAYERS = {
     "installing": ROW1
     | {"wire", "link", "events", "pythons", "requirements", "conversation", "buildlog", "project"},
     "buildlog": ROW1 | {"wire", "sanitize"},
+    "planning": ROW1
+    | {"events", "journal", "pinning", "prepare", "project", "sanitize", "settings"},
     "secret_store": ROW1 | {"settings", "forms"},
     "secrecy": ROW1 | {"wire", "events"},
     "project": ROW1,

@@ -34,6 +34,8 @@ MOST = 100_000
 class Commands:
     """What `%nosana` understands: see `grammar.COMMANDS`."""
 
+    shell: Any
+
     @property
     def portal(self) -> Portal:
         """The way to the network, opened on first use."""
@@ -125,6 +127,12 @@ class Commands:
         options = grammar.market_grammar().read(rest)
         wanted = Requirements(vram=options.vram, gpu=options.gpu, market=options.market)
         return tables.markets(fitting(self.portal.markets(), wanted))
+
+    def do_deps(self, rest: str) -> Any:
+        """Say what a host would get of the packages of this notebook."""
+        from . import deps
+
+        return deps.of_notebook(self.shell, rest)
 
     def do_quote(self, rest: str) -> Any:
         """Say what a run may cost."""

@@ -15,7 +15,6 @@ from typing import Any, NoReturn
 
 from .. import forms, secret_store, settings
 from ..errors import UsageError
-from ..project import find
 from ..project.pins import has_credentials
 from ..units import parse_cap, parse_gib, parse_seconds, parse_size
 
@@ -136,7 +135,8 @@ class Grammar(argparse.ArgumentParser):
             ]
             hint = f"Options are {', '.join(known)}."
             if several:
-                hint = f"{' and '.join(several)} are written once for each value. {hint}"
+                them = " and ".join(filter(None, [", ".join(several[:-1]), several[-1]]))
+                hint = f"{them} are written once for each value. {hint}"
             return UsageError(f"{word!r} is not understood", hint=hint)
         near = nearest(f"--{name.lstrip('-')}", known)
         hint = f"Did you mean {near}?" if near else f"Options are {', '.join(known)}."
@@ -229,7 +229,7 @@ def _packages(grammar: Grammar) -> Grammar:
         help="requirement beside those that are found; repeatable",
     )  # fmt: skip
     grammar.add_argument(
-        "--deps", metavar="FILE", default=find.AUTO,
+        "--deps", metavar="FILE",
         help="file that says versions; all: install all of it; none: look at no file; by default "
         "the uv.lock, requirements.txt, environment.yml or pyproject.toml found here or above",
     )  # fmt: skip
@@ -256,6 +256,7 @@ def cell_grammar() -> Grammar:
     grammar.add_argument(
         "--image", type=_checked(_image), metavar="IMAGE", help="container image with a Python"
     )
+    _packages(grammar)
     grammar.add_argument(
         "--in", dest="takes", type=_checked(_names), metavar="NAMES",
         help="names to send, as in a,b; by default those the cell reads",
@@ -280,7 +281,6 @@ def cell_grammar() -> Grammar:
         "--env", action="append", default=[], type=_checked(_variable), metavar="NAME[=VALUE]",
         help="variable of the cell's environment; without a value, this kernel's own; repeatable",
     )  # fmt: skip
-    _packages(grammar)
     grammar.add_argument(
         "--session", metavar="NAME", help="session to run in; none: a job of the cell's own"
     )

@@ -17,6 +17,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 
 from .. import secret_store, settings
 from ..errors import NosanaError, RemoteError, UsageError
+from ..project import find
 from . import complete, grammar
 from .commands import confirming
 from .interrupts import Interrupted, Presses
@@ -103,7 +104,7 @@ class NosanaMagics(SessionCommands, Magics):  # type: ignore[misc]  # IPython ha
             gets_limit=options.get_limit,
             environment=dict(options.env),
             secrets=secret_store.find(options.secret, setup.unseen),
-            deps=options.deps,
+            deps=options.deps or find.AUTO,
             max_cost=options.max_cost,
             session=session_of(options),
         )
@@ -111,9 +112,10 @@ class NosanaMagics(SessionCommands, Magics):  # type: ignore[misc]  # IPython ha
     def _dry_run(self, cell: Cell) -> None:
         from IPython.display import display
 
-        from . import tables
+        from . import deps, tables
 
-        for table in tables.plan(self.portal.plan(cell)):
+        travels, costs = tables.plan(self.portal.plan(cell))
+        for table in (travels, deps.of_cell(cell), costs):
             display(table)
 
     def _follow(self, run: CellRun, cell: Cell, card: Card, presses: Presses) -> Any:

@@ -12,6 +12,8 @@ from nosana_jupyter.errors import UsageError
 from nosana_jupyter.notebook import grammar
 from nosana_jupyter.notebook.magics import NosanaMagics
 
+ONCE = "--pip, --secret and --env are written once"
+
 
 def read(line: str) -> dict[str, object]:
     """Return what the cell's grammar reads, without what was not given."""
@@ -43,6 +45,8 @@ def read(line: str) -> dict[str, object]:
         ("--market nvidia-3060", {"market": "nvidia-3060"}),
         ("--image docker.io/x/y:1", {"image": "docker.io/x/y:1"}),
         ("--pip tqdm", {"pip": ["tqdm"]}),
+        ("--deps all", {"deps": "all"}),
+        ("--secret PIP_INDEX_URL --secret HF_TOKEN", {"secret": ["PIP_INDEX_URL", "HF_TOKEN"]}),
         ("--pip tqdm --pip 'numpy>=2'", {"pip": ["tqdm", "numpy>=2"]}),
         ("--pip git+https://x/y#egg=z", {"pip": ["git+https://x/y#egg=z"]}),
         ("--in a,b", {"takes": ("a", "b")}),
@@ -122,9 +126,13 @@ def test_a_variable_may_be_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
         ("--env 1=2", "--env '1=2' names no variable", "Write --env NAME=VALUE."),
         ("--env =2", "--env '=2' names no variable", "Write --env NAME=VALUE."),
         ("--dry-run=no", "--dry-run takes no value", "Write --dry-run alone."),
-        ("--yes no", "'no' is not understood", "--pip and --env are written once"),
-        ("fast please", "'fast' is not understood", "--pip and --env are written once"),
-        ("--pip numpy pandas", "'pandas' is not understood", "--pip and --env are written once"),
+        ("--yes no", "'no' is not understood", ONCE),
+        ("fast please", "'fast' is not understood", ONCE),
+        (
+            "--pip numpy pandas",
+            "'pandas' is not understood",
+            "--pip, --secret and --env are written once",
+        ),
         ("--gpu 'RTX", "No closing quotation", "Close the quotes."),
         ('--gpu "RTX', "No closing quotation", "Close the quotes."),
     ],
