@@ -121,7 +121,10 @@ def prepare(cell: Cell, settings: Settings, held: Held | None = None) -> Prepare
         and (name := canonicalize_name(package.distribution)) not in named
         and (package.version or not pins.knows(name))
     ]
-    wanted, remarks = together(packages, pins, everything=cell.deps == find.ALL)
+    wanted, remarks = together(
+        packages, pins, everything=cell.deps == find.ALL,
+        indexed=any("INDEX" in name for name in cell.secrets),
+    )  # fmt: skip
     returns = find_returns(cell, names, {*values, *packed.brought})
     changes = tuple(name for name in returns if name not in names.binds and name in cell.namespace)
     if held is not None:
