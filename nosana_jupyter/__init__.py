@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from .api import remote, run
     from .errors import NosanaError, RemoteError
+    from .pool import Executor
     from .receipt import Receipt
 
 __version__ = "0.1.0"
@@ -17,6 +18,7 @@ __version__ = "0.1.0"
 # Where each public name lives. Nothing is imported before it is used, so that the runner, which
 # imports this package inside a container, stays light.
 _HOMES = {
+    "Executor": "pool",
     "NosanaError": "errors",
     "Receipt": "receipt",
     "RemoteError": "errors",
@@ -24,7 +26,7 @@ _HOMES = {
     "run": "api",
 }
 
-__all__ = ["NosanaError", "Receipt", "RemoteError", "remote", "run"]
+__all__ = ["Executor", "NosanaError", "Receipt", "RemoteError", "remote", "run"]
 
 
 def __dir__() -> list[str]:

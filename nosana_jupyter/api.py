@@ -7,20 +7,18 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
-import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from . import secret_store, settings
 from .errors import JobError, UsageError
-from .events import Cell, Event, Left, Outcome, Said
-from .following import follow, follow_async, harmless, remote_error, spent
+from .events import Cell, Event, Outcome
+from .following import follow, follow_async, harmless, remote_error, show, spent
 from .journal import Receipt
 from .portal import CellRun, Presses, shared
-from .sanitize import line, terminal
+from .sanitize import line
 from .units import parse_gib, parse_seconds, parse_size
-from .wire.messages import DisplayData, ExecuteResult, Stream
 
 __all__ = ["Remote", "harmless", "remote", "remote_error", "run"]
 
@@ -93,7 +91,7 @@ def run(
         secrets=secrets, deps=deps, files=files, get=get, get_limit=get_limit,
     )  # fmt: skip
     with Presses() as presses:
-        ended = follow(_start(cell, yes=yes), on_event or _print, presses)
+        ended = follow(_start(cell, yes=yes), on_event or show, presses)
     if isinstance(ended, BaseException):
         raise ended from ended.__cause__
     return ended
@@ -152,7 +150,7 @@ def _made_remote(
 ) -> Any:
     awaits = _check_function(function)
     name = getattr(function, "__name__", type(function).__name__)
-    tell = on_event or _print
+    tell = on_event or show
 
     def start(args: tuple[Any, ...], kwargs: dict[str, Any]) -> CellRun:
         # Its first line is what lists of jobs show.
@@ -282,18 +280,3 @@ def _no_result(name: str, kind: str, reason: str, receipt: Receipt | None) -> Jo
     )
     error.receipt = receipt
     return error
-
-
-def _print(event: Event) -> None:
-    """Show outputs where there is no notebook: text as it is, the rest as its text form."""
-    if isinstance(event, Left):
-        sys.stderr.write(f"nosana: {line(event.why)}; asking another host\n")
-    if not isinstance(event, Said):
-        return
-    match event.message:
-        case Stream(name=name, text=text):
-            (sys.stdout if name == "stdout" else sys.stderr).write(terminal(text))
-        case DisplayData(data=data) | ExecuteResult(data=data):
-            plain = data.get("text/plain")
-            kinds = ", ".join(line(str(mime)) for mime in data)
-            sys.stdout.write(f"{terminal(plain) if isinstance(plain, str) else f'[{kinds}]'}\n")

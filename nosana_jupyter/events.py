@@ -15,7 +15,6 @@ from .wire.messages import Handle, InputReply, InputRequest, Output
 
 if TYPE_CHECKING:
     from .bills import CellBill
-    from .cell.held import Held
     from .journal import Entry, Receipt
     from .markets import Quote
     from .network import Network
@@ -241,9 +240,6 @@ class Outcome:
 
     session: str = ""
     """Name of the session it ran in, where names still live that did not come back."""
-
-    held: Held | None = None
-    """The names of that session."""
 
     bill: CellBill | None = None
     """What it cost in the session."""

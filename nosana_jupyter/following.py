@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sys
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from pathlib import Path
@@ -17,8 +18,8 @@ from .events import Event, Left, Outcome, Posted, Said, Settled
 from .journal import Receipt
 from .portal import TICK, CellRun, Presses
 from .receipt import together
-from .sanitize import terminal
-from .wire.messages import Error
+from .sanitize import line, terminal
+from .wire.messages import DisplayData, Error, ExecuteResult, Stream
 
 log = logging.getLogger("nosana_jupyter.following")
 
@@ -185,6 +186,21 @@ def _give_up(running: CellRun, presses: Presses) -> None:
 def spent(receipt: Receipt) -> str:
     """Say what a job cost."""
     return receipt.story
+
+
+def show(event: Event) -> None:
+    """Show outputs where there is no notebook: text as it is, the rest as its text form."""
+    if isinstance(event, Left):
+        sys.stderr.write(f"nosana: {line(event.why)}; asking another host\n")
+    if not isinstance(event, Said):
+        return
+    match event.message:
+        case Stream(name=name, text=text):
+            (sys.stdout if name == "stdout" else sys.stderr).write(terminal(text))
+        case DisplayData(data=data) | ExecuteResult(data=data):
+            plain = data.get("text/plain")
+            kinds = ", ".join(line(str(mime)) for mime in data)
+            sys.stdout.write(f"{terminal(plain) if isinstance(plain, str) else f'[{kinds}]'}\n")
 
 
 def _others(frames: TracebackType | None) -> TracebackType | None:

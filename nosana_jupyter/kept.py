@@ -235,7 +235,7 @@ class Kept:
             text = f"The session has {left} left, and gets no more: {self.trouble}\n"
             emit(Said(Stream("stderr", text)))
         ran_by = self.client.jobs.who(session.quote.market.gpu)
-        words = f"in session {self.name} on {ran_by}"
+        words = f"session {self.name} on {ran_by}"
         emit(Joined(self.name, session.job.address, session.quote, words))
         note = CellRecord(
             cell=os.urandom(8).hex(), job=session.job.address, title=title(cell.source),
@@ -264,7 +264,6 @@ class Kept:
             job=session.job.address,
             receipt=None,
             session=self.name,
-            held=session.held,
             bill=bill,
             status=ended.status,
             values=ended.values,

@@ -101,8 +101,7 @@ LAYERS = {
     "jobs": ROW1 | {"network", "chain", "journal", "markets", "bill", "payer", "posting"},
     "sweep": ROW1 | {"chain", "jobs", "journal", "posting"},
     "extending": ROW1 | {"chain", "choosing", "jobs", "markets", "payer"},
-    "events": ROW1
-    | {"landing", "wire", "cell", "journal", "markets", "network", "bills", "choosing"},
+    "events": ROW1 | {"landing", "wire", "journal", "markets", "network", "bills", "choosing"},
     "prepare": ROW2
     | {"absent", "files", "landing"}
     | {"cell", "events", "conversation", "project", "secrecy", "pinning"},
@@ -146,6 +145,9 @@ LAYERS = {
     "cellrun": ROW6,
     "portal": ROW6,
     "following": ROW6,
+    "backlog": ROW1 | {"sanitize"},
+    "crew": ROW6 | {"following", "backlog"},
+    "pool": ROW6 | {"following", "backlog", "crew"},
     "api": ROW6 | {"following"},
     "notebook": ROW6 | {"api"},
 }

@@ -1,0 +1,369 @@
+"""
+Hosts that work off one backlog, each as fast as it can.
+
+There is no scheduler here: who has nothing to do takes the next batch. Which host takes a job, and
+when, is the network's affair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from .backlog import Backlog, Item
+from .client import Client
+from .control import Control
+from .conversation import Ended
+from .errors import CellError, FundsError, HostFailed, JobError, NosanaError, UsageError
+from .events import Cell, Event, Posted, Said, Settled
+from .following import remote_error
+from .sanitize import line
+from .sessions import Order, Session
+from .units import MicroNos, nos
+from .wire.messages import Error
+
+log = logging.getLogger("nosana_jupyter.crew")
+
+OPENINGS = 3
+"""Times in a row that no host can be had before one of the crew gives up."""
+
+PAUSE = 1.0
+"""Seconds before it tries again."""
+
+SOURCE = """\
+# {title}
+def _nosana_each(work, into):
+    import traceback
+    for number, (function, args, kwargs) in enumerate(work):
+        try:
+            result = (True, function(*args, **kwargs))
+        except Exception as error:
+            frames = error.__traceback__.tb_next
+            lines = "".join(traceback.format_exception(type(error), error, frames)).splitlines()
+            result = (False, type(error).__name__, str(error), lines)
+        into[f"_nosana_{{number}}"] = result
+        del result, function, args, kwargs
+_nosana_each(_nosana_work, globals())
+del _nosana_work
+"""
+"""What a host runs for a batch. Each result has a name: one that cannot travel harms no other."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Bill:
+    """What the hosts of a crew have cost so far, in micro-NOS."""
+
+    cap: MicroNos | None
+    """Most that they may cost together. None: there is no cap."""
+
+    spent: int = 0
+    held: dict[str, int] = field(default_factory=dict)
+    """Deposits of open jobs, by address."""
+
+    def note(self, event: Event) -> None:
+        """Learn of a job that was posted or settled."""
+        if isinstance(event, Posted):
+            self.held[event.job] = event.deposit
+        elif isinstance(event, Settled):
+            self.held.pop(event.receipt.job, None)
+            paid = event.receipt.paid + event.receipt.network_fee
+            self.spent += paid
+
+    def left(self) -> str | None:
+        """
+        Return the cap of one more job, as it is written.
+
+        Raises:
+            FundsError: Nothing is left.
+        """
+        if self.cap is None:
+            return None
+        free = self.cap - self.spent - sum(self.held.values())
+        if free <= 0:
+            held = MicroNos(sum(self.held.values()))
+            raise FundsError(
+                f"the cap of {nos(self.cap)} is used up: {nos(self.spent)} were paid, "
+                f"and {nos(held)} are deposits of hosts at work",
+                hint="Give more with max_cost, or take fewer hosts.",
+            )
+        return nos(MicroNos(free))
+
+
+class Crew:
+    """
+    The hosts of one executor. On the loop of the portal only.
+
+    Args:
+        order: What each host is rented for.
+        hosts: How many at most.
+        retries: Hosts that an item may end.
+        cap: Of all of them together, in micro-NOS.
+        idle: Seconds without work after which a host is let go.
+        pip: Requirements beside those that are found.
+        environment: Of the items.
+        tell: Takes what happens.
+    """
+
+    def __init__(
+        self,
+        order: Order,
+        *,
+        hosts: int,
+        retries: int,
+        cap: MicroNos | None,
+        idle: float,
+        pip: tuple[str, ...],
+        tell: Callable[[Event], None],
+    ) -> None:
+        self.backlog = Backlog(hosts, retries=retries)
+        self.bill = Bill(cap=cap)
+        self.sessions: list[Session] = []
+        """Hosts that are at work or ready for it."""
+
+        self.failure: NosanaError | None = None
+        """Why the last host that was wanted could not be had."""
+
+        self._order = order
+        self._hosts = hosts
+        self._idle = idle
+        self._pip = pip
+        self._tell = tell
+        self._closed = False
+        self._more = asyncio.Condition()
+        self._posting = asyncio.Lock()
+        self._controls: set[Control] = set()
+        """Of the batches that run."""
+
+        self._opening = 0
+        """Hosts that are on their way."""
+
+        self._alive = 0
+
+    async def serve(self, client: Client) -> None:
+        """Work until the crew is closed and nothing is left to do."""
+        self._alive = self._hosts
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._hosts):
+                    group.create_task(self._work(client))
+        finally:
+            for item in self.backlog.clear():
+                if not item.future.cancel():
+                    item.fail(self.failure or JobError("the executor was ended"))
+
+    async def add(self, items: Iterable[Item]) -> None:
+        """Give the crew more to do."""
+        async with self._more:
+            self.backlog.add(items)
+            self._more.notify_all()
+
+    async def close(self) -> None:
+        """Let hosts go as soon as nothing is left to do."""
+        async with self._more:
+            self._closed = True
+            self._more.notify_all()
+
+    def interrupt(self) -> None:
+        """Interrupt what runs, and forget what waits."""
+        for item in self.backlog.clear():
+            if not item.future.cancel():
+                item.fail(JobError(f"{item.name} was given up"))
+        for control in list(self._controls):
+            if control.soft is not None:
+                control.interrupt()
+
+    def cost(self) -> MicroNos:
+        """Return about what the hosts have cost so far, in micro-NOS."""
+        now = time.time()
+        running = sum(
+            int(each.job.intent.price * (now - each.opened))
+            for each in self.sessions
+            if not each.ended.is_set()
+        )
+        return MicroNos(self.bill.spent + running)
+
+    async def _work(self, client: Client) -> None:
+        """Rent a host when there is work, and let it work; another one when it is lost."""
+        failed = 0
+        try:
+            while await self._wanted():
+                try:
+                    await self._employ(client)
+                    failed = 0
+                except _NoHost as none:
+                    self.failure = none.error
+                    failed += 1
+                    hopeless = not isinstance(none.error, HostFailed | JobError)
+                    if hopeless or failed >= OPENINGS:
+                        log.info("a host less: %s", none.error)
+                        return
+                    await asyncio.sleep(PAUSE)
+        finally:
+            self._alive -= 1
+            if not self._alive:
+                # Nobody is left who could do it.
+                for item in self.backlog.clear():
+                    item.fail(self.failure or JobError("the executor was ended"))
+
+    async def _employ(self, client: Client) -> None:
+        """
+        Rent a host and let it work for as long as there is work.
+
+        Raises:
+            _NoHost: None could be had.
+        """
+        batch: list[Item] = []
+        session: Session | None = None
+        turn = _Turn(self._posting)
+        self._opening += 1
+        try:
+            await turn.take()
+            cap = self.bill.left()
+            order = self._order if cap is None else replace(self._order, max_cost=cap)
+            async with client.open_session(order, self._emitter(turn)) as session:
+                self._opened(session)
+                while batch := await self._next():
+                    await self._run(session, batch)
+                session.job.status = "done"
+        except NosanaError as error:
+            if session is None:
+                raise _NoHost(error) from None
+            log.info("a host was lost: %s", error)
+            async with self._more:
+                self.backlog.lost(batch, error)
+                self._more.notify_all()
+        except BaseException:
+            # Whoever waits for them is not to wait for ever.
+            for item in batch:
+                item.fail(JobError(f"{item.name} was given up"))
+            raise
+        finally:
+            turn.give()
+            if session is None:
+                self._opening -= 1
+            else:
+                self.sessions.remove(session)
+
+    def _opened(self, session: Session) -> None:
+        self._opening -= 1
+        self.sessions.append(session)
+
+    async def _run(self, session: Session, batch: list[Item]) -> None:
+        """Run a batch on a host, and give each item its end."""
+        title = batch[0].name if len(batch) == 1 else f"{len(batch)} items from {batch[0].name}"
+        cell = Cell(
+            source=SOURCE.format(title=line(title)),
+            namespace={"_nosana_work": [(each.function, each.args, each.kwargs) for each in batch]},
+            timeout=self._order.timeout,
+            pip=self._pip,
+            environment=self._order.environment,
+            returns=tuple(f"_nosana_{number}" for number in range(len(batch))),
+        )
+        failure: Error | None = None
+
+        def emit(event: Event) -> None:
+            nonlocal failure
+            if isinstance(event, Said) and isinstance(event.message, Error):
+                failure = event.message
+            else:
+                self._tell(event)
+
+        control = Control()
+        self._controls.add(control)
+        try:
+            ended = await session.run(cell, emit, control)
+        except (CellError, UsageError) as error:
+            if len(batch) == 1:
+                batch[0].fail(error)
+            else:
+                # One of them cannot travel: alone it can be named.
+                self.backlog.lost(batch, JobError(str(error)))
+            return
+        finally:
+            self._controls.discard(control)
+        for number, item in enumerate(batch):
+            _settle(item, f"_nosana_{number}", ended, failure)
+        self.backlog.timed(len(batch), ended.seconds)
+
+    async def _wanted(self) -> bool:
+        """Wait until there is work for one more host; say whether it is still wanted."""
+        async with self._more:
+            await self._more.wait_for(lambda: len(self.backlog) > self._opening or self._closed)
+            return bool(self.backlog)
+
+    async def _next(self) -> list[Item]:
+        """Return the next batch; an empty one lets the host go."""
+        async with self._more:
+            while True:
+                try:
+                    async with asyncio.timeout(self._idle):
+                        await self._more.wait_for(lambda: self.backlog or self._closed)
+                except TimeoutError:
+                    return []
+                # All that waited may have been cancelled meanwhile.
+                if (batch := self.backlog.take()) or self._closed:
+                    return batch
+
+    def _emitter(self, turn: _Turn) -> Callable[[Event], None]:
+        """Return what takes the events of one host; the next may be posted once this one is."""
+
+        def emit(event: Event) -> None:
+            self.bill.note(event)
+            if isinstance(event, Posted):
+                turn.give()
+            self._tell(event)
+
+        return emit
+
+
+class _Turn:
+    """The right to post a job. Whoever has it knows what all others cost."""
+
+    def __init__(self, lock: asyncio.Lock) -> None:
+        self._lock = lock
+        self._mine = False
+
+    async def take(self) -> None:
+        await self._lock.acquire()
+        self._mine = True
+
+    def give(self) -> None:
+        """Let the next one post. To give it twice is no harm."""
+        if self._mine:
+            self._mine = False
+            self._lock.release()
+
+
+class _NoHost(Exception):
+    """No host could be had."""
+
+    def __init__(self, error: NosanaError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _settle(item: Item, name: str, ended: Ended, failure: Error | None) -> None:
+    """Give an item what its host says became of it."""
+    if item.future.done():
+        return
+    match ended.values.get(name):
+        case (True, value):
+            item.future.set_result(value)
+            return
+        case (False, str(ename), str(evalue), list(lines)):
+            failure = Error(ename, evalue, [str(each) for each in lines])
+    error: NosanaError
+    if handle := ended.handles.get(name):
+        error = JobError(
+            f"{item.name} returned what cannot come back: {line(handle.reason)}",
+            hint="Return plain data: numbers, text, containers, arrays or frames.",
+        )
+    elif failure is not None:
+        error = remote_error(failure)
+        error.add_note(f"This was {item.name}.")
+    else:
+        error = HostFailed(f"the host sends no result for {item.name}")
+    item.fail(error)
