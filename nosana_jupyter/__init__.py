@@ -39,14 +39,23 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     except ModuleNotFoundError as error:
-        if name == "remote" and error.name == f"{__name__}.api":
-            return _here
+        if error.name == f"{__name__}.{_HOMES[name]}":
+            return _here if name == "remote" else _absent(name)
         raise
 
 
 def _here(function: Any = None, /, **_: Any) -> Any:
     """Stand in for `@remote` on a host, where a function is there already."""
     return function if function is not None else lambda function: function
+
+
+def _absent(name: str) -> Any:
+    """Stand in, on a host, for what only the notebook's side has: modules of the user import it."""
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise RuntimeError(f"{name} of {__name__} is not there on a host")
+
+    return refuse
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

@@ -17,7 +17,7 @@ from .backlog import Backlog, Item
 from .client import Client
 from .control import Control
 from .conversation import Ended
-from .errors import CellError, FundsError, HostFailed, JobError, NosanaError, UsageError
+from .errors import CellError, FundsError, HostFailed, JobError, NodeError, NosanaError, UsageError
 from .events import Cell, Event, Posted, Said, Settled
 from .following import remote_error
 from .sanitize import line
@@ -123,9 +123,6 @@ class Crew:
         self.sessions: list[Session] = []
         """Hosts that are at work or ready for it."""
 
-        self.failure: NosanaError | None = None
-        """Why the last host that was wanted could not be had."""
-
         self._order = order
         self._hosts = hosts
         self._idle = idle
@@ -140,19 +137,17 @@ class Crew:
         self._opening = 0
         """Hosts that are on their way."""
 
-        self._alive = 0
+        self._ended = 0
+        """Hosts that have ended or could not be had."""
 
     async def serve(self, client: Client) -> None:
         """Work until the crew is closed and nothing is left to do."""
-        self._alive = self._hosts
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._hosts):
                     group.create_task(self._work(client))
         finally:
-            for item in self.backlog.clear():
-                if not item.future.cancel():
-                    item.fail(self.failure or JobError("the executor was ended"))
+            self.forget()
 
     async def add(self, items: Iterable[Item]) -> None:
         """Give the crew more to do."""
@@ -166,11 +161,14 @@ class Crew:
             self._closed = True
             self._more.notify_all()
 
-    def interrupt(self) -> None:
-        """Interrupt what runs, and forget what waits."""
+    def forget(self) -> None:
+        """Give up what waits."""
         for item in self.backlog.clear():
             if not item.future.cancel():
                 item.fail(JobError(f"{item.name} was given up"))
+
+    def interrupt(self) -> None:
+        """Interrupt what runs."""
         for control in list(self._controls):
             if control.soft is not None:
                 control.interrupt()
@@ -188,25 +186,41 @@ class Crew:
     async def _work(self, client: Client) -> None:
         """Rent a host when there is work, and let it work; another one when it is lost."""
         failed = 0
-        try:
-            while await self._wanted():
-                try:
-                    await self._employ(client)
+        while await self._wanted():
+            try:
+                await self._employ(client)
+                failed = 0
+            except _NoHost as none:
+                failed += 1
+                again = isinstance(none.error, HostFailed | NodeError) and failed < OPENINGS
+                if not await self._without(none.error, again=again):
                     failed = 0
-                except _NoHost as none:
-                    self.failure = none.error
-                    failed += 1
-                    hopeless = not isinstance(none.error, HostFailed | JobError)
-                    if hopeless or failed >= OPENINGS:
-                        log.info("a host less: %s", none.error)
-                        return
-                    await asyncio.sleep(PAUSE)
-        finally:
-            self._alive -= 1
-            if not self._alive:
-                # Nobody is left who could do it.
-                for item in self.backlog.clear():
-                    item.fail(self.failure or JobError("the executor was ended"))
+                    continue
+                await asyncio.sleep(PAUSE)
+            async with self._more:
+                self._ended += 1
+                self._more.notify_all()
+
+    async def _without(self, error: NosanaError, *, again: bool) -> bool:
+        """
+        Note that no host could be had; say whether to try again soon.
+
+        Without any host, what waits fails. Otherwise the others go on, until one of them ends: then
+        there may be money again.
+        """
+        if again:
+            return True
+        async with self._more:
+            if self.sessions or self._opening:
+                log.info("a host less: %s", error)
+                before = self._ended
+                await self._more.wait_for(lambda: self._ended != before or self._closed)
+                return False
+            self._ended += 1
+            self._more.notify_all()
+            for item in self.backlog.clear():
+                item.fail(error)
+            return False
 
     async def _employ(self, client: Client) -> None:
         """

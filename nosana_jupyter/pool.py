@@ -170,14 +170,14 @@ class Executor(futures.Executor):
         with self._lock:
             self._shut = True
         if cancel_futures:
-            self._portal.loop.call_soon_threadsafe(self._forget)
+            self._portal.start(self._forget())
         self._portal.start(self._crew.close())
         if wait:
             self._portal.wait(self._served)
 
     def interrupt(self) -> None:
         """Interrupt what runs on the hosts, and forget what waits."""
-        self._portal.loop.call_soon_threadsafe(self._crew.interrupt)
+        self._portal.start(self._interrupt())
 
     @property
     def hosts(self) -> int:
@@ -272,9 +272,13 @@ class Executor(futures.Executor):
     def _say(self, event: Event) -> None:
         self._context.run(self._tell, event)
 
-    def _forget(self) -> None:
-        for item in self._crew.backlog.clear():
-            item.future.cancel()
+    async def _interrupt(self) -> None:
+        await self._forget()
+        self._crew.interrupt()
+
+    async def _forget(self) -> None:
+        await self._hand_over()
+        self._crew.forget()
 
 
 class Results(Iterator[Any]):

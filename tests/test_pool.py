@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pool_work import deadly, nested, picky, triple
 
 from nosana_jupyter import Executor
 from nosana_jupyter.backlog import PoisonItem
@@ -20,26 +21,6 @@ from nosana_jupyter.portal import shared
 from nosana_jupyter.units import Seconds
 
 pytestmark = [pytest.mark.network]
-
-FACTOR = 3
-
-
-def triple(number: int) -> int:
-    return number * FACTOR
-
-
-def picky(number: int) -> int:
-    if number == 7:
-        raise ValueError("seven")
-    return number
-
-
-def deadly(number: int) -> int:
-    import os
-
-    if number == 5:
-        os._exit(9)
-    return number
 
 
 @pytest.fixture
@@ -118,6 +99,13 @@ class TestExecutor:
 
         assert isinstance(error, JobError)
         assert "returned what cannot come back" in str(error)
+
+    def test_not_on_a_host(self, two: Executor) -> None:
+        """A module that imports the executor travels; to use it there is refused by name."""
+        error = two.submit(nested, 1).exception(60)
+
+        assert isinstance(error, RuntimeError)
+        assert str(error) == "Executor of nosana_jupyter is not there on a host"
 
     def test_after_shutdown(self, network: Any) -> None:
         """Nothing is taken any more, as with every executor; its jobs are settled."""
