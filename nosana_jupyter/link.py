@@ -23,6 +23,7 @@ from .units import duration
 from .wire import seal
 from .wire.envelope import FRAME
 from .wire.messages import AnyMessage, Bye, Chunk, Taken
+from .wire.pieces import Names
 from .wire.session import Role, Session
 
 if TYPE_CHECKING:
@@ -106,6 +107,9 @@ class Link:
         self._moved = False
         """Whether the connection has brought anything, or has carried anything there."""
 
+        self.names = Names(key.derive(b"pieces"))
+        """Of what goes to this runner: a client that comes anew has the same."""
+
         self.connections = 0
         """Connections made so far."""
 
@@ -120,6 +124,11 @@ class Link:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+
+    @property
+    def waiting(self) -> int:
+        """Number of messages that the runner has not confirmed."""
+        return self._session.unacknowledged
 
     async def send(self, message: AnyMessage) -> None:
         """

@@ -240,7 +240,7 @@ class Session:
         job, link = self.job, self.link
         control.talking = True
         await self._environment.prepare(load, emit)
-        await transfer.upload(link, load.buffers, emit)
+        await transfer.upload(link, load.buffers, emit, unpacks=self.hello.unpacks)
         emit(Waiting(""))
         control.soft = lambda: link.send(Interrupt())
         job.begun = True

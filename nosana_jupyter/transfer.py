@@ -1,35 +1,171 @@
 """
-The buffers of a cell, on their way to a runner and back.
+The buffers of a cell, on their way to a runner and back: what is there already is not sent again.
 """
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable, Sequence
 
+import psutil
+
+from .errors import CellError, RemoteProtocolError
 from .events import Event, Waiting
 from .link import Link
-from .units import size
-from .wire.chunks import Assembly, Buffer, split
+from .units import duration, size
+from .wire import pieces
+from .wire.chunks import Assembly, Buffer, View, plain, split
+from .wire.messages import CHUNK, Chunk, Have, Large, Missing
 
-MOST_VALUES = 2 << 30
+MOST_VALUES = 64 << 30
 """Most bytes of values that one cell may bring back."""
 
 PROGRESS_ABOVE = 8_000_000
 """Bytes above which an upload says how far it is."""
 
+ASK_ABOVE = 1 << 18
+"""Bytes above which the runner is asked what it has: less is sent before it could answer."""
+
+PACE = 0.2
+"""Seconds between two words about how far an upload is."""
+
+SLOW = 30e6
+"""Bytes a second below which a line is slower than what compresses for it."""
+
+PAYS = 0.9
+"""Share that is left of what is worth to be compressed."""
+
+PROBE = 1 << 20
+"""Bytes of a buffer after which it is known whether that pays."""
+
+STRIDE = 1 << 24
+"""Bytes that are named at a time."""
+
 Emit = Callable[[Event], None]
 
 
-async def upload(link: Link, buffers: Sequence[Buffer], emit: Emit) -> None:
-    """Send the buffers of what the cell reads, in pieces."""
-    total = sum(len(buffer) for buffer in buffers)
-    sent, told = 0, 0
-    for chunk in split(buffers):
-        await link.send(chunk)
-        sent += len(chunk.data)
-        if total > PROGRESS_ABOVE and sent - told > total // 20:
-            emit(Waiting(f"sending data: {size(sent)} of {size(total)}"))
-            told = sent
+class _Changed(Exception):
+    """A buffer is no longer what it was when it was named."""
+
+    def __init__(self, buffer: int) -> None:
+        self.buffer = buffer
+
+
+async def upload(
+    link: Link, buffers: Sequence[Buffer], emit: Emit, *, unpacks: Sequence[str] = ()
+) -> None:
+    """
+    Send what the runner lacks of the buffers of what a cell reads.
+
+    Args:
+        link: Leads to the runner.
+        buffers: Must not be let go before the cell has begun.
+        emit: Hears how far it is.
+        unpacks: Ways to compress that the runner knows.
+    """
+    views = [plain(buffer) for buffer in buffers]
+    if sum(map(len, views)) < ASK_ABOVE:
+        for chunk in split(views):
+            await link.send(chunk)
+        return None
+    how = next((each for each in pieces.packers() if each in unpacks), "")
+    while True:
+        try:
+            return await _Upload(link, views, emit, how).run()
+        except _Changed as changed:
+            # A thread of the notebook writes to it: what goes is how it is now.
+            views[changed.buffer] = memoryview(bytes(views[changed.buffer][:]))
+
+
+class _Upload:
+    """One attempt to send buffers."""
+
+    def __init__(self, link: Link, views: list[View], emit: Emit, how: str) -> None:
+        self._link = link
+        self._views = views
+        self._emit = emit
+        self._how = how
+        self._total = sum(map(len, views))
+        self._due = self._sent = 0
+        """Bytes that are missing there, and how many of them have been sent."""
+
+        self._began = self._told = 0.0
+        self._probed: dict[int, tuple[int, int]] = {}
+        """For each buffer, bytes that were compressed, and what was left of them."""
+
+    async def run(self) -> None:
+        """
+        Ask, and send.
+
+        Raises:
+            _Changed: A buffer has changed meanwhile.
+        """
+        have = [await self._name(view) for view in self._views]
+        await self._link.send(Have(have, self._link.names.key))
+        answer = await self._link.receive()
+        if not isinstance(answer, Missing):
+            raise RemoteProtocolError(f"{type(answer).__name__} where Missing was due")
+        runs = list(pieces.runs(have, answer.pieces))
+        self._due = sum(end - begin for _, begin, end in runs)
+        self._began = self._told = time.monotonic()
+        for buffer, begin, end in runs:
+            await self._link.send(await self._chunk(have[buffer], buffer, begin, end))
+            self._sent += end - begin
+            self._tell()
+
+    async def _name(self, view: View) -> Large:
+        """Return a buffer by its pieces."""
+        ids = []
+        for begin in range(0, len(view), STRIDE):
+            ids.append(self._link.names.ids(memoryview(view[begin : begin + STRIDE])))
+            await asyncio.sleep(0)
+        return Large(len(view), b"".join(ids))
+
+    async def _chunk(self, large: Large, buffer: int, begin: int, end: int) -> Chunk:
+        # A copy: what is sent, and sent again after a cut, is what it was named for.
+        data = bytes(self._views[buffer][begin:end])
+        first = begin // pieces.PIECE * pieces.ID
+        ids = self._link.names.ids(memoryview(data))
+        if ids != large.ids[first : first + len(ids)]:
+            raise _Changed(buffer)
+        if self._pays(buffer):
+            packed = await asyncio.to_thread(pieces.pack, data, self._how)
+            before, after = self._probed.get(buffer, (0, 0))
+            self._probed[buffer] = before + len(data), after + len(packed)
+            if len(packed) < PAYS * len(data):
+                return Chunk(buffer, large.size, begin, packed, self._how)  # type: ignore[arg-type] # one that both know
+        return Chunk(buffer, large.size, begin, data)
+
+    def _pays(self, buffer: int) -> bool:
+        """Say whether a chunk is worth to be compressed: on a slow line, if the last ones were."""
+        if not self._how:
+            return False
+        before, after = self._probed.get(buffer, (0, 0))
+        if before >= PROBE and after > PAYS * before:
+            return False
+        seconds = time.monotonic() - self._began
+        return seconds > PACE and self._arrived() < SLOW * seconds
+
+    def _arrived(self) -> int:
+        """Return about how many bytes the runner has confirmed."""
+        return max(0, self._sent - self._link.waiting * CHUNK)
+
+    def _tell(self) -> None:
+        """Say how far it is, how fast, and how long it may take."""
+        now = time.monotonic()
+        if self._due <= PROGRESS_ABOVE or now - self._told < PACE:
+            return
+        self._told = now
+        arrived, seconds = self._arrived(), now - self._began
+        text = f"sending data: {size(arrived)} of {size(self._due)}"
+        if arrived:
+            rate = arrived / seconds
+            left = duration((self._due - arrived) / rate)
+            text += f", {size(round(rate))}/s, {left} left"
+        if there := self._total - self._due:
+            text += f"; {size(there)} were there already"
+        self._emit(Waiting(text))
 
 
 def incoming(files: int = 0) -> Assembly:
@@ -39,4 +175,24 @@ def incoming(files: int = 0) -> Assembly:
     Args:
         files: Most bytes of the files that come with them.
     """
-    return Assembly(limit=MOST_VALUES + files, spill=bool(files))
+    free = psutil.virtual_memory().available
+    return Assembly(limit=min(MOST_VALUES, free) + files, spill=bool(files))
+
+
+def check(buffers: Sequence[Buffer], memory: float) -> None:
+    """
+    See that the host has room for what a cell reads, before it is sent.
+
+    Args:
+        buffers: The data, without files.
+        memory: The host's, in GiB; 0 if it is not known.
+
+    Raises:
+        CellError: It has not.
+    """
+    total = sum(map(len, map(plain, buffers)))
+    if memory and total > memory * (1 << 30):
+        raise CellError(
+            f"the cell reads {size(total)}, and its host has {memory:.1f} GiB of memory",
+            hint="Read less of it, or send files with --files and read them there in parts.",
+        )

@@ -283,7 +283,7 @@ class TestGarbage:
         async def script(peer: Peer) -> None:
             await peer.hear_cell()
             while True:
-                await peer.say(say.Part(bytes(1 << 20), False))
+                await peer.say(say.Part(bytes(say.CHUNK), False))
 
         with pytest.raises(RemoteProtocolError, match="too long"):
             meet(greeted(script))

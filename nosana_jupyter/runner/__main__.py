@@ -30,6 +30,7 @@ from ..wire.messages import Check, Install, Installed
 from . import machine, places, streams
 from .asking import Asker
 from .comms import Comms, Incoming
+from .intake import Intake
 from .interrupts import Interrupts
 from .outbox import Outbox
 from .server import Server
@@ -178,7 +179,7 @@ class Runner:
         terms = self._terms
         self._server = Server(
             key=seal.Key(), client=terms.client, token=terms.token, job=terms.job,
-            outbox=self._outbox, folder=self._folder / "records", work=self._work,
+            outbox=self._outbox, folder=self._folder / "records", intake=Intake(), work=self._work,
             answer=self._asker.answer, interrupt=self._interrupt, heed=self._heed, end=self.end,
             lease=terms.lease,
         )  # fmt: skip

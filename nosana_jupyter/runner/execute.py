@@ -37,7 +37,7 @@ VALUE = 256 << 20
 TOTAL = 1 << 30
 """Most bytes of a cell's values."""
 
-TOTAL_EXPLICIT = 2 << 30
+TOTAL_EXPLICIT = 64 << 30
 """Most bytes of a cell's values when the user named them."""
 
 

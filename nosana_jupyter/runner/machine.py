@@ -13,6 +13,7 @@ from pathlib import Path
 
 import cloudpickle
 
+from ..wire import pieces
 from ..wire.messages import VERSION, Gpu, Hello
 
 _GIB = 1 << 30
@@ -33,6 +34,7 @@ def hello(*, isolated: bool) -> Hello:
         disk=shutil.disk_usage(Path.cwd()).free / _GIB,
         gpus=_gpus(),
         isolated=isolated,
+        unpacks=pieces.packers(),
     )
 
 

@@ -23,7 +23,6 @@ from websockets.exceptions import ConnectionClosed
 
 from ..errors import RemoteProtocolError
 from ..wire import seal
-from ..wire.chunks import Assembly
 from ..wire.envelope import FRAME
 from ..wire.messages import (
     AnyMessage,
@@ -34,6 +33,7 @@ from ..wire.messages import (
     CommClose,
     CommMessage,
     Execute,
+    Have,
     InputReply,
     Install,
     Interrupt,
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from websockets.http11 import Request, Response
 
     from .comms import Incoming
+    from .intake import Intake
     from .outbox import Outbox
 
 log = logging.getLogger("nosana_jupyter.runner")
@@ -60,9 +61,6 @@ OPENING = 1024
 PATIENCE = 10.0
 """Seconds that a stranger has to show the key."""
 
-UPLOAD = 64 << 30
-"""Most bytes of the buffers that go with a cell."""
-
 
 class Server:
     """
@@ -75,6 +73,7 @@ class Server:
         job: Address of the job.
         outbox: What there is to say.
         folder: Takes what is too long for memory.
+        intake: Takes the buffers of cells.
         work: Takes what the client wants done, with its buffers.
         answer: Takes what the user has typed.
         interrupt: Interrupts what is being done.
@@ -92,6 +91,7 @@ class Server:
         job: str,
         outbox: Outbox,
         folder: Path,
+        intake: Intake,
         work: Callable[[Task, list[memoryview]], None],
         answer: Callable[[InputReply], None],
         interrupt: Callable[[], None],
@@ -110,7 +110,7 @@ class Server:
         self._heed = heed
         self._end = end
         self._lease = lease
-        self._incoming = Assembly(limit=UPLOAD)
+        self._incoming = intake
         self._strangers: dict[ServerConnection, None] = {}
         self._line: ServerConnection | None = None
         self._channel: seal.Channel | None = None
@@ -211,7 +211,7 @@ class Server:
             if self._name:
                 self._past.add(self._name)
                 self._telling.renew()
-                self._incoming = Assembly(limit=UPLOAD)
+                self._incoming.renew()
                 words = last.seal(Session.taken()) if last else None
             self._name = name
         if before is not None:
@@ -248,6 +248,9 @@ class Server:
         """Do what the client says."""
         if isinstance(message, Chunk):
             self._incoming.add(message)
+        elif isinstance(message, Have):
+            self._session.send(self._incoming.want(message))
+            self._wake.set()
         elif isinstance(message, Execute):
             buffers = self._incoming.take(message.buffers)
             self._telling.expect(message)

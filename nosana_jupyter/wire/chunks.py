@@ -22,7 +22,8 @@ class Piecewise(Protocol):
     def __getitem__(self, piece: slice, /) -> bytes: ...
 
 
-Buffer = Union[bytes, bytearray, memoryview, Piecewise]
+View = Union[memoryview, Piecewise]
+Buffer = Union[bytes, bytearray, View]
 
 SPILL = 64 << 20
 """Bytes above which a buffer may lie in a file."""
@@ -56,6 +57,13 @@ def room(size: int) -> memoryview:
     return memoryview(pages)
 
 
+def plain(buffer: Buffer) -> View:
+    """Return a buffer as one of bytes."""
+    if isinstance(buffer, (bytes, bytearray, memoryview)):
+        return memoryview(buffer).cast("B")
+    return buffer
+
+
 def split(buffers: Iterable[Buffer]) -> Iterator[Chunk]:
     """
     Cut buffers into chunks. Nothing is copied: a buffer must not change until it is confirmed.
@@ -63,11 +71,7 @@ def split(buffers: Iterable[Buffer]) -> Iterator[Chunk]:
     An empty buffer is one empty chunk.
     """
     for number, buffer in enumerate(buffers):
-        view = (
-            memoryview(buffer).cast("B")
-            if isinstance(buffer, (bytes, bytearray, memoryview))
-            else buffer
-        )
+        view = plain(buffer)
         for offset in range(0, len(view) or 1, CHUNK):
             yield Chunk(number, len(view), offset, view[offset : offset + CHUNK])
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, Optional, Union
 
 import msgspec
 
+from .loads import CHUNK, Chunk, Have, Large, Missing
 from .outputs import (
     COMMS,
     OUTPUTS,
@@ -31,8 +32,10 @@ from .outputs import (
 )
 
 __all__ = [
+    "CHUNK",
     "COMMS",
     "OUTPUTS",
+    "Chunk",
     "ClearOutput",
     "Comm",
     "CommClose",
@@ -42,7 +45,10 @@ __all__ = [
     "DisplayData",
     "Error",
     "ExecuteResult",
+    "Have",
+    "Large",
     "Message",
+    "Missing",
     "Octets",
     "Output",
     "Stream",
@@ -51,9 +57,6 @@ __all__ = [
 
 VERSION = 1
 """Version of this conversation. Both sides must speak the same."""
-
-CHUNK = 1 << 18
-"""Most bytes of a buffer that one message carries: what stays in a processor's cache on its way."""
 
 
 # What the client says.
@@ -199,17 +202,6 @@ class InputReply(Message, frozen=True):
 # What both say.
 
 
-class Chunk(Message, frozen=True):
-    """A piece of a buffer. Pieces come in order, buffer after buffer."""
-
-    buffer: int
-    size: int
-    """Whole size of the buffer, in bytes."""
-
-    offset: int
-    data: Octets
-
-
 class Ack(Message, frozen=True):
     """Nothing but the acknowledgement that every frame carries."""
 
@@ -278,6 +270,9 @@ class Hello(Message, frozen=True):
 
     cells: list[Known] = []
     """Cells that can be asked for again, oldest first."""
+
+    unpacks: list[str] = []
+    """Ways to compress chunks that it knows."""
 
 
 class Checked(Message, frozen=True):
@@ -364,4 +359,5 @@ AnyMessage = Union[
     Stream, DisplayData, UpdateDisplayData, ClearOutput, ExecuteResult, Error, Reply,
     Attach, Release, At, Unknown, Taken, InputRequest, InputReply,
     CommOpen, CommMessage, CommClose, CommOutput,
+    Have, Missing,
 ]  # fmt: skip

@@ -61,6 +61,11 @@ class Key:
         """Return the secret, for the journal of the machine that made it and nothing else."""
         return self._private.private_bytes_raw()
 
+    def derive(self, purpose: bytes) -> bytes:
+        """Return a secret of 32 bytes that only the holder of this key knows."""
+        secret = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"nosana-jupyter|" + purpose)
+        return secret.derive(self.secret())
+
     def agree(self, public: bytes) -> bytes:
         """
         Return the secret shared with the holder of `public`.

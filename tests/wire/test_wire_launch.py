@@ -52,7 +52,7 @@ def test_definition_leaves_room() -> None:
     """
     size = len(json.dumps(definition.document(made(vram=15.5))))
 
-    assert size < 75_000, f"{launch.LARGEST - size:,} bytes are left of {launch.LARGEST:,}"
+    assert size < 92_000, f"{launch.LARGEST - size:,} bytes are left of {launch.LARGEST:,}"
 
 
 def test_only_installers_settings_go_ahead_of_the_cell() -> None:
