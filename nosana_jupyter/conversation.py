@@ -14,7 +14,7 @@ from typing import Any
 
 from . import absent, landing, pythons, transfer
 from .errors import HostFailed, NosanaError, RemoteProtocolError
-from .events import Asked, Event, Said
+from .events import Asked, Begun, Event, Said, SaidLate
 from .link import Link
 from .project.pins import NO_PINS, Pins
 from .pythons import short
@@ -260,6 +260,7 @@ async def _follow(
 ) -> Ended:
     """Pass on what a cell says, until its reply."""
     incoming = transfer.incoming(gets.limit if gets else 0)
+    emit(Begun(mark.cell))
     async for message in link.messages():
         match message:
             case say.Chunk():
@@ -271,6 +272,9 @@ async def _follow(
                 return ended
             case say.InputRequest():
                 emit(Asked(message, _answering(link)))
+            case say.Late():
+                mark.heard += 1
+                emit(SaidLate(message.cell, message.output))
             case say.At():
                 mark.heard = message.number
             case say.Unknown():

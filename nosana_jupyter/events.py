@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 from .choosing import Requirements
 from .landing import NOTHING, Landed
 from .units import GiB, MicroNos, MicroUsd, Seconds
-from .wire.messages import Handle, InputReply, InputRequest, Output
+from .wire.messages import (
+    DisplayData,
+    Handle,
+    InputReply,
+    InputRequest,
+    Output,
+    Stream,
+    UpdateDisplayData,
+)
 
 if TYPE_CHECKING:
     from .bills import CellBill
@@ -178,6 +186,24 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """The host is told to run the cell, or to tell what it says."""
+
+    cell: str
+    """Its name there."""
+
+
+@dataclass(frozen=True, slots=True)
+class SaidLate:
+    """A thread of an earlier cell said something, and belongs under that one."""
+
+    cell: str
+    """Name of the earlier one."""
+
+    message: Stream | DisplayData | UpdateDisplayData
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """The cell asks the user. Who follows it on a thread is asked when this event is taken."""
 
@@ -212,7 +238,19 @@ class Billed:
 
 
 Event = (
-    Quoted | Waiting | Posted | Running | Booting | Left | Said | Asked | Settled | Joined | Billed
+    Quoted
+    | Waiting
+    | Posted
+    | Running
+    | Booting
+    | Left
+    | Said
+    | SaidLate
+    | Begun
+    | Asked
+    | Settled
+    | Joined
+    | Billed
 )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from .errors import CellError, NosanaError, RemoteError
-from .events import Event, Left, Outcome, Posted, Said, Settled
+from .events import Event, Left, Outcome, Posted, Said, SaidLate, Settled
 from .journal import Receipt
 from .portal import TICK, CellRun, Presses
 from .receipt import together
@@ -192,7 +192,7 @@ def show(event: Event) -> None:
     """Show outputs where there is no notebook: text as it is, the rest as its text form."""
     if isinstance(event, Left):
         sys.stderr.write(f"nosana: {line(event.why)}; asking another host\n")
-    if not isinstance(event, Said):
+    if not isinstance(event, Said | SaidLate):
         return
     match event.message:
         case Stream(name=name, text=text):

@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote, urlsplit
 import msgspec
 
 from .errors import NosanaError
-from .events import Event, Said
+from .events import Asked, Event, Said, SaidLate
 from .wire.messages import Error, Handle, Stream
 
 HIDDEN = "•••"
@@ -132,12 +132,16 @@ class _Filter:
             self._emit(Said(Stream(name, text)))
 
     def _cleaned(self, event: Event) -> Event:
-        if isinstance(event, Said):
+        if isinstance(event, Asked):
+            prompt = self._secrets.hide(event.question.prompt)
+            question = msgspec.structs.replace(event.question, prompt=prompt)
+            return dataclasses.replace(event, question=question)
+        if isinstance(event, Said | SaidLate):
             message = event.message
             told = {name: self._plain(getattr(message, name)) for name in message.__struct_fields__}
             if isinstance(message, Error):
                 told["traceback"] = [self._secrets.hide(each) for each in message.traceback]
-            return Said(msgspec.structs.replace(message, **told))
+            return dataclasses.replace(event, message=msgspec.structs.replace(message, **told))
         texts: dict[str, Any] = {
             each.name: self._secrets.hide(value)
             for each in dataclasses.fields(event)

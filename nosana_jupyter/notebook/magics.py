@@ -151,16 +151,22 @@ class NosanaMagics(SessionCommands, Magics):  # type: ignore[misc]  # IPython ha
         return screen.result
 
     def _draw(self, event: Any, card: Card, screen: Screen) -> None:
-        from ..events import Asked, Posted, Said
+        from ..events import Asked, Begun, Joined, Posted, Said, SaidLate
+        from . import earlier
 
         if event is None:
             screen.tick()
-        if isinstance(event, Posted):
-            screen.label = event.job
-        if isinstance(event, Asked):
-            screen.flush()
-        if isinstance(event, Said):
-            screen.show(event.message)
+        match event:
+            case Posted(job=job) | Joined(job=job):
+                screen.label = job
+            case Begun(cell=cell):
+                earlier.remember(self.shell, cell, screen)
+            case Asked():
+                screen.flush()
+            case Said(message=message):
+                screen.show(message)
+            case SaidLate():
+                earlier.show(self.shell, event, screen)
         card.take(event)
 
 

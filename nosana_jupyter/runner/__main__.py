@@ -27,7 +27,7 @@ import msgspec
 
 from ..wire import launch, seal
 from ..wire.messages import Check, Install, Installed
-from . import machine, places, streams
+from . import belonging, machine, places, streams
 from .asking import Asker
 from .comms import Comms, Incoming
 from .intake import Intake
@@ -91,6 +91,7 @@ class Runner:
         self._tasks: queue.SimpleQueue[tuple[Task | None, list[memoryview]]] = queue.SimpleQueue()
         self._interrupts = Interrupts()
         self._outbox = Outbox(self._wake)
+        self._belonging = belonging.Belonging(self._outbox.put)
         self._asker = Asker(self._outbox.put, before=self._drain)
         self._comms = Comms(self._outbox)
         self._lock = threading.Lock()
@@ -111,7 +112,10 @@ class Runner:
         self._line.start()
         threading.Thread(target=self._greet, name="hello", daemon=True).start()
         self._listening.wait()
-        self._pipes = pipes = streams.install(self._outbox.write, shield=self._interrupts)
+        self._pipes = pipes = streams.install(
+            self._outbox.write, late=self._belonging.takes_text, shield=self._interrupts
+        )
+        belonging.install()
         log_to(pipes.stderr)
         self._asker.install()
         os._exit = self._leave
@@ -120,8 +124,8 @@ class Runner:
         from .execute import Cells
 
         cells = Cells(
-            self._outbox, self._interrupts, pipes,
-            asker=self._asker, comms=self._comms, folder=self._folder,
+            self._outbox, self._interrupts, pipes, asker=self._asker, comms=self._comms,
+            belonging=self._belonging, folder=self._folder,
         )  # fmt: skip
         while True:
             task, buffers = self._tasks.get()

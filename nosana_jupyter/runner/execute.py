@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from ..errors import RemoteProtocolError
 from ..wire.chunks import split
-from ..wire.messages import Error, Execute, File, Handle, Reply
+from ..wire.messages import AnyMessage, Error, Execute, File, Handle, Reply
 from ..wire.rebuild import load
 from ..wire.values import NotPlain, TooLarge, encode
 from . import files
@@ -26,6 +26,7 @@ from .shell import Shell, start
 
 if TYPE_CHECKING:
     from .asking import Asker
+    from .belonging import Belonging
     from .comms import Comms
     from .interrupts import Interrupts
     from .outbox import Outbox
@@ -51,6 +52,7 @@ class Cells:
         pipes: What C libraries and children write.
         asker: Asks the user what a cell asks.
         comms: What widgets of cells say.
+        belonging: Tells what the running cell says from what an earlier one does.
         folder: Takes the user's modules and what IPython writes.
     """
 
@@ -62,12 +64,14 @@ class Cells:
         *,
         asker: Asker,
         comms: Comms,
+        belonging: Belonging,
         folder: Path,
     ) -> None:
         self._outbox = outbox
         self._interrupts = interrupts
         self._pipes = pipes
         self._asker = asker
+        self._belonging = belonging
         self._owner = os.getpid()
         self._began_in: Optional[Path] = None
         """The working folder when the cell began, where files come or go with it."""
@@ -76,7 +80,7 @@ class Cells:
         self._modules = Modules(folder / "modules")
         self._comms = comms
         self._shell: Shell = start(
-            outbox.put, self._modules.rename, folder / "ipython", drawn=lambda: comms.drawn
+            self._emit, self._modules.rename, folder / "ipython", drawn=lambda: comms.drawn
         )
         comms.start(get_asyncio_loop(), self._shell.showtraceback)
         # IPython's advice to a terminal, given when a cell raises SystemExit.
@@ -93,7 +97,8 @@ class Cells:
         began = time.monotonic()
         status = "error"
         try:
-            with self._asker.during(), self._interrupts.armed():
+            speaking = self._belonging.during(cell.cell)
+            with speaking, self._asker.during(), self._interrupts.armed():
                 if self._prepare(cell, buffers):
                     # Identities, not the objects: what the cell replaces must be freed, or it
                     # would not fit beside its successor on the card.
@@ -108,6 +113,10 @@ class Cells:
         seconds = time.monotonic() - began
         self._pipes.settle()
         self._reply(status, seconds, before, cell)
+
+    def _emit(self, message: AnyMessage) -> None:
+        if not self._belonging.takes(message):
+            self._outbox.put(message)
 
     def _prepare(self, cell: Execute, buffers: list[memoryview]) -> bool:
         """Put everything in place; say whether it worked."""

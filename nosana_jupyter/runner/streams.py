@@ -177,11 +177,25 @@ class Pipes:
             self.drain()
 
 
-def install(write: Write, *, shield: AbstractContextManager[Any]) -> Pipes:
-    """Catch the standard streams of this process."""
+def install(
+    write: Write, *, late: Callable[[Name, str], bool], shield: AbstractContextManager[Any]
+) -> Pipes:
+    """
+    Catch the standard streams of this process.
+
+    Args:
+        write: Takes the text.
+        late: Takes it where a cell says it that is over, and says whether it was that.
+        shield: Holds interrupts off while text is handed over.
+    """
     pipes = Pipes(write)
-    sys.stdout = Writer("stdout", 1, write, before=pipes.drain, shield=shield)
-    sys.stderr = Writer("stderr", 2, write, before=pipes.drain, shield=shield)
+
+    def said(name: Name, text: str) -> None:
+        if not late(name, text):
+            write(name, text)
+
+    sys.stdout = Writer("stdout", 1, said, before=pipes.drain, shield=shield)
+    sys.stderr = Writer("stderr", 2, said, before=pipes.drain, shield=shield)
     return pipes
 
 

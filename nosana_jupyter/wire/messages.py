@@ -345,6 +345,15 @@ class Taken(Message, frozen=True):
     """Another client has come, and this one is to stay away. Without a number, as an `Ack`."""
 
 
+class Late(Message, frozen=True):
+    """What a thread or a task of an earlier cell says while another cell runs."""
+
+    cell: str
+    """The earlier one."""
+
+    output: Union[Stream, DisplayData, UpdateDisplayData]
+
+
 class InputRequest(Message, frozen=True):
     """The cell asks the user for a line."""
 
@@ -357,7 +366,7 @@ class InputRequest(Message, frozen=True):
 AnyMessage = Union[
     Check, Install, Execute, Interrupt, Bye, Chunk, Ack, Part, Hello, Checked, Installed,
     Stream, DisplayData, UpdateDisplayData, ClearOutput, ExecuteResult, Error, Reply,
-    Attach, Release, At, Unknown, Taken, InputRequest, InputReply,
+    Attach, Release, At, Unknown, Taken, InputRequest, InputReply, Late,
     CommOpen, CommMessage, CommClose, CommOutput,
     Have, Missing,
 ]  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from front_ends import Shown, environment, plain
+from front_ends import PATIENCE, Shown, environment, plain
 from lab_server import LabKernel, LabServer, environment_of_server
 
 pytestmark = [pytest.mark.kernel, pytest.mark.network]
@@ -368,3 +368,45 @@ def test_where_nobody_can_be_asked(lab: LabKernel) -> None:
     assert "StdinNotImplementedError: the cell asks for input, and there is nobody" in (
         shown.traceback
     )
+
+
+def test_late_output_lands_under_its_own_cell(lab: LabKernel) -> None:
+    """
+    In a session, what a thread of one cell says while the next runs is put under its own; what
+    waits in a queue behind a cell gets nothing of it either.
+    """
+    try:
+        assert lab.run("%nosana up").error is None
+        first = lab.begin(
+            "%%nosana\n"
+            "import threading, time\n"
+            "from pathlib import Path\n"
+            "def work():\n"
+            "    while not Path('go').exists(): time.sleep(0.01)\n"
+            "    print('of the first')\n"
+            "    Path('over').touch()\n"
+            "threading.Thread(target=work).start()\n"
+            "print('first')"
+        )
+        second = lab.begin(
+            "%%nosana\n"
+            "import time\n"
+            "from pathlib import Path\n"
+            "print('second')\n"
+            "Path('go').touch()\n"
+            "while not Path('over').exists(): time.sleep(0.01)\n"
+            "time.sleep(0.3)"
+        )
+        third = lab.begin("%%nosana\nprint('third')")
+        said: dict[str, str] = {first: "", second: "", third: ""}
+        while True:
+            message = lab.client.get_iopub_msg(timeout=PATIENCE)
+            parent, content = message["parent_header"].get("msg_id"), message["content"]
+            if message["msg_type"] == "stream" and content["name"] == "stdout":
+                said[parent] += content["text"]
+            if parent == third and content.get("execution_state") == "idle":
+                break
+    finally:
+        lab.run("%nosana down")
+
+    assert said == {first: "first\nof the first\n", second: "second\n", third: "third\n"}

@@ -33,6 +33,7 @@ from nosana_jupyter.wire.messages import (
     Install,
     Installed,
     Interrupt,
+    Late,
     Missing,
     Part,
     Release,
@@ -76,6 +77,7 @@ MESSAGES: dict[type[Any], AnyMessage] = {
         Unknown("9f86d081884c7d65"),
         InputRequest(1, "? "),
         InputReply(1, "x"),
+        Late("9f86d081884c7d65", Stream("stdout", "x")),
     )
 }
 

@@ -1,0 +1,115 @@
+"""Output belongs to the cell that caused it, also when the cell is over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nosana_jupyter.wire.messages import Late, Stream
+
+Client = Any
+
+
+def late(ran: Any) -> dict[str, str]:
+    """Return what was said late, by cell."""
+    found: dict[str, str] = {}
+    for each in ran.of(Late):
+        output = each.output
+        text = output.text if isinstance(output, Stream) else str(output.data["text/plain"])
+        found[each.cell] = found.get(each.cell, "") + text
+    return found
+
+
+STARTS = {
+    "thread": "threading.Thread(target=work).start()",
+    "subclass": ("class Mine(threading.Thread):\n    def run(self): work()\nMine().start()"),
+    "of a thread": (
+        "threading.Thread(target=lambda: threading.Thread(target=work).start()).start()"
+    ),
+    "timer": "threading.Timer(0.01, work).start()",
+    "pool": "ThreadPoolExecutor().submit(work)",
+}
+
+
+@pytest.mark.parametrize("start", STARTS.values(), ids=STARTS.keys())
+def test_threads_speak_for_their_cell(client: Client, start: str) -> None:
+    """
+    What a thread says after its cell's end is the cell's own, and not the next one's.
+    """
+    first = client.run(
+        "import threading, time\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "go, over = threading.Event(), threading.Event()\n"
+        "def work():\n"
+        "    print('early')\n"
+        "    go.wait(10)\n"
+        "    print('late')\n"
+        "    display('shown')\n"
+        "    over.set()\n"
+        f"{start}\n"
+        "time.sleep(0.1)",
+        cell="a",
+    )
+    second = client.run("print('second'); go.set(); over.wait(10); time.sleep(0.2)", cell="b")
+    third = client.run("print('third')", cell="c")
+
+    assert first.text() == "early\n"
+    assert second.text() == "second\n"
+    assert third.text() == "third\n"
+    assert {**late(second), **late(third)} == {"a": "late\n'shown'"}
+
+
+def test_a_pool_speaks_for_who_asks_it(client: Client) -> None:
+    """
+    Threads of a pool outlive cells: what they do for a cell is that cell's.
+    """
+    client.run(
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "pool = ThreadPoolExecutor(1)\n"
+        "pool.submit(print, 'one').result()",
+        cell="a",
+    )
+    second = client.run("pool.submit(print, 'two').result()", cell="b")
+
+    assert second.text() == "two\n"
+    assert late(second) == {}
+
+
+def test_tasks_speak_for_their_cell(client: Client) -> None:
+    """
+    So do tasks that go on while a later cell awaits.
+    """
+    client.run(
+        "import asyncio\n"
+        "async def work():\n"
+        "    await asyncio.sleep(0.1)\n"
+        "    print('late')\n"
+        "task = asyncio.create_task(work())\n"
+        "await asyncio.sleep(0)",
+        cell="a",
+    )
+    second = client.run("await task; print('second')", cell="b")
+    third = client.run("", cell="c")
+
+    assert second.text() == "second\n"
+    assert {**late(second), **late(third)} == {"a": "late\n"}
+
+
+def test_what_nobody_hears_is_bounded(client: Client) -> None:
+    """
+    A thread that goes on and on fills no memory, and holds nothing up.
+    """
+    client.run(
+        "import threading\nover = threading.Event()\n"
+        "def work():\n"
+        "    for _ in range(3000): print('x' * 999)\n"
+        "    over.set()\n"
+        "threading.Timer(0.1, work).start()",
+        cell="a",
+    )
+    client.run("pass", cell="b")
+    ran = client.run("over.wait(20)", cell="c")
+
+    assert ran.status == "ok"
+    assert 0 < len(late(ran)["a"]) <= 3_000_000
