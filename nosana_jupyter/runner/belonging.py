@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
@@ -123,8 +123,8 @@ class Belonging:
 
 def install() -> None:
     """Let threads, and what is given to pools of threads, belong to the cell it comes from."""
-    start = threading.Thread.start
-    submit = ThreadPoolExecutor.submit
+    start: Any = threading.Thread.start
+    submit: Any = ThreadPoolExecutor.submit
 
     @functools.wraps(start)
     def start_ours(thread: threading.Thread) -> None:
@@ -135,11 +135,11 @@ def install() -> None:
     @functools.wraps(submit)
     def submit_ours(
         pool: ThreadPoolExecutor, function: Callable[..., T], /, *args: Any, **options: Any
-    ) -> Future[T]:
+    ) -> Any:
         return submit(pool, _run_for, current(), function, *args, **options)
 
-    threading.Thread.start = start_ours  # type: ignore[method-assign]
-    ThreadPoolExecutor.submit = submit_ours  # type: ignore[assignment,method-assign]
+    setattr(threading.Thread, "start", start_ours)  # noqa: B010 - as types have it, none may
+    setattr(ThreadPoolExecutor, "submit", submit_ours)  # noqa: B010
 
 
 def _run_for(cell: str, function: Callable[..., T], /, *args: Any, **options: Any) -> T:

@@ -24,7 +24,11 @@ def lab(notebook_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     kernel = server.open()
     shown = kernel.run("%load_ext nosana_jupyter")
     assert not shown.error, shown.text
+    # A cell takes a tenth of the time in a session, and all that holds for it holds without one.
+    shown = kernel.run("%nosana up")
+    assert not shown.error, shown.text
     yield kernel
+    kernel.run("%nosana down")
     kernel.close()
     server.close()
 
@@ -34,7 +38,7 @@ def remote(lab: LabKernel, source: str) -> Shown:
     shown = lab.run(f"%%nosana\n{source}")
     for each in shown.outputs:
         if "name" in each:
-            each["text"] = re.sub(r"\[Not brought back, .*\]\n", "", each["text"])
+            each["text"] = re.sub(r"\[In session main: .*\]\n", "", each["text"])
     return shown
 
 
@@ -200,30 +204,6 @@ def test_charts_are_drawn_or_told(lab: LabKernel) -> None:
     )
 
 
-def test_libraries_know_the_notebook(lab: LabKernel) -> None:
-    """
-    What draws tables and tracebacks in colours finds a notebook to draw them for.
-    """
-    shown = remote(
-        lab,
-        "import rich\n"
-        "import rich.traceback\n"
-        "rich.print('[bold red]hi')\n"
-        "rich.traceback.install()\n"
-        "def fails():\n"
-        "    return 1 / 0\n"
-        "fails()",
-    )
-
-    hi, traceback = shown.displays
-    assert ">hi</span>" in hi["text/html"]
-    assert "in fails:6" in plain(traceback["text/plain"])
-    assert shown.error
-    assert (shown.error["ename"], shown.error["evalue"]) == (
-        "ZeroDivisionError", "division by zero",
-    )  # fmt: skip
-
-
 def test_magics_and_commands_answer(lab: LabKernel) -> None:
     """
     Times, commands that are there, that fail and that are not there, and pip.
@@ -375,38 +355,59 @@ def test_late_output_lands_under_its_own_cell(lab: LabKernel) -> None:
     In a session, what a thread of one cell says while the next runs is put under its own; what
     waits in a queue behind a cell gets nothing of it either.
     """
-    try:
-        assert lab.run("%nosana up").error is None
-        first = lab.begin(
-            "%%nosana\n"
-            "import threading, time\n"
-            "from pathlib import Path\n"
-            "def work():\n"
-            "    while not Path('go').exists(): time.sleep(0.01)\n"
-            "    print('of the first')\n"
-            "    Path('over').touch()\n"
-            "threading.Thread(target=work).start()\n"
-            "print('first')"
-        )
-        second = lab.begin(
-            "%%nosana\n"
-            "import time\n"
-            "from pathlib import Path\n"
-            "print('second')\n"
-            "Path('go').touch()\n"
-            "while not Path('over').exists(): time.sleep(0.01)\n"
-            "time.sleep(0.3)"
-        )
-        third = lab.begin("%%nosana\nprint('third')")
-        said: dict[str, str] = {first: "", second: "", third: ""}
-        while True:
-            message = lab.client.get_iopub_msg(timeout=PATIENCE)
-            parent, content = message["parent_header"].get("msg_id"), message["content"]
-            if message["msg_type"] == "stream" and content["name"] == "stdout":
-                said[parent] += content["text"]
-            if parent == third and content.get("execution_state") == "idle":
-                break
-    finally:
-        lab.run("%nosana down")
+    first = lab.begin(
+        "%%nosana\n"
+        "import threading, time\n"
+        "from pathlib import Path\n"
+        "def work():\n"
+        "    while not Path('go').exists(): time.sleep(0.01)\n"
+        "    print('of the first')\n"
+        "    Path('over').touch()\n"
+        "threading.Thread(target=work).start()\n"
+        "print('first')"
+    )
+    second = lab.begin(
+        "%%nosana\n"
+        "import time\n"
+        "from pathlib import Path\n"
+        "print('second')\n"
+        "Path('go').touch()\n"
+        "while not Path('over').exists(): time.sleep(0.01)\n"
+        "time.sleep(0.3)"
+    )
+    third = lab.begin("%%nosana\nprint('third')")
+    said: dict[str, str] = {first: "", second: "", third: ""}
+    while True:
+        message = lab.client.get_iopub_msg(timeout=PATIENCE)
+        parent, content = message["parent_header"].get("msg_id"), message["content"]
+        if message["msg_type"] == "stream" and content["name"] == "stdout":
+            said[parent] += content["text"]
+        if parent == third and content.get("execution_state") == "idle":
+            break
 
     assert said == {first: "first\nof the first\n", second: "second\n", third: "third\n"}
+
+
+def test_libraries_know_the_notebook(lab: LabKernel) -> None:
+    """
+    What draws tables and tracebacks in colours finds a notebook to draw them for. It stays in
+    place in the session: this is the last test.
+    """
+    shown = remote(
+        lab,
+        "import rich\n"
+        "import rich.traceback\n"
+        "rich.print('[bold red]hi')\n"
+        "rich.traceback.install()\n"
+        "def fails():\n"
+        "    return 1 / 0\n"
+        "fails()",
+    )
+
+    hi, traceback = shown.displays
+    assert ">hi</span>" in hi["text/html"]
+    assert "in fails:6" in plain(traceback["text/plain"])
+    assert shown.error
+    assert (shown.error["ename"], shown.error["evalue"]) == (
+        "ZeroDivisionError", "division by zero",
+    )  # fmt: skip
