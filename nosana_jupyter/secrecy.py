@@ -141,7 +141,8 @@ class _Filter:
             told = {name: self._plain(getattr(message, name)) for name in message.__struct_fields__}
             if isinstance(message, Error):
                 told["traceback"] = [self._secrets.hide(each) for each in message.traceback]
-            return dataclasses.replace(event, message=msgspec.structs.replace(message, **told))
+            cleaned: Any = msgspec.structs.replace(message, **told)
+            return dataclasses.replace(event, message=cleaned)
         texts: dict[str, Any] = {
             each.name: self._secrets.hide(value)
             for each in dataclasses.fields(event)
