@@ -39,6 +39,9 @@ class Settings:
     `1000h` for `1h`, or `500GB`, which only eight cards together have.
     """
 
+    budget: str = ""
+    """Most that all cells of one kernel may cost together, in NOS or dollars. Empty: no limit."""
+
     vram: str = ""
     """GPU memory to ask for when a cell does not say. Empty: any card."""
 
@@ -143,6 +146,7 @@ CHECKS: dict[str, Callable[[str], object]] = {
     "payer": forms.check_wallet,
     "timeout": parse_seconds,
     "max_cost": lambda text: parse_cap(text, usd_per_nos=Decimal(1)),
+    "budget": lambda text: parse_cap(text, usd_per_nos=Decimal(1)),
     "vram": parse_gib,
     "market": forms.check_word,
     "gpu": forms.check_line,

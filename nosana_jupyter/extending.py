@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from . import markets
+from . import budget, markets
 from .chain.accounts import JobState
 from .errors import CreditsError, FundsError, JobError, NetworkError, NosanaError
 from .jobs import Jobs
@@ -67,6 +67,7 @@ async def extend(jobs: Jobs, job: str, seconds: Seconds, *, cap: Cap | None = No
         )
     cost = _with_fee(account.price * seconds, percent)
     await jobs.payer.check_more(account, seconds, cost)
+    budget.shared.take(address, cost)
     intent = entry.intent if entry else jobs.adopt(address, account)
     # The chain has the last word on what an earlier extension did.
     intent = replace(intent, timeout=account.timeout, extending=0)
@@ -77,12 +78,14 @@ async def extend(jobs: Jobs, job: str, seconds: Seconds, *, cap: Cap | None = No
         refused = isinstance(error, CreditsError) and error.refused
         if refused or not await _has_time(jobs, address, total):
             if refused:
+                budget.shared.give_back(address, cost)
                 jobs.journal.name(address, intent)
             else:
                 error.money = _unsure(seconds, total)
             raise
         done = Extended(job=address, timeout=total, seconds=seconds, cost="", signature="")
     except NosanaError:
+        budget.shared.give_back(address, cost)
         jobs.journal.name(address, intent)
         raise
     jobs.journal.name(address, replace(intent, timeout=total, usd=intent.usd + done.reserved))

@@ -15,10 +15,10 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from . import bill, posting
+from . import bill, budget, posting
 from .chain.accounts import Job as JobAccount
 from .chain.accounts import JobState
-from .errors import CreditsError, JobError, ProgramError
+from .errors import CreditsError, FundsError, JobError, ProgramError
 from .journal import Entry, Intent, Journal, Receipt, owner_of
 from .units import MicroNos, MicroUsd
 
@@ -117,12 +117,18 @@ class Jobs:
             pay=self.payer.name,
             usd=quote.usd if self.payer.name == "credits" else MicroUsd(0),
         )
+        budget.shared.take(intent.job, quote.most, quote.usd_per_nos)
         self.journal.intend(intent)
         self.followed.add(intent.job)
         try:
             known, signature = await posting.post(self.payer, self.journal, ticket, intent, cid)
+        except (FundsError, ProgramError):
+            budget.shared.give_back(intent.job, quote.most)
+            raise
         finally:
             self.followed.discard(intent.job)
+        if known.job != intent.job:
+            budget.shared.rename(intent.job, known.job)
         job = Job(intent=known, quote=quote)
         job.signatures["list"] = signature
         log.info("posted job %s in market %s", job.address, intent.slug)
@@ -288,6 +294,7 @@ class Jobs:
         intent = entry.intent if entry else job.intent  # It may have been extended beside us.
         job.receipt = await bill.read(self.rpc, intent, account, self._told(job))
         self.journal.settle(job.receipt)
+        budget.shared.settle(job.address, job.receipt.paid + job.receipt.network_fee)
         return job.receipt
 
     def unsettled(self, job: Job) -> Receipt:

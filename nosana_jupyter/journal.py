@@ -269,6 +269,11 @@ class Journal:
             (network, wallet, limit),
         )
 
+    def of(self, owner: str) -> list[Entry]:
+        """Return the jobs that a process posted, by its name of `owner_of`, oldest first."""
+        where = "where json_extract(intent, '$.owner') = ? order by created"
+        return self._entries(where, (owner,))
+
     def receipts(self, network: str, *, limit: int = 20) -> list[Receipt]:
         """Return the newest receipts of a network, newest first."""
         rows = self._entries(

@@ -48,7 +48,7 @@ def _free(_value: str, _own: str) -> str:
 
 def _no_more_money(value: str, own: str) -> str:
     """Say why a cap may not be what it is; in units that differ nobody knows which is lower."""
-    if own == "none":
+    if own in ("", "none"):
         return ""
     if value == "none":
         return f"a project may only lower it, and yours is {own}"
@@ -92,8 +92,10 @@ ALLOWED: dict[str, Callable[[str, str], str]] = {
     "longest": _free,
     "idle": _free,
     "wait": _free,
+    "small": _free,
     # Limits.
     "max_cost": _no_more_money,
+    "budget": _no_more_money,
     "answer": _no_longer,
     "boot": _no_longer,
     "attempts": _no_more,

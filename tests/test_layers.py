@@ -31,7 +31,7 @@ ROW2 = ROW1 | {
 ROW3 = ROW2 | {"cell", "chain", "ipfs", "receipt", "journal", "node", "link"}
 ROW4 = ROW3 | {"markets", "choosing"}
 PAYERS = {"payer", "purse", "prepaid", "credits", "payers", "posting"}
-ROW5 = ROW4 | PAYERS | {"jobs", "bill", "events", "sweep", "extending"}
+ROW5 = ROW4 | PAYERS | {"budget", "jobs", "bill", "events", "sweep", "extending"}
 PATH = {
     "absent",
     "files",
@@ -98,9 +98,10 @@ LAYERS = {
     "credits": ROW1 | {"chain", "ipfs", "journal", "markets", "payer", "wire", "prepaid"},
     "payers": ROW2 | {"chain", "payer", "purse", "credits", "prepaid", "wallets"},
     "posting": ROW1 | {"journal", "payer"},
-    "jobs": ROW1 | {"network", "chain", "journal", "markets", "bill", "payer", "posting"},
+    "budget": ROW1 | {"settings"},
+    "jobs": ROW1 | {"budget", "network", "chain", "journal", "markets", "bill", "payer", "posting"},
     "sweep": ROW1 | {"chain", "jobs", "journal", "posting"},
-    "extending": ROW1 | {"chain", "choosing", "jobs", "markets", "payer"},
+    "extending": ROW1 | {"budget", "chain", "choosing", "jobs", "markets", "payer"},
     "events": ROW1 | {"landing", "wire", "journal", "markets", "network", "bills", "choosing"},
     "prepare": ROW2
     | {"absent", "files", "landing"}
@@ -150,6 +151,9 @@ LAYERS = {
     "pool": ROW6 | {"following", "backlog", "crew"},
     "api": ROW6 | {"following"},
     "notebook": ROW6 | {"api"},
+    "script": ROW6 | {"api", "following"},
+    "batch": ROW6,
+    "cli": ROW6 | {"api", "following", "notebook", "script", "batch"},
 }
 
 

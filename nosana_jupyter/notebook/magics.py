@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
-from .. import secret_store, settings
+from .. import settings
 from ..errors import NosanaError, RemoteError, UsageError
-from ..project import find
-from . import complete, grammar
+from . import asked, complete, grammar
 from .commands import confirming
 from .interrupts import Interrupted, Presses
-from .sessions import SessionCommands, session_of
+from .sessions import SessionCommands
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -83,30 +82,8 @@ class NosanaMagics(SessionCommands, Magics):  # type: ignore[misc]  # IPython ha
             raise
 
     def _request(self, options: argparse.Namespace, source: str) -> Cell:
-        from ..events import Cell
-        from ..units import parse_seconds
-        from . import setup
-
-        return Cell(
-            source=source,
-            namespace=self.shell.user_ns,
-            count=_count(self.shell),
-            timeout=options.timeout or parse_seconds(settings.load().timeout),
-            vram=options.vram,
-            gpu=options.gpu,
-            market=options.market,
-            image=options.image,
-            pip=tuple(options.pip),
-            takes=options.takes,
-            returns=options.returns,
-            files=tuple(options.files),
-            gets=tuple(options.gets),
-            gets_limit=options.get_limit,
-            environment=dict(options.env),
-            secrets=secret_store.find(options.secret, setup.unseen),
-            deps=options.deps or find.AUTO,
-            max_cost=options.max_cost,
-            session=session_of(options),
+        return asked.cell_of(
+            options, source=source, namespace=self.shell.user_ns, count=_count(self.shell)
         )
 
     def _dry_run(self, cell: Cell) -> None:

@@ -1,0 +1,249 @@
+"""The command line: notebooks and scripts run as real processes on a real local network."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from local_networks import LocalNetwork
+
+from nosana_jupyter import batch, cli, errors, script
+
+pytestmark = pytest.mark.network
+
+COMMAND = [sys.executable, "-m", "nosana_jupyter.cli"]
+
+
+def command(
+    network: LocalNetwork, folder: Path, *words: str, **more: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end."""
+    env = {**network.environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **more}
+    return subprocess.run(
+        [*COMMAND, *words], cwd=folder, env=env, capture_output=True, text=True, timeout=120
+    )
+
+
+def notebook(folder: Path, *cells: str, tags: tuple[str, ...] = ()) -> Path:
+    """Write a notebook; the first cell has the tags."""
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(each) for each in cells])
+    made.cells[0].metadata["tags"] = list(tags)
+    path = folder / "book.ipynb"
+    nbformat.write(made, path)
+    return path
+
+
+def text_of(path: Path) -> str:
+    """Return what the cells of a notebook wrote."""
+    cells = nbformat.read(path, as_version=4).cells
+    found: list[Any] = [each for cell in cells for each in cell.get("outputs", [])]
+    return "".join(each.get("text", "") for each in found)
+
+
+def test_a_notebook_runs_and_is_paid(session_network: LocalNetwork, tmp_path: Path) -> None:
+    """
+    Parameters go below their cell, outputs into the notebook, progress and receipts are told.
+    """
+    notebook(tmp_path, "n = 1", "%%nosana\nm = n * 2\nprint('there', m)", "print('here', m)",
+             tags=("parameters",))  # fmt: skip
+    done = command(session_network, tmp_path, "run", "book.ipynb", "-p", "n", "21", "--json")
+
+    assert done.returncode == 0, done.stderr
+    text = text_of(tmp_path / "book.run.ipynb")
+    assert "there 42" in text
+    assert "here 42" in text
+    assert "[3/4] %%nosana" in done.stderr
+    summary = json.loads(done.stdout)
+    assert (summary["exit_code"], summary["cells"], len(summary["jobs"])) == (0, 4, 1)
+    assert summary["jobs"][0]["receipt"]["status"] == "done"
+    assert float(summary["spent_nos"]) > 0
+
+
+def test_a_budget_holds_over_all_cells(session_network: LocalNetwork, tmp_path: Path) -> None:
+    """
+    A cell that might take more than is left is not posted, whatever each cell may cost.
+    """
+    notebook(tmp_path, "%%nosana --timeout 60s\nprint(1)", "%%nosana --timeout 5h\nprint(2)")
+    words = ["run", "book.ipynb", "--inplace", "--json", "--budget", "0.05 NOS"]
+    done = command(session_network, tmp_path, *words)
+
+    summary = json.loads(done.stdout)
+    assert done.returncode == cli.MONEY, done.stderr
+    assert (summary["cells"], summary["failed_cell"], len(summary["jobs"])) == (1, 1, 1)
+    assert "budget of 0.05 NOS" in done.stderr
+
+
+def test_a_cell_that_raises_is_code_1(session_network: LocalNetwork, tmp_path: Path) -> None:
+    """
+    What ran before is kept in the notebook, and the traceback is shown.
+    """
+    notebook(tmp_path, "print('before')", "1 / 0", "print('after')")
+    done = command(session_network, tmp_path, "run", "book.ipynb")
+
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr
+    assert text_of(tmp_path / "book.run.ipynb") == "before\n"
+
+
+def test_a_script_is_itself_on_a_host(session_network: LocalNetwork, tmp_path: Path) -> None:
+    """
+    Arguments, its file, its name, modules beside it, both streams, and its exit code.
+    """
+    (tmp_path / "beside.py").write_text("def double(x):\n    return 2 * x\n")
+    (tmp_path / "main.py").write_text(
+        '"""What it is."""\n'
+        "from __future__ import annotations\n"
+        "import sys\nfrom beside import double\n"
+        "print(sys.argv, __file__, __doc__)\n"
+        "print('err', file=sys.stderr)\n"
+        "if __name__ == '__main__':\n    print(double(21))\n    sys.exit(7)\n"
+    )
+    done = command(session_network, tmp_path, "exec", "--timeout", "5m", "main.py", "a", "--b")
+
+    assert done.returncode == 7, done.stderr
+    assert done.stdout == "['main.py', 'a', '--b'] main.py What it is.\n42\n"
+    assert "err\n" in done.stderr
+    assert "running on" in done.stderr
+
+
+def test_a_script_that_raises_shows_its_line(session_network: LocalNetwork, tmp_path: Path) -> None:
+    """
+    The host's traceback, with the lines as the file has them, and code 1.
+    """
+    (tmp_path / "main.py").write_text("# First.\nx = 1\nraise KeyError('gone')\n")
+    done = command(session_network, tmp_path, "exec", "main.py")
+
+    assert done.returncode == 1
+    assert "KeyError" in done.stderr
+    assert "line 3" in done.stderr or "3 raise" in done.stderr
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_script_that_is_stopped_is_paid(
+    stop: signal.Signals, session_network: LocalNetwork, tmp_path: Path
+) -> None:
+    """
+    Ctrl-C interrupts it, SIGTERM ends its job; both are settled before the command ends.
+    """
+    (tmp_path / "main.py").write_text("import time\nprint('begun', flush=True)\ntime.sleep(99)\n")
+    env = {**session_network.environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with subprocess.Popen(
+        [*COMMAND, "exec", "main.py"], cwd=tmp_path, env=env, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(stop)
+        _, told = process.communicate(timeout=60)
+
+    assert process.returncode == cli.INTERRUPTED, told
+    assert "back in the wallet" in told
+
+
+def test_a_notebook_that_is_stopped_is_code_130(
+    session_network: LocalNetwork, tmp_path: Path
+) -> None:
+    """
+    Ctrl-C reaches the kernel: the cell ends, the rest does not run, the notebook is written.
+    """
+    mark = tmp_path / "begun"
+    notebook(tmp_path, f"import time, pathlib\npathlib.Path({str(mark)!r}).touch()\ntime.sleep(99)")
+    env = {**session_network.environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with subprocess.Popen(
+        [*COMMAND, "run", "book.ipynb"], cwd=tmp_path, env=env, text=True, stderr=subprocess.PIPE
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not mark.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+
+    assert process.returncode == cli.INTERRUPTED, told
+    assert (tmp_path / "book.run.ipynb").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["jobs"], 0, ""),
+        (["markets", "--vram", "8"], 0, "market"),
+        (["quote", "--timeout", "30m"], 0, "NOS"),
+        (["quote", "--max-cost", "0.000001"], 3, "--max-cost"),
+        (["stop"], 2, "which job?"),
+        (["ruin"], 2, "Did you mean run?"),
+        (["run", "nowhere.ipynb"], 2, "no notebook"),
+        (["exec", "nowhere.py"], 2, "cannot be read"),
+        (["--help"], 0, "Exit codes"),
+    ],
+)
+def test_what_there_is_to_look_up(
+    words: list[str], code: int, said: str, session_network: LocalNetwork, tmp_path: Path
+) -> None:
+    """
+    The tables of the line magic as text, and the code of each kind of failure; never our stack.
+    """
+    done = command(session_network, tmp_path, *words)
+
+    assert done.returncode == code, done.stderr
+    assert said in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_every_error_has_a_code() -> None:
+    """
+    Codes are as the module says, also for errors that are added later.
+    """
+    kinds = [each for each in vars(errors).values() if isinstance(each, type)]
+    ours = [each for each in kinds if issubclass(each, errors.NosanaError)]
+    assert {cli.code_of(each) for each in ours} == {1, 2, 3, 4}
+    assert cli.code_of(errors.FundsError) == cli.MONEY
+    assert cli.code_of(errors.NoHost) == cli.NO_HOST
+    assert cli.code_of(KeyboardInterrupt) == cli.INTERRUPTED
+
+
+BODIES = st.lists(
+    st.sampled_from(["", "# c", "x = 1", "def f():\n    pass", "@d\nclass C:\n    pass"]),
+    max_size=5,
+)  # fmt: skip
+HEADS = st.lists(st.sampled_from(['"""Doc."""', "", "# c", "from __future__ import annotations"]))
+
+
+@given(HEADS, BODIES)
+def test_what_sets_the_arguments_changes_nothing_else(head: list[str], body: list[str]) -> None:
+    """
+    Where a script is Python it stays Python, and all its statements stay, in their order.
+    """
+    import ast
+
+    text = "\n".join([*head, *body])
+    try:
+        compile(text, "main.py", "exec", dont_inherit=True)
+    except SyntaxError:
+        return
+    made = script.source_of(text, "main.py", ["a"])
+    compile(made, "main.py", "exec", dont_inherit=True)
+    after = [ast.dump(node) for node in ast.parse(made).body]
+    before = [ast.dump(node) for node in ast.parse(text).body]
+    assert [each for each in after if each in before] == before
+    assert len(after) == len(before) + 4
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("3", 3), ("0.5", 0.5), ("true", True), ("[1, 2]", [1, 2]), ("adam", "adam"), ("a b", "a b")],
+)
+def test_a_parameter_is_what_it_looks_like(text: str, value: object) -> None:
+    """
+    Literals of Python, words of JSON, else the text.
+    """
+    assert batch.value(text) == value
