@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import textwrap
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 import pytest
+from simple_index import PASSWORD, USER, index
 from wheels import wheel
 
 import nosana_jupyter
+from nosana_jupyter import settings
+from nosana_jupyter.errors import CellError
+from nosana_jupyter.events import Event
 
 pytestmark = [pytest.mark.network, pytest.mark.usefixtures("network")]
 
@@ -77,3 +82,29 @@ def test_settings_of_installers_come_before_the_cell(wheels: dict[str, str]) -> 
     outcome = nosana_jupyter.run(source, pip=["nosana-test-new==1.0"], env=wheels)
 
     assert outcome.values["version"] == "1.0"
+
+
+def test_a_secret_goes_to_the_cell_and_is_written_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A private index is asked with a secret; neither outputs nor any file here has its value."""
+    wheel(tmp_path / "wheels", "nosana_test_private", "1.0")
+    word = quote(PASSWORD, safe="")
+    with index(tmp_path / "wheels") as private:
+        monkeypatch.setenv("UV_INDEX_URL", private.url(f"{USER}:{word}@"))
+        said: list[Event] = []
+        outcome = nosana_jupyter.run(
+            "import nosana_test_private as p, os\nprint(os.environ['UV_INDEX_URL'])\nv = p.VERSION",
+            pip=["nosana-test-private"], secrets=["UV_INDEX_URL"], on_event=said.append,
+        )  # fmt: skip
+        with pytest.raises(CellError) as caught:
+            nosana_jupyter.run(
+                "1", pip=["nosana-test-gone"], secrets=["UV_INDEX_URL"], on_event=said.append
+            )
+
+    assert outcome.values["v"] == "1.0"
+    for text in (word, PASSWORD):
+        assert text not in repr(said)
+        assert text not in f"{caught.value} {caught.value.hint}"
+        files = [each for each in settings.home().rglob("*") if each.is_file()]
+        assert not [each for each in files if text.encode() in each.read_bytes()]

@@ -59,6 +59,8 @@ def _of_line(words: list[str]) -> Iterable[str]:
             return [*_VALUES.get(name, ()), grammar.ASK, grammar.UNSET]
         case ["extend", _, *_]:
             return ["--yes"]
+        case ["deps", *given]:
+            return _options(grammar.deps_grammar(), given)
         case ["quote", *given]:
             return _options(grammar.quote_grammar(), given)
         case ["markets", *given]:

@@ -23,7 +23,7 @@ from ..payer import Extended
 from ..receipt import together
 from ..sanitize import line
 from ..units import duration, nos, size, sol, usd
-from .grammar import COMMANDS, market_grammar, option_help, quote_grammar
+from .grammar import COMMANDS, deps_grammar, market_grammar, option_help, quote_grammar
 
 if TYPE_CHECKING:
     from ..logbook import CellRecord, SessionRecord
@@ -346,7 +346,8 @@ def help_table(command: str = "") -> Table:
             head=("setting", "what it is for"), rows=rows, title=COMMANDS[command], note=note
         )
     if command:
-        options = {"markets": market_grammar, "quote": quote_grammar}.get(command)
+        known = {"deps": deps_grammar, "markets": market_grammar, "quote": quote_grammar}
+        options = known.get(command)
         note = option_help(options()) if options else ""
         return Table(head=("", ""), rows=[(f"%nosana {command}", COMMANDS[command])], note=note)
     rows = [(f"%nosana {name}".strip(), text) for name, text in COMMANDS.items()]

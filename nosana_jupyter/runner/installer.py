@@ -182,7 +182,7 @@ class Installer:
             # One that cannot tell brings along what is here already.
             said, done = self._run([*bounds, *target, "--", *wish.requirements], wish)
             return log + said, done
-        told = f"{PLAN}{', '.join(f'{each.name}=={each.version}' for each in items)}\n"
+        told = f"{PLAN}{', '.join(each.told for each in items)}\n"
         self._write(told)
         log += told
         for number, lines in enumerate(resolve.lines(items, wish.hashes)):

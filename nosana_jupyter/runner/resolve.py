@@ -24,7 +24,8 @@ BUILDS = ("torch", "torchvision", "torchaudio", "triton", "jaxlib", "tensorflow"
 
 UNFIT = "what it needs does not fit here in the versions that you have: others are taken\n"
 
-_ADDS = re.compile(r"^ [+~] (\S+?)==(\S+?)(?: \(from (.+)\))?\r?$", re.MULTILINE)
+_ADDS = re.compile(r"^ [+~] (\S+?)(?:==(\S+?)(?: \(from (.+)\))?| @ (\S.*?))\r?$", re.MULTILINE)
+_COUNT = re.compile(r"^Would install (\d+) package", re.MULTILINE)
 _INSTALLED = re.compile(r"[^A-Za-z0-9.+_]+")
 
 
@@ -33,8 +34,15 @@ class Item(NamedTuple):
 
     name: str
     version: str
+    """Nothing, where it is not told of what lies at an address."""
+
     url: str = ""
     """Where it lies, if the user said so."""
+
+    @property
+    def told(self) -> str:
+        """As people read it."""
+        return f"{self.name}=={self.version}" if self.version else self.name
 
     @property
     def text(self) -> str:
@@ -81,7 +89,13 @@ def read(view: Path, said: str, *, uv: bool) -> list[Item]:
         ValueError: It does not say so in a way that is known.
     """
     if uv:
-        return [Item(*(part or "" for part in found)) for found in _ADDS.findall(said)]
+        items = [
+            Item(name, version, come or there) for name, version, come, there in _ADDS.findall(said)
+        ]
+        count = _COUNT.search(said)
+        if len(items) != (int(count[1]) if count else 0):
+            raise ValueError("what would be installed is told in another way")
+        return items
     report = json.loads(_report(view).read_text())
     return [
         Item(
