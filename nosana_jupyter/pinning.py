@@ -12,11 +12,11 @@ from collections.abc import Iterable, Sequence
 from packaging.utils import canonicalize_name
 
 from .cell.packages import Package
-from .project.pins import Pins
+from .project.pins import ASKS, Pins
 
 
 def together(
-    packages: Iterable[Package], pins: Pins, *, everything: bool = False
+    packages: Iterable[Package], pins: Pins, *, everything: bool = False, indexed: bool = False
 ) -> tuple[list[tuple[str, str]], list[str]]:
     """
     Return what is to be on a host, with versions, and what there is to say of it.
@@ -25,6 +25,7 @@ def together(
         packages: Those that the cell needs.
         pins: What the project's file says.
         everything: Whether all is wanted that the project asks for.
+        indexed: Whether the user says which index is asked, and as whom.
     """
     wanted: dict[str, tuple[str, str]] = {}
     differing = []
@@ -47,7 +48,7 @@ def together(
         remarks.append(
             f"{', '.join(differing)} {what} here from {pins.file}: the host gets what runs here"
         )
-    remarks += [f"{pins.file}: {each}" for each in pins.notes]
+    remarks += [f"{pins.file}: {each}" for each in pins.notes if not (indexed and ASKS in each)]
     return list(wanted.values()), remarks
 
 

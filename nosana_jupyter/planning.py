@@ -147,9 +147,9 @@ def _notes(
         yield f"Versions of what is not installed here: {pins.file}."
     needed = closure([name for name, _ in load.packages], pins)
     if needed:
-        yield f"Versions of what these need in turn: as here, {len(needed)} packages."
-    secret = [name for name in cell.secrets if "INDEX" in name]
-    if indexes := [*secret, *filter(None, [pins.index]), *pins.extra_indexes]:
+        yield f"What these need in turn comes in the versions used here ({len(needed)})."
+    secret = [f"--secret {name}" for name in cell.secrets if "INDEX" in name]
+    if indexes := secret or [*filter(None, [pins.index]), *pins.extra_indexes]:
         yield f"Index: {', '.join(indexes)}."
     if names := unmapped(pins, [name for name, _ in load.packages]):
         yield f"conda's own names, not looked for on an index: {', '.join(names)}."

@@ -108,7 +108,10 @@ def _prepare(cell: Cell, settings: Settings) -> Prepared:
         and (name := canonicalize_name(package.distribution)) not in named
         and (package.version or not pins.knows(name))
     ]
-    wanted, remarks = together(packages, pins, everything=cell.deps == find.ALL)
+    wanted, remarks = together(
+        packages, pins, everything=cell.deps == find.ALL,
+        indexed=any("INDEX" in name for name in cell.secrets),
+    )  # fmt: skip
     returns = find_returns(cell, names, {*values, *packed.brought})
     here = cell.namespace
     changes = tuple(name for name in returns if name not in names.binds and name in here)

@@ -19,6 +19,8 @@ from packaging.markers import (
     default_environment,
 )
 
+ASKS = "give the whole address as `--secret PIP_INDEX_URL`"
+
 _PASSWORD = re.compile(r"\w://[^/@\s]*:[^/@\s]+@|https?://[^/@\s]+@")
 _VARIABLE = re.compile(r"\$\{\w+\}")
 
@@ -99,11 +101,11 @@ def without_credentials(url: str) -> tuple[str, str]:
     if not at and not _VARIABLE.search(url):
         return url, ""
     if not at:
-        return "", f"an index whose address holds a variable is left out ({split.scheme}://…)"
+        return "", f"an index whose address holds a variable is left out: {ASKS}"
     # A repository's user, as in `git@`, is no secret.
     if split.scheme.endswith("ssh") and ":" not in who:
         return url, ""
-    return clean, f"who asks {clean} is left out"
+    return clean, f"the password for {clean} does not travel: {ASKS}"
 
 
 def has_credentials(text: str) -> bool:
