@@ -346,9 +346,9 @@ def help_table(command: str = "") -> Table:
             head=("setting", "what it is for"), rows=rows, title=COMMANDS[command], note=note
         )
     if command:
-        known = {"deps": deps_grammar, "markets": market_grammar, "quote": quote_grammar}
-        options = known.get(command)
-        note = option_help(options()) if options else ""
+        options = {"deps": deps_grammar, "markets": market_grammar, "quote": quote_grammar}
+        found = options.get(command)
+        note = option_help(found()) if found else ""
         return Table(head=("", ""), rows=[(f"%nosana {command}", COMMANDS[command])], note=note)
     rows = [(f"%nosana {name}".strip(), text) for name, text in COMMANDS.items()]
     return Table(head=("", ""), rows=rows, note="A cell: %%nosana, and %%nosana? for its options.")
