@@ -232,7 +232,7 @@ class Client:
             rows=await asyncio.to_thread(rows, cell),
             packages=prepared.packages,
             modules=prepared.modules,
-            returns=tuple(prepared.load.returns),
+            returns=(*prepared.load.returns, *cell.gets),
             quote=quote,
             notes=(*prepared.notes, *quote.notes),
         )

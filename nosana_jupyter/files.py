@@ -166,8 +166,7 @@ def find(texts: Sequence[str], base: Path) -> Outgoing:
                 )
         if not met:
             raise _nothing(text, source, base)
-        where = "" if _is_below(source, base) and not target else target or "./"
-        groups.append(Group(text, count, total, where))
+        groups.append(Group(text, count, total, _where(source, target, base)))
     return Outgoing(tuple(sources.items()), tuple(groups), tuple(notes))
 
 
@@ -199,6 +198,16 @@ def _absolute(text: str, base: Path) -> str:
 def _is_below(source: str, base: Path) -> bool:
     full = _absolute(source, base)
     return full == str(base) or full.startswith(os.path.join(base, ""))
+
+
+def _where(source: str, target: str, base: Path) -> str:
+    """Say where something lies on the host, if not under the name it has here."""
+    if target or _is_below(source, base):
+        return target
+    full = _absolute(source, base)
+    if not os.path.lexists(full):
+        return "./"
+    return f"{os.path.basename(full)}{'/' if os.path.isdir(full) else ''}"
 
 
 def _meant(

@@ -117,7 +117,9 @@ def _prepare(cell: Cell, settings: Settings) -> Prepared:
     changes = tuple(name for name in returns if name not in names.binds and name in here)
     outgoing, gets = find_files(cell)
     notes += outgoing.notes
-    notes += absent.notes(tree, Path.cwd(), {name for name, _ in outgoing.sources})
+    if held is None:
+        # In a session an earlier cell may have brought them.
+        notes += absent.notes(tree, Path.cwd(), {name for name, _ in outgoing.sources})
     buffers: list[Buffer] = [*packed.buffers, *(source for _, source in outgoing.sources)]
     load = Load(
         code=cell.source,

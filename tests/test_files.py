@@ -197,11 +197,12 @@ class TestCells:
 
     def test_the_table(self, base: Path) -> None:
         """What travels is told by what the user wrote."""
-        cell = Cell(source="1", namespace={}, timeout=60, files=("data", "~/away/x.csv:in/"))
+        cell = Cell(source="1", namespace={}, timeout=60, files=("data", "~/away/x.csv:in/", "~/away"))
         told = [(each.name, each.type, each.via) for each in rows(cell)]
         assert told == [
             ("data", "3 files", "--files"),
             ("~/away/x.csv:in/", "file", "--files, as in/"),
+            ("~/away", "2 files", "--files, as away/"),
         ]
 
     def test_a_host_without_room(self, base: Path) -> None:
