@@ -87,6 +87,9 @@ class Settings:
     longest: str = "2h"
     """Longest run of a session, with all its extensions."""
 
+    small: str = "64kB"
+    """Most memory of a value that comes back from a session by itself; more stays at hand there."""
+
     idle: str = "10m"
     """Time without a cell after which a session ends."""
 
@@ -160,6 +163,7 @@ CHECKS: dict[str, Callable[[str], object]] = {
     "boot": parse_seconds,
     "longest": parse_seconds,
     "idle": parse_seconds,
+    "small": parse_gib,
     "attempts": forms.count,
     "rpc": forms.address_of("https", "http"),
     "websocket": forms.address_of("wss", "ws"),

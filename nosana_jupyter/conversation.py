@@ -59,6 +59,12 @@ class Load:
     explicit: bool
     """Whether the user named what comes back: then large values come too."""
 
+    wanted: Sequence[str] = ()
+    """Those of `returns` that come back however large they are."""
+
+    most: int | None = None
+    """Most bytes of a value that comes back unwanted. None: the runner's own limit."""
+
     environment: dict[str, str]
     image: str = ""
     """The image that the user asked for with the cell; empty for the usual one."""
@@ -93,6 +99,12 @@ class Ended:
 
     landed: landing.Landed = landing.NOTHING
     """Files that came back."""
+
+    bound: tuple[str, ...] = ()
+    """Names that were bound on the host though nobody asked for them."""
+
+    gone: tuple[str, ...] = ()
+    """Names that are there no more."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -212,6 +224,8 @@ async def execute(link: Link, load: Load, emit: Emit, mark: Bookmark | None = No
             sources=list(load.sources),
             environment={**load.environment, **load.secrets.values},
             explicit=load.explicit,
+            wanted=list(load.wanted),
+            most=load.most,
             cell=mark.cell,
             files=list(load.files),
             gets=load.gets.patterns if load.gets else [],
@@ -337,6 +351,8 @@ async def _ended(
         handles=handles,
         peak_memory=_measured(reply.peak_memory),
         landed=landed,
+        bound=tuple(reply.bound),
+        gone=tuple(reply.gone),
     )
 
 

@@ -23,6 +23,7 @@ from .wire.messages import (
 
 if TYPE_CHECKING:
     from .bills import CellBill
+    from .cell.held import Held
     from .journal import Entry, Receipt
     from .markets import Quote
     from .network import Network
@@ -278,6 +279,9 @@ class Outcome:
 
     session: str = ""
     """Name of the session it ran in, where names still live that did not come back."""
+
+    held: Held | None = None
+    """The names of that session."""
 
     bill: CellBill | None = None
     """What it cost in the session."""

@@ -10,9 +10,11 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from .control import Control
-from .errors import UsageError
+from .conversation import Ended
+from .errors import SessionLost, UsageError
 from .kept import Emit, Kept
 from .logbook import Logbook, SessionRecord
+from .sessions import ANEW
 from .standing import Terms, View
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ MAIN = "main"
 class Keeping:
     """The sessions of this process, by name; also those that are over, until they are let go."""
 
-    def __init__(self, start: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]) -> None:
+    def __init__(self, start: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]) -> None:
         self._start = start
         self._kept: dict[str, Kept] = {}
         self._logbook: Logbook | None = None
@@ -108,6 +110,21 @@ class Keeping:
         if self._kept.get(kept.name) is kept:
             del self._kept[kept.name]
         return kept
+
+    async def fetch(self, session: str, name: str) -> Ended:
+        """
+        Bring back the value of a name that lives in a session.
+
+        Raises:
+            NosanaError: It is over, or the path broke.
+        """
+        kept = self.pick(session)
+        if kept is None or kept.session is None or kept.session.ended.is_set():
+            raise SessionLost(f"session {session} is over, and {name} with it", hint=ANEW)
+        # Who gives up waiting leaves the conversation whole.
+        fetching = self._start(kept.session.fetch(name))
+        ended: Ended = await asyncio.shield(fetching)
+        return ended
 
     def names(self) -> list[str]:
         """Return the names of the sessions that are not let go."""

@@ -14,6 +14,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -235,11 +236,12 @@ class Kept:
             text = f"The session has {left} left, and gets no more: {self.trouble}\n"
             emit(Said(Stream("stderr", text)))
         ran_by = self.client.jobs.who(session.quote.market.gpu)
-        words = f"session {self.name} on {ran_by}"
+        words = f"in session {self.name} on {ran_by}"
         emit(Joined(self.name, session.job.address, session.quote, words))
         note = CellRecord(
             cell=os.urandom(8).hex(), job=session.job.address, title=title(cell.source),
             count=cell.count, started=time.time(), detached=cell.detach,
+            gets=cell.gets, gets_limit=cell.gets_limit, folder=str(Path.cwd()),
         )  # fmt: skip
         began = time.monotonic()
         state = "lost"
@@ -264,6 +266,7 @@ class Kept:
             job=session.job.address,
             receipt=None,
             session=self.name,
+            held=session.held,
             bill=bill,
             status=ended.status,
             values=ended.values,

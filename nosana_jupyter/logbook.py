@@ -115,6 +115,12 @@ class CellRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Names that come back."""
 
     changes: tuple[str, ...] = ()
+    gets: tuple[str, ...] = ()
+    """Files that come back, as the user wrote it: see `landing`."""
+
+    gets_limit: int | None = None
+    folder: str = ""
+    """The notebook's, below which they are written."""
 
 
 class Logbook:

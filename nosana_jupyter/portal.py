@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .choosing import Requirements
     from .client import Client
     from .control import Control
+    from .conversation import Ended
     from .events import Cell, Outcome, Plan, Status, Swept
     from .journal import Entry, Receipt
     from .keeping import Keeping
@@ -133,6 +134,15 @@ class Portal:
             return await self.sessions.down(name, emit)
 
         return self._follow(work, None)
+
+    def fetch(self, session: str, name: str) -> Ended:
+        """
+        Bring back the value of a name that lives in a session.
+
+        Raises:
+            NosanaError: It is over, or the path broke.
+        """
+        return self.wait(self.start(self.sessions.fetch(session, name)))
 
     def session_names(self) -> list[str]:
         """Return the names of the sessions that are not let go."""

@@ -8,9 +8,10 @@ import re
 import sys
 import threading
 import types
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -18,11 +19,13 @@ from packaging.utils import canonicalize_name
 from . import absent, files, landing
 from .cell import bundle
 from .cell.embedded import parse
+from .cell.held import Held
 from .cell.imports import find_imports, refuse_ours
 from .cell.missing import missing, refuse_missing
 from .cell.modules import Module, find_modules, imports_of
 from .cell.names import Names, find_names
 from .cell.packages import Package, find_packages, parse_extra
+from .cell.pickler import Elsewhere
 from .conversation import Load
 from .errors import UsageError
 from .events import Cell, Row
@@ -31,8 +34,11 @@ from .pinning import spelled, together
 from .project import find
 from .secrecy import Secrets
 from .settings import Settings, variables
+from .units import parse_gib
 from .wire import messages as say
 from .wire.chunks import Buffer
+
+GIB = 1 << 30
 
 _TURN = threading.Lock()
 """
@@ -42,7 +48,14 @@ Kept while syntax trees are made: some Pythons count their depth for all threads
 
 _UNCHANGING = (
     *(type(None), bool, int, float, complex, str, bytes, frozenset, range, slice),
-    *(type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType),
+    *(
+        Elsewhere,
+        type,
+        types.ModuleType,
+        types.FunctionType,
+        types.BuiltinFunctionType,
+        types.MethodType,
+    ),
 )
 """Types of what cannot be changed in place, or is no data."""
 
@@ -71,33 +84,45 @@ class Prepared:
     notes: tuple[str, ...]
     """What may surprise, one sentence each."""
 
+    sent: Mapping[str, Any]
+    """Values that travel with it, by name."""
 
-def prepare(cell: Cell, settings: Settings) -> Prepared:
+
+def prepare(cell: Cell, settings: Settings, held: Held | None = None) -> Prepared:
     """
     Find out what a cell needs and pack it.
+
+    Args:
+        cell: The cell.
+        settings: Say what it does not.
+        held: What the session has already that it is to run in.
 
     Raises:
         CellError: The cell is not Python, reads what nobody has, or what cannot travel.
         UsageError: An option names what does not exist.
     """
     with _TURN:
-        return _prepare(cell, settings)
+        return _prepare(cell, settings, held)
 
 
-def _prepare(cell: Cell, settings: Settings) -> Prepared:
+def _prepare(cell: Cell, settings: Settings, held: Held | None) -> Prepared:
     names = find_names(cell.source, cell.namespace)
     values = bundle.collect(names, cell.namespace, only=cell.takes)
     tree, _ = parse(cell.source)
     refuse_ours(tree)
-    refuse_missing(names, cell.namespace)
-    packed = bundle.pack(values, cell.namespace)
+    here = cell.namespace if held is None else held.seen(cell.namespace)
+    refuse_missing(names, here)
+    sent = {
+        name: value
+        for name, value in values.items()
+        if held is None or not held.has(name, value, cell.namespace)
+    }
+    packed = bundle.pack(sent, cell.namespace, held)
     if cell.takes is not None:
-        refuse_missing(names, cell.namespace, sent={*values, *packed.brought})
+        there = () if held is None else held.names
+        refuse_missing(names, here, sent={*values, *packed.brought, *there})
     modules, packages = find_code(cell, packed.modules)
-    notes = [
-        f"{name} is nowhere: the cell may raise NameError"
-        for name in missing(names, cell.namespace)
-    ]
+    notes = [f"{name} is nowhere: the cell may raise NameError" for name in missing(names, here)]
     pins = find.find(cell.deps)
     extras = tuple(parse_extra(text) for text in (*settings.pip.split(), *cell.pip))
     named = {canonicalize_name(Requirement(extra).name) for extra in extras}
@@ -113,8 +138,10 @@ def _prepare(cell: Cell, settings: Settings) -> Prepared:
         indexed=any("INDEX" in name for name in cell.secrets),
     )  # fmt: skip
     returns = find_returns(cell, names, {*values, *packed.brought})
-    here = cell.namespace
-    changes = tuple(name for name in returns if name not in names.binds and name in here)
+    changes = tuple(name for name in returns if name not in names.binds and name in cell.namespace)
+    if held is not None:
+        # What the cell binds is told of, whether it comes back or not.
+        returns = (*returns, *(name for name in _made(names) if name not in returns))
     outgoing, gets = find_files(cell)
     notes += outgoing.notes
     if held is None:
@@ -133,7 +160,9 @@ def _prepare(cell: Cell, settings: Settings) -> Prepared:
         sources=[say.Source(each.filename, each.text, each.count) for each in packed.sources],
         returns=returns,
         changes=changes,
-        explicit=cell.returns is not None,
+        explicit=cell.returns is not None and held is None,
+        wanted=(cell.returns or ()) if held is not None else (),
+        most=None if held is None else int(parse_gib(settings.small) * GIB),
         environment={**variables(settings), **cell.environment},
         image=cell.image or "",
         secrets=Secrets(cell.secrets),
@@ -151,6 +180,11 @@ def _prepare(cell: Cell, settings: Settings) -> Prepared:
         modules=tuple(each.path for each in modules),
         changes=changes,
         notes=tuple(notes),
+        sent={
+            name: each
+            for name, each in {**_picked(packed.brought, cell.namespace), **sent}.items()
+            if "." not in name and name != "Out"
+        },
     )
 
 
@@ -192,7 +226,7 @@ def find_returns(cell: Cell, names: Names, sent: Collection[str]) -> tuple[str, 
             if not name.isidentifier():
                 raise UsageError(f"--out: {name!r} is not a name")
         return cell.returns
-    made = [name for name in names.binds if name not in names.imports]
+    made = _made(names)
     changed = [
         name
         for name in names.changes
@@ -202,6 +236,14 @@ def find_returns(cell: Cell, names: Names, sent: Collection[str]) -> tuple[str, 
         and not isinstance(cell.namespace[name], _UNCHANGING)
     ]
     return (*made, *changed)
+
+
+def _made(names: Names) -> list[str]:
+    return [name for name in names.binds if name not in names.imports]
+
+
+def _picked(names: Iterable[str], namespace: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: namespace[name] for name in names if name in namespace}
 
 
 def find_code(cell: Cell, reached: Iterable[str]) -> tuple[list[Module], list[Package]]:

@@ -15,14 +15,16 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 from . import conversation, ipfs, pythons, transfer
 from .boot import deliver, meet, runner_url
+from .cell.held import Held
 from .choosing import Requirements
 from .control import Control
-from .conversation import Bookmark, Ended
+from .conversation import Bookmark, Ended, Load
 from .errors import HostFailed, NosanaError, RemoteProtocolError, SessionLost
-from .events import Cell, Event, Running, Waiting
+from .events import Cell, Event, Running, Said, Waiting
 from .installing import Environment
 from .jobs import Job, Jobs
 from .journal import PLAIN
@@ -38,7 +40,7 @@ from .units import Seconds, parse_seconds
 from .waiting import wait_for_host
 from .watch import collect, watching
 from .wire import launch, seal
-from .wire.messages import Hello, Interrupt
+from .wire.messages import Hello, Interrupt, Stream
 
 ANEW = "Open another with %nosana up, and run again the cells that made what this one needs."
 
@@ -116,8 +118,12 @@ class Session:
     _secrets: Secrets = NO_SECRETS
     """Of all cells so far: what one was given, a later one can show."""
 
+    held: Held = field(init=False)
+    """The names that live there."""
+
     def __post_init__(self) -> None:
         self._environment = Environment(self.link, self.saw)
+        self.held = Held(self.job.address)
 
     async def run(
         self,
@@ -144,16 +150,47 @@ class Session:
             emit(Waiting("waiting for another cell of the session to end"))
         async with self._turn:
             self.check()
-            if not isinstance(cell, Prepared):
-                cell = await asyncio.to_thread(prepare, cell, self.settings)
-            if not self.cells:
-                conversation.check(self.hello, cell.load, emit)
+            if isinstance(cell, Prepared):
+                prepared, namespace = cell, None
             else:
-                conversation.check_room(self.hello, cell.load)
-                if cell.load.has_code:
-                    conversation.check_python(self.hello, cell.load.has_code)
-            ended = await self._followed(cell, emit, control, mark)
-            return replace(ended, changed=cell.changes)
+                namespace = cell.namespace
+                self.held.forget(namespace)
+                prepared = await asyncio.to_thread(prepare, cell, self.settings, self.held)
+                for note in prepared.notes:
+                    emit(Said(Stream("stderr", f"{note}\n")))
+            if not self.cells:
+                conversation.check(self.hello, prepared.load, emit)
+            else:
+                conversation.check_room(self.hello, prepared.load)
+                if prepared.load.has_code:
+                    conversation.check_python(self.hello, prepared.load.has_code)
+            ended = await self._followed(prepared.load, emit, control, mark)
+            if namespace is not None:
+                self._learn(prepared, ended, namespace)
+            return replace(ended, changed=prepared.changes)
+
+    async def fetch(self, name: str) -> Ended:
+        """
+        Bring back the value of a name, however large. It may be none that can come back.
+
+        Raises:
+            NosanaError: The path broke.
+        """
+        load = Load(
+            code="", count=0, header=b"", buffers=(), has_code=(), packages=(), extras=(),
+            modules=(), sources=(), returns=(name,), explicit=True, environment={},
+        )  # fmt: skip
+        async with self._turn:
+            self.check()
+            return await self._followed(load, lambda _: None, Control(), None)
+
+    def _learn(self, prepared: Prepared, ended: Ended, namespace: Mapping[str, Any]) -> None:
+        """Note which names live there now. What came back is put into its place later."""
+        for name, value in prepared.sent.items():
+            self.held.take(name, value, namespace)
+        found = {*ended.values, *ended.handles, *ended.bound}
+        self.held.renewed(found, namespace)
+        self.held.drop(ended.gone)
 
     def check(self) -> None:
         """
@@ -188,18 +225,19 @@ class Session:
     def close(self, failure: NosanaError | None = None) -> None:
         """Note that the job is over, and end the cell that runs."""
         self.failure = failure
+        self.held.alive = False
         self.ended.set()
         if self._talking is not None:
             self._talking.cancel()
 
     async def _followed(
-        self, cell: Prepared, emit: Emit, control: Control, mark: Bookmark | None
+        self, load: Load, emit: Emit, control: Control, mark: Bookmark | None
     ) -> Ended:
         """Run a cell, and let the block that holds the job know if that cannot go on."""
         self.busy = True
         self._talking = asyncio.current_task() if self.kept else None
         try:
-            return await self._converse(cell.load, emit, control, mark)
+            return await self._converse(load, emit, control, mark)
         except asyncio.CancelledError:
             if not self.kept:
                 raise
@@ -226,17 +264,15 @@ class Session:
             self.used = time.monotonic()
 
     async def _converse(
-        self, load: conversation.Load, emit: Emit, control: Control, mark: Bookmark | None
-    ) -> conversation.Ended:
+        self, load: Load, emit: Emit, control: Control, mark: Bookmark | None
+    ) -> Ended:
         """Install, send, run, and take what comes back, without the secrets that went there."""
         self._secrets = load.secrets.after(self._secrets)
         with self._secrets.hiding(emit) as hidden:
             ended = await self._talk(load, hidden, control, mark)
         return replace(ended, handles=self._secrets.handles(ended.handles))
 
-    async def _talk(
-        self, load: conversation.Load, emit: Emit, control: Control, mark: Bookmark | None
-    ) -> conversation.Ended:
+    async def _talk(self, load: Load, emit: Emit, control: Control, mark: Bookmark | None) -> Ended:
         job, link = self.job, self.link
         control.talking = True
         await self._environment.prepare(load, emit)
@@ -244,7 +280,7 @@ class Session:
         emit(Waiting(""))
         control.soft = lambda: link.send(Interrupt())
         job.begun = True
-        self.cells += 1
+        self.cells += bool(load.code)
         try:
             ended = await conversation.execute(link, load, emit, mark)
         finally:

@@ -50,6 +50,9 @@ _GIB = {
     "g": Decimal(1),
     "gb": Decimal(1),  # Cards are sold in GB and hold GiB: "16GB" means the 16 on the box.
     "gib": Decimal(1),
+    "k": Decimal(1) / 1024**2,
+    "kb": Decimal(1) / 1024**2,
+    "kib": Decimal(1) / 1024**2,
     "m": Decimal(1) / 1024,
     "mb": Decimal(1) / 1024,
     "mib": Decimal(1) / 1024,

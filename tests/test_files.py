@@ -197,7 +197,9 @@ class TestCells:
 
     def test_the_table(self, base: Path) -> None:
         """What travels is told by what the user wrote."""
-        cell = Cell(source="1", namespace={}, timeout=60, files=("data", "~/away/x.csv:in/", "~/away"))
+        cell = Cell(
+            source="1", namespace={}, timeout=60, files=("data", "~/away/x.csv:in/", "~/away")
+        )
         told = [(each.name, each.type, each.via) for each in rows(cell)]
         assert told == [
             ("data", "3 files", "--files"),

@@ -102,7 +102,8 @@ LAYERS = {
     "jobs": ROW1 | {"budget", "network", "chain", "journal", "markets", "bill", "payer", "posting"},
     "sweep": ROW1 | {"chain", "jobs", "journal", "posting"},
     "extending": ROW1 | {"budget", "chain", "choosing", "jobs", "markets", "payer"},
-    "events": ROW1 | {"landing", "wire", "journal", "markets", "network", "bills", "choosing"},
+    "events": ROW1
+    | {"landing", "wire", "cell", "journal", "markets", "network", "bills", "choosing"},
     "prepare": ROW2
     | {"absent", "files", "landing"}
     | {"cell", "events", "conversation", "project", "secrecy", "pinning"},

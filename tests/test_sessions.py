@@ -70,7 +70,7 @@ class TestOpenSession:
             async with witness.client.open_session(ORDER, witness.emit) as session:
                 slow = "import time\ntime.sleep(0.3)\nx = 1"
                 await asyncio.gather(
-                    session.run(cell(slow), witness.emit), session.run(cell("y = 2"), witness.emit)
+                    session.run(cell(slow), witness.emit), session.run(cell("y = x"), witness.emit)
                 )
             assert any("waiting for another cell" in str(each) for each in witness.events)
 
@@ -116,5 +116,56 @@ class TestKeeping:
             [told] = open_.logbook.cells(kept.receipt.job)
             assert (told.state, told.title) == ("ok", "x = 1")
             assert open_.logbook.keys(kept.receipt.job) is None
+
+        scene(story)
+
+
+class TestNames:
+    def test_names_live_there(self) -> None:
+        """What is small comes back; the rest stays, and later cells read it there."""
+
+        async def story(witness: Witness) -> None:
+            async with witness.client.open_session(ORDER, witness.emit) as session:
+                one = await session.run(
+                    cell("x = 41\nbig = bytes(1_000_000)\nanything = object()"), witness.emit
+                )
+                assert one.values == {"x": 41}
+                assert set(one.handles) == {"big", "anything"}
+                two = await session.run(cell("n = len(big) + x", {"x": 41}), witness.emit)
+                assert two.values == {"n": 1_000_041}
+                back = await session.fetch("big")
+                assert back.values == {"big": bytes(1_000_000)}
+                assert session.cells == 2
+
+        scene(story)
+
+    def test_names_bound_unseen(self) -> None:
+        """What `exec` binds there is read there, whatever is bound here."""
+
+        async def story(witness: Witness) -> None:
+            here = {"x": 1}
+            async with witness.client.open_session(ORDER, witness.emit) as session:
+                await session.run(cell("y = x", here), witness.emit)
+                await session.run(cell("exec('x = 2')", here), witness.emit)
+                assert (await session.run(cell("z = x", here), witness.emit)).values == {"z": 2}
+                here["x"] = 3
+                assert (await session.run(cell("z = x", here), witness.emit)).values == {"z": 3}
+
+        scene(story)
+
+    def test_objects_stay_the_same(self) -> None:
+        """What was sent and has not changed here is not sent again: it stays itself."""
+
+        async def story(witness: Witness) -> None:
+            here: dict[str, Any] = {"log": []}
+            async with witness.client.open_session(ORDER, witness.emit) as session:
+                await session.run(cell("holder = [log, object()]", here), witness.emit)
+                await session.run(cell("holder[0].append(1)", here), witness.emit)
+                same = "same = holder[0] is log, list(log)"
+                ended = await session.run(cell(same, here), witness.emit)
+                assert ended.values["same"] == (True, [1])
+                here["log"].append("mine")
+                ended = await session.run(cell(same, here), witness.emit)
+                assert ended.values["same"] == (False, ["mine"])
 
         scene(story)

@@ -14,9 +14,11 @@ import sys
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ..errors import UsageError
+from .held import Held
 from .inventory import Item, describe
 from .names import Names
 from .pickler import Pickler, travels
@@ -103,16 +105,29 @@ def collect(
     return found
 
 
-def pack(values: Mapping[str, Any], namespace: Mapping[str, Any]) -> Bundle:
+def pack(
+    values: Mapping[str, Any], namespace: Mapping[str, Any], held: Held | None = None
+) -> Bundle:
     """
     Return the values as a header and buffers.
+
+    Args:
+        values: By name.
+        namespace: The notebook's.
+        held: What the host has of it already.
 
     Raises:
         CannotTravel: One of them cannot leave this machine; says which part, and what to do.
     """
     out = io.BytesIO()
     buffers: list[memoryview] = []
-    pickler = Pickler(out, namespace, keep=buffers.append)
+    pickler = Pickler(
+        out,
+        namespace,
+        keep=buffers.append,
+        held=None if held is None else held.resolve,
+        has=None if held is None else partial(held.has, namespace=namespace),
+    )
     has_code = []
     for name, value in values.items():
         pickler.carries = pickler.knows(value)

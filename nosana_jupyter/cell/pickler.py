@@ -50,6 +50,13 @@ class Stays(Exception):
         self.value = value
 
 
+class Elsewhere:
+    """Base of what stands here for a value that lives with a host."""
+
+    lives_as = ""
+    """Its name there. Empty: it lives no more."""
+
+
 class Sink(io.RawIOBase):
     """Counts what is written, and keeps nothing."""
 
@@ -72,6 +79,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         keep: Takes the buffers.
         shallow: Leave out what functions refer to.
         trial: Leave out what functions only may refer to.
+        held: Says under which name the host has what lives there.
+        has: Says whether the host has a value of the notebook's under its name.
     """
 
     def __init__(
@@ -82,6 +91,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         keep: Callable[[memoryview], object],
         shallow: bool = False,
         trial: bool = False,
+        held: Callable[[Elsewhere], str | None] | None = None,
+        has: Callable[[str, Any], bool] | None = None,
     ) -> None:
         super().__init__(out, protocol=5, buffer_callback=self._keep_buffer)
         self.code: dict[int, types.CodeType] = {}
@@ -100,6 +111,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         self._keep = keep
         self._shallow = shallow
         self._trial = trial
+        self._held = held
+        self._has = has
         self._cells: dict[int, types.CellType] = {}
         """Cells of closures whose contents are, or will be, in the pickle."""
 
@@ -124,6 +137,9 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
         if value is self._namespace:
             return rebuild.NAMESPACE
         kind = type(value)
+        if self._held is not None and isinstance(value, Elsewhere):
+            name = self._held(value)
+            return None if name is None else (rebuild.NAME, name)
         if (kind is bytes or kind is bytearray) and len(value) >= _LARGE:
             taken = self._taken.get(id(value))
             if taken is None:
@@ -230,6 +246,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
                 if name in namespace and travels(namespace[name], self._namespace):
                     found[name] = namespace[name]
         if namespace is self._namespace:
+            if self._has is not None:
+                found = {name: each for name, each in found.items() if not self._has(name, each)}
             self.brought.update(dict.fromkeys(found))
         return found
 

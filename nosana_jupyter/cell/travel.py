@@ -73,8 +73,8 @@ _STAY: tuple[tuple[tuple[type, ...], str, str], ...] = (
 # The same for types of packages that need not be here, by module and name.
 _STAY_BY_NAME: dict[tuple[str, str], tuple[str, str]] = {
     ("nosana_jupyter.notebook.handles", "RemoteHandle"): (
-        "its value stayed with an earlier host",
-        "Bring back plain data with --out, or make it again inside the cell.",
+        "its value is with the host of another job",
+        "Bring back plain data with --out or .get(), or make it again inside the cell.",
     ),
     ("concurrent.futures._base", "Executor"): (
         "its workers belong to this machine",

@@ -139,7 +139,7 @@ class Card:
                     sys.stdout.write(f"nosana: {line(why)}; paid {receipt.spent}\n")
                 return
             case Running(job=job, ran_by=ran_by):
-                self._job, self._ran_by, self._began = job, ran_by, time.monotonic()
+                self._job, self._ran_by, self._began = job, f"on {ran_by}", time.monotonic()
                 self._text = ""
                 if not self._rich:
                     sys.stdout.write(f"nosana: running on {ran_by}, job {job}\n")
@@ -227,7 +227,7 @@ class Card:
         if not self._began:
             return self._text
         passed = time.monotonic() - self._began
-        state = f"running on {self._ran_by}: {duration(int(passed))}"
+        state = f"running {self._ran_by}: {duration(int(passed))}"
         if self._quote is not None:
             state += f", {self._quote.so_far(int(passed + 1))} so far"
         return f"{state} · {self._text}" if self._text else state

@@ -1,20 +1,26 @@
 """
 Names whose values did not come back.
 
-When a cell has ended its job is over, and with it all that the host still held: a handle stands for
-what is gone, so that using its name says why.
+In a session they live on, and a handle stands for them: later cells there use them, and `get()`
+fetches what is plain data. Where the job is over all that the host still held is gone: then the
+handle says why.
 """
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from ..cell.pickler import Elsewhere
 from ..errors import CellError
 from ..sanitize import line
 from ..wire.messages import Handle
 
+if TYPE_CHECKING:
+    from ..cell.held import Held
+    from ..events import Outcome
 
-class RemoteHandle:
+
+class RemoteHandle(Elsewhere):
     """
     Stands for a value that did not come back. Its repr says why; any use is an error that does too.
 
@@ -22,17 +28,69 @@ class RemoteHandle:
         name: The name it is bound to.
         handle: What the host says of it.
         job: The job it belonged to.
+        session: Name of the session that has it, if that may go on.
+        held: The names of that session.
     """
 
-    def __init__(self, name: str, handle: Handle, job: str) -> None:
-        self.__dict__["_told"] = (name, kind(handle), reason(name, handle), hint(name, handle), job)
+    def __init__(
+        self, name: str, handle: Handle, job: str, session: str = "", held: Held | None = None
+    ) -> None:
+        self.__dict__.update(
+            _told=(name, kind(handle), reason(name, handle), hint(name, handle), job),
+            _session=session,
+            _held=held,
+            _text=line(handle.text),
+            _whole=is_whole(handle),
+            lives_as=name if held is not None else "",
+        )
+
+    def get(self) -> Any:
+        """
+        Fetch the value from the session in which it lives.
+
+        Raises:
+            CellError: It lives no more, or is no plain data.
+        """
+        from ..portal import shared
+
+        name = self.lives_as
+        if not _lives(self):
+            self._refuse()
+        ended = shared().fetch(self.__dict__["_session"], name)
+        if name in ended.values:
+            return ended.values[name]
+        handle = ended.handles.get(name)
+        why = reason(name, handle) if handle is not None else "it is not there any more"
+        raise CellError(
+            f"{name} cannot come here: {why}",
+            hint="Use it in a %%nosana cell, and bind plain data there.",
+        )
 
     def __repr__(self) -> str:
         name, what, why, _, job = self.__dict__["_told"]
+        session = self.__dict__["_session"]
+        if _lives(self):
+            return f"<{name}: {what} in session {session}: {self.__dict__['_text']}>"
+        if session:
+            over = "bound anew there since" if self.__dict__["_held"].alive else "which is over"
+            return f"<{name}: {what} of session {session}, {over}>"
         return f"<{name}: {what} of job {job[:8]}…, which is over; it did not come back: {why}>"
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         name, what, why, advice, job = self.__dict__["_told"]
+        session = self.__dict__["_session"]
+        if _lives(self):
+            fetch = "" if self.__dict__["_whole"] else f" {name}.get() fetches it."
+            raise CellError(
+                f"{name} is not here: the {what} is in session {session}",
+                hint=f"Use it in a %%nosana cell.{fetch}",
+            )
+        if session:
+            over = "has bound the name anew" if self.__dict__["_held"].alive else "is over"
+            raise CellError(
+                f"{name} is not here: the {what} was in session {session}, which {over}",
+                hint="Make it again in a %%nosana cell.",
+            )
         raise CellError(
             f"{name} is not here: the {what} was on the host of job {job[:8]}…, which is over, and "
             f"did not come back: {why}",
@@ -57,6 +115,16 @@ class RemoteHandle:
     __matmul__ = __rmatmul__ = __and__ = __rand__ = __or__ = __ror__ = __xor__ = _refuse
     __neg__ = __pos__ = __abs__ = __invert__ = __bool__ = __int__ = __float__ = _refuse
     __index__ = __complex__ = __bytes__ = __round__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
+
+
+def made(name: str, handle: Handle, outcome: Outcome) -> RemoteHandle:
+    """Return what stands for a value that a cell has left with its host."""
+    return RemoteHandle(name, handle, outcome.job, outcome.session, outcome.held)
+
+
+def _lives(handle: RemoteHandle) -> bool:
+    held = handle.__dict__["_held"]
+    return held is not None and held.resolve(handle) is not None
 
 
 def kind(handle: Handle) -> str:

@@ -54,11 +54,14 @@ def leave(shell: InteractiveShell, cell: Cell, outcome: Outcome) -> list[str]:
             is_here = name in namespace and not isinstance(namespace[name], RemoteHandle)
             group = changed if name in outcome.changed else kept if is_here else lost
             group[name] = handle
-    job = outcome.job
-    shell.push({name: RemoteHandle(name, handle, job) for name, handle in lost.items()})
-    lines = _told("Not brought back", lost)
-    lines += _told("Not brought back, and still here as before the cell", kept)
-    lines += _told("Changed on the host only", changed)
+    shell.push({name: handles.made(name, handle, outcome) for name, handle in lost.items()})
+    if outcome.held is not None:
+        outcome.held.settle([*outcome.values, *outcome.handles], outcome.values, namespace)
+        lines = _living(outcome.session, lost, kept, changed)
+    else:
+        lines = _told("Not brought back", lost)
+        lines += _told("Not brought back, and still here as before the cell", kept)
+        lines += _told("Changed on the host only", changed)
     lines += landing.told(outcome.landed, Path.cwd())
     found = outcome.values.keys() | outcome.handles.keys()
     missing = [name for name in cell.returns or () if name not in found]
@@ -127,6 +130,25 @@ def renew(old: Any, new: Any) -> bool:
     else:
         return False
     return True
+
+
+def _living(
+    session: str,
+    lost: Mapping[str, Handle],
+    kept: Mapping[str, Handle],
+    changed: Mapping[str, Handle],
+) -> list[str]:
+    """Say which names live in a session and not here: one line for each kind."""
+    heads = {
+        f"In session {session}": lost,
+        f"In session {session}, and here as before the cell": kept,
+        f"Changed in session {session} only": changed,
+    }
+    return [
+        f"[{head}: {', '.join(f'{name} ({handles.kind(each)})' for name, each in found.items())}]"
+        for head, found in heads.items()
+        if found
+    ]
 
 
 def _told(head: str, found: Mapping[str, Handle]) -> list[str]:

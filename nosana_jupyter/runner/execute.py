@@ -93,6 +93,7 @@ class Cells:
         shell.result = None
         self._comms.begin(shown=cell.widgets)
         before: dict[str, int] = {}
+        there: dict[str, int] = {}
         self._began_in = None
         began = time.monotonic()
         status = "error"
@@ -104,6 +105,8 @@ class Cells:
                     # would not fit beside its successor on the card.
                     before = {name: id(shell.user_ns.get(name)) for name in cell.returns}
                     before |= dict.fromkeys(cell.changes, 0)
+                    if cell.most is not None:
+                        there = self._names()
                     began = time.monotonic()
                     status = self._run(cell)
         except KeyboardInterrupt as interrupt:
@@ -112,7 +115,7 @@ class Cells:
             status = "interrupted"
         seconds = time.monotonic() - began
         self._pipes.settle()
-        self._reply(status, seconds, before, cell)
+        self._reply(status, seconds, before, there, cell)
 
     def _emit(self, message: AnyMessage) -> None:
         if not self._belonging.takes(message):
@@ -165,13 +168,29 @@ class Cells:
     def _fail(self, error: BaseException, *, lines: list[str]) -> None:
         self._outbox.put(Error(type(error).__name__, str(error), lines))
 
-    def _reply(self, status: Any, seconds: float, before: dict[str, int], cell: Execute) -> None:
-        explicit = cell.explicit
+    def _names(self) -> dict[str, int]:
+        """Return the cells' own names, and the identities of their values."""
+        shell = self._shell
+        return {
+            name: id(value)
+            for name, value in shell.user_ns.items()
+            if name not in shell.user_ns_hidden and not name.startswith("__")
+        }
+
+    def _reply(
+        self,
+        status: Any,
+        seconds: float,
+        before: dict[str, int],
+        there: dict[str, int],
+        cell: Execute,
+    ) -> None:
         values: dict[str, Any] = {}
         handles: dict[str, Handle] = {}
         buffers: list[memoryview] = []
         namespace = self._shell.user_ns
-        left = TOTAL_EXPLICIT if explicit else TOTAL
+        left = TOTAL_EXPLICIT if cell.explicit or cell.wanted else TOTAL
+        most = VALUE if cell.most is None else cell.most
         # A cell that did not begin has bound nothing.
         for name in before:
             # After an error, what the cell did not get to is as the client knows it, unless it
@@ -180,11 +199,12 @@ class Cells:
                 continue
             value = namespace[name]
             start = len(buffers)
+            asked = cell.explicit or name in cell.wanted
+            limit = left if asked else min(left, most)
             try:
-                limit = left if explicit else min(left, VALUE)
                 values[name] = encode(value, buffers, limit=limit)
             except NotPlain as error:
-                handles[name] = _handle(value, error, limit)
+                handles[name] = _handle(value, error, asked=asked)
             left -= sum(buffer.nbytes for buffer in buffers[start:])
         found: list[File] = []
         unsent: dict[str, str] = {}
@@ -196,6 +216,7 @@ class Cells:
             buffers += map(memoryview, held)
         for chunk in split(buffers):
             self._outbox.put(chunk)
+        bound, gone = self._changes(there, cell)
         self._outbox.put(
             Reply(
                 status,
@@ -206,15 +227,29 @@ class Cells:
                 peak_memory=peak_memory(),
                 files=found,
                 unsent=unsent,
+                bound=bound,
+                gone=gone,
             )
         )
 
+    def _changes(self, there: dict[str, int], cell: Execute) -> tuple[list[str], list[str]]:
+        """Return the names that a cell of a session has bound unasked, and those it has deleted."""
+        if cell.most is None:
+            return [], []
+        now = self._names()
+        bound = [
+            name
+            for name, identity in now.items()
+            if there.get(name) != identity and name not in cell.returns
+        ]
+        return bound, [name for name in there if name not in now]
 
-def _handle(value: Any, error: NotPlain, limit: int) -> Handle:
+
+def _handle(value: Any, error: NotPlain, *, asked: bool) -> Handle:
     kind = type(value)
     module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     reason = str(error)
-    if isinstance(error, TooLarge) and limit == VALUE:
+    if isinstance(error, TooLarge) and not asked:
         reason += ": name it with --out to fetch it"
     return Handle(f"{module}{kind.__qualname__}", _text(value), reason)
 

@@ -149,6 +149,12 @@ class Execute(Message, frozen=True):
     explicit: bool = False
     """Whether the user named the names to return: then large values come back too."""
 
+    wanted: list[str] = []
+    """Those of `returns` that come back however large they are."""
+
+    most: Optional[int] = None
+    """Most bytes of a value that comes back unwanted, in a session: there it stays at hand."""
+
     cell: str = ""
     """Name that the client gives this run, as in `9f86d081884c7d65`, to ask for it again."""
 
@@ -327,6 +333,12 @@ class Reply(Message, frozen=True):
 
     unsent: dict[str, str] = {}
     """Files that stay with the host, and why."""
+
+    bound: list[str] = []
+    """In a session: names that were bound, and are not among those that were to return."""
+
+    gone: list[str] = []
+    """In a session: names that were deleted."""
 
 
 class At(Message, frozen=True):

@@ -27,6 +27,9 @@ from typing import Any
 NAMESPACE = "namespace"
 """Stands for the notebook's namespace in a header."""
 
+NAME = "name"
+"""Marks a value that is there already, with the name it has."""
+
 _KINDS = {"bytes": bytes, "bytearray": bytearray}
 """What a mark in a header may say a buffer is."""
 
@@ -49,6 +52,10 @@ class _Unpickler(pickle.Unpickler):
         """Return what a mark in the header stands for."""
         if pid == NAMESPACE:
             return self._namespace
+        if type(pid) is tuple and len(pid) == 2 and pid[0] == NAME:
+            if pid[1] not in self._namespace:
+                raise pickle.UnpicklingError(f"{pid[1]} is not here any more")
+            return self._namespace[pid[1]]
         kind, index = pid if type(pid) is tuple and len(pid) == 2 else (None, -1)
         if kind not in _KINDS or type(index) is not int or not 0 <= index <= len(self._taken):
             raise pickle.UnpicklingError(f"unknown mark {pid!r}")
