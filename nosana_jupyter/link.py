@@ -139,13 +139,24 @@ class Link:
             HostFailed: The line is lost for good.
             TakenOver: Another client has come.
         """
-        while isinstance(message, Chunk) and self._session.unacknowledged >= WINDOW:
+        if isinstance(message, Chunk):
+            await self.drain(WINDOW - 1)
+        self._session.send(message)
+        self._wake.set()
+
+    async def drain(self, most: int) -> None:
+        """
+        Wait until the runner has confirmed all but so many messages.
+
+        Raises:
+            HostFailed: The line is lost for good.
+            TakenOver: Another client has come.
+        """
+        while self._session.unacknowledged > most:
             if self._lost is not None:
                 raise self._lost
             self._room.clear()
             await self._room.wait()
-        self._session.send(message)
-        self._wake.set()
 
     async def receive(self) -> AnyMessage:
         """

@@ -39,6 +39,9 @@ PAYS = 0.9
 PROBE = 1 << 20
 """Bytes of a buffer after which it is known whether that pays."""
 
+EARLY = 16
+"""Chunks that are sent before some of them are confirmed."""
+
 STRIDE = 1 << 24
 """Bytes that are named at a time."""
 
@@ -109,10 +112,13 @@ class _Upload:
         runs = list(pieces.runs(have, answer.pieces))
         self._due = sum(end - begin for _, begin, end in runs)
         self._began = self._told = time.monotonic()
-        for buffer, begin, end in runs:
+        for number, (buffer, begin, end) in enumerate(runs):
             await self._link.send(await self._chunk(have[buffer], buffer, begin, end))
             self._sent += end - begin
             self._tell()
+            if number == EARLY:
+                # Whether the line is slow is to be known before it has more than a moment's worth.
+                await self._link.drain(EARLY // 2)
 
     async def _name(self, view: View) -> Large:
         """Return a buffer by its pieces."""

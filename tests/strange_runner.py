@@ -22,9 +22,12 @@ from nosana_jupyter.wire.messages import (
     Bye,
     Chunk,
     Execute,
+    Have,
     Hello,
+    Missing,
     Part,
 )
+from nosana_jupyter.wire.pieces import bits, count
 
 TOKEN = b"t" * 32
 JOB = "JobAddress"
@@ -106,6 +109,9 @@ class Peer:
             message = await self.hear()
             if isinstance(message, Execute):
                 return message
+            if isinstance(message, Have):
+                whole = sum(count(each.size) for each in message.buffers)
+                await self.say(Missing(bits(range(whole), whole)))
 
     async def stay(self) -> None:
         """Take what comes until the client goes."""

@@ -753,26 +753,6 @@ class TestPackages:
 
 
 class TestUpload:
-    def test_progress_is_told_for_what_takes_long(self) -> None:
-        """More than a moment's worth of data says how far it is, and arrives whole."""
-        data = os.urandom(12_000_000)
-
-        async def script(peer: Peer) -> None:
-            await peer.hear_cell()
-            await peer.say(say.Reply("ok", 0.1))
-            await peer.stay()
-
-        runner = Runner(greeted(script))
-        events: list[Event] = []
-        meet(runner, load(buffers=[memoryview(data), memoryview(b"")]), events=events)
-        told = [each.text for each in events if isinstance(each, Waiting)]
-        came = b"".join(each.data for each in runner.heard if isinstance(each, say.Chunk))
-
-        assert came == data
-        assert 5 <= len(told) <= 20
-        assert told[0] == "sending data: 1.0 MB of 12.0 MB"
-        assert told[-1].endswith(" of 12.0 MB")
-
     def test_little_data_is_not_worth_a_word(self) -> None:
         """What is sent in a moment is sent without telling."""
         events: list[Event] = []
