@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
-from . import extending, markets, network, pythons, quoting, sessions, settings, sweep
+from . import extending, known, markets, network, pythons, quoting, sessions, settings, sweep
 from .attempts import Attempts
 from .chain.rpc import Rpc
 from .choosing import Requirements
@@ -254,7 +254,9 @@ class Client:
 
     async def markets(self) -> list[markets.Market]:
         """Return the markets of the network, cheapest first."""
-        return await markets.fetch(self.network, self.rpc)
+        found = await markets.fetch(self.network, self.rpc)
+        known.keep(self.network.name, {each.slug: each.gpus for each in found})
+        return found
 
     async def status(self) -> Status:
         """Say where the user is."""

@@ -269,6 +269,13 @@ class Journal:
             (network, wallet, limit),
         )
 
+    def unsettled(self, network: str) -> list[Entry]:
+        """Return the open jobs of a network, whoever paid for them, newest first."""
+        return self._entries(
+            "where network = ? and state in (?, ?, ?, ?) order by created desc limit 50",
+            (network, *OPEN),
+        )
+
     def of(self, owner: str) -> list[Entry]:
         """Return the jobs that a process posted, by its name of `owner_of`, oldest first."""
         where = "where json_extract(intent, '$.owner') = ? order by created"

@@ -10,7 +10,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from . import choosing, markets, settings
+from . import choosing, known, markets, settings
 from .choosing import Cap, Requirements
 from .errors import UsageError
 from .markets import LEAST_CREDITS, Quote
@@ -51,6 +51,7 @@ async def quote(
         FundsError: The cheapest that fits is over the cap.
     """
     listed, price = await asyncio.gather(markets.fetch(network, rpc), markets.usd_per_nos(network))
+    known.keep(network.name, {each.slug: each.gpus for each in listed})
     most = _cap(chosen, max_cost, price)
     if most is not None:
         most = replace(most, amount=MicroNos(most.amount - spent))

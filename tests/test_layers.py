@@ -31,7 +31,7 @@ ROW2 = ROW1 | {
 ROW3 = ROW2 | {"cell", "chain", "ipfs", "receipt", "journal", "node", "link"}
 ROW4 = ROW3 | {"markets", "choosing"}
 PAYERS = {"payer", "purse", "prepaid", "credits", "payers", "posting"}
-ROW5 = ROW4 | PAYERS | {"budget", "jobs", "bill", "events", "sweep", "extending"}
+ROW5 = ROW4 | PAYERS | {"known", "budget", "jobs", "bill", "events", "sweep", "extending"}
 PATH = {
     "absent",
     "files",
@@ -99,6 +99,7 @@ LAYERS = {
     "payers": ROW2 | {"chain", "payer", "purse", "credits", "prepaid", "wallets"},
     "posting": ROW1 | {"journal", "payer"},
     "budget": ROW1 | {"settings"},
+    "known": ROW1 | {"settings"},
     "jobs": ROW1 | {"budget", "network", "chain", "journal", "markets", "bill", "payer", "posting"},
     "sweep": ROW1 | {"chain", "jobs", "journal", "posting"},
     "extending": ROW1 | {"budget", "chain", "choosing", "jobs", "markets", "payer"},
@@ -125,7 +126,7 @@ LAYERS = {
     "transfer": ROW1 | {"wire", "link", "events"},
     "pythons": ROW1,
     "requirements": ROW1 | {"wire"},
-    "quoting": ROW2 | {"chain", "markets", "choosing"},
+    "quoting": ROW2 | {"known", "chain", "markets", "choosing"},
     "wallets": ROW1 | {"network", "settings", "forms", "chain"},
     "needs": ROW2 | PAYERS | {"chain", "ipfs", "markets", "choosing", "quoting", "wallets"},
     "asking": ROW2,

@@ -6,16 +6,20 @@ Asks no network: what a key press shows must be there at once.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.completer import SimpleCompletion, context_matcher
 
-from .. import settings
+from .. import known, settings
 from . import grammar
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
+
+_shell: list[InteractiveShell] = []
+"""The shell whose names may travel."""
 
 MAGICS = ("%nosana", "%%nosana")
 
@@ -38,7 +42,48 @@ def candidates(line: str) -> list[str]:
     magic, *words = line.split()
     begun = words.pop() if words and not line[-1].isspace() else ""
     found = _options(grammar.cell_grammar(), words) if magic == "%%nosana" else _of_line(words)
+    if words and (values := _values(words[-1], begun)) is not None:
+        found = values
     return sorted(each for each in found if each.startswith(begun))
+
+
+def _values(option: str, begun: str) -> Iterable[str] | None:
+    """Return what an option may be given, as far as it is known here; None if it takes nothing."""
+    network = settings.load().network
+    if option == "--gpu":
+        return {_model(name) for names in known.read(network).values() for name in names}
+    if option == "--market":
+        return known.read(network)
+    if option == "--session":
+        return ["none", *_sessions()]
+    if option in ("--in", "--out") and _shell:
+        before, comma, _ = begun.rpartition(",")
+        hidden = _shell[0].user_ns_hidden
+        names = [name for name in _shell[0].user_ns if name not in hidden and name[0] != "_"]
+        return [f"{before}{comma}{name}" for name in names]
+    return None
+
+
+def _model(name: str) -> str:
+    """Return what tells a card from others, as in 4090, by which `--gpu` finds it."""
+    return next((word for word in name.split() if any(map(str.isdigit, word))), name)
+
+
+def _sessions() -> list[str]:
+    """Return the sessions that are open; nobody opened one where the portal was never needed."""
+    portal = sys.modules.get("nosana_jupyter.portal")
+    return portal.shared().session_names() if portal is not None else []
+
+
+def _jobs() -> list[str]:
+    """Return the open jobs."""
+    from ..journal import Journal
+
+    journal = Journal()
+    try:
+        return [each.intent.job for each in journal.unsettled(settings.load().network)]
+    finally:
+        journal.close()
 
 
 def _of_line(words: list[str]) -> Iterable[str]:
@@ -57,6 +102,12 @@ def _of_line(words: list[str]) -> Iterable[str]:
             return settings.names()
         case ["config", name]:
             return [*_VALUES.get(name, ()), grammar.ASK, grammar.UNSET]
+        case ["config", _, _]:
+            return [grammar.NOTEBOOK, grammar.PROJECT]
+        case ["stop"] | ["extend"]:
+            return _jobs()
+        case ["down"]:
+            return ["--all", *_sessions()]
         case ["extend", _, *_]:
             return ["--yes"]
         case ["deps", *given]:
@@ -97,10 +148,12 @@ def matcher(context: Any) -> dict[str, Any]:
 
 def load(shell: InteractiveShell) -> None:
     """Let a shell complete our magics."""
+    _shell[:] = [shell]
     shell.Completer.custom_matchers.append(matcher)
 
 
 def unload(shell: InteractiveShell) -> None:
     """Take that back."""
+    _shell.clear()
     if matcher in shell.Completer.custom_matchers:
         shell.Completer.custom_matchers.remove(matcher)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 
-from nosana_jupyter import settings
+from nosana_jupyter import known, settings
 from nosana_jupyter.notebook import complete, grammar
 
 
@@ -57,6 +58,23 @@ def test_what_fits_is_shown_and_nothing_else(text: str, shell: Any) -> None:
     Commands, options, settings and their values; names of Python do not come between.
     """
     assert shown(shell, text) == SHOWN[text]
+
+
+def test_values_are_those_that_are_known(shell: Any, home: Path) -> None:
+    """
+    Cards and markets as they were last seen, names of the notebook; body below does not matter.
+    """
+    known.keep("local", {"a-4090": ["NVIDIA GeForce RTX 4090"], "b-a100": ["NVIDIA A100 80GB"]})
+    shell.user_ns["frame"] = 1
+
+    assert shown(shell, "%%nosana --gpu ") == ["%%nosana --gpu 4090", "%%nosana --gpu A100"]
+    assert shown(shell, "%%nosana --market b") == ["%%nosana --market b-a100"]
+    assert shown(shell, "%%nosana --in fra") == ["%%nosana --in frame"]
+    assert shown(shell, "%nosana config vram 16 --p") == ["%nosana config vram 16 --project"]
+    line = "%%nosana --gpu 40"
+    with provisionalcompleter():
+        found = list(shell.Completer.completions(f"{line}\nprint(1)\n", len(line)))
+    assert [each.text for each in found] == ["4090"]
 
 
 def test_every_command_and_option_is_shown(shell: Any) -> None:
