@@ -898,7 +898,7 @@ def test_a_missing_package_comes_from_an_index_once(
             assert Path(file).is_relative_to(tmp_path / "cache")
 
             _, events = await cell(link, there)
-            assert events == []
+            assert not [each for each in events if isinstance(each, Waiting)]
 
             with pytest.raises(CellError, match="nosana-test-nowhere==9 cannot be") as caught:
                 await cell(link, load(packages=[("nosana-test-nowhere", "9")]))
@@ -909,7 +909,8 @@ def test_a_missing_package_comes_from_an_index_once(
         async with Link(url, key, b"t" * 32, "job", patience=20) as link:
             await conversation.greet(link)
             ended, events = await cell(link, there)
-            assert [type(each) for each in events] == [Waiting]
+            assert isinstance(events[0], Waiting)
+            assert not [each for each in events if isinstance(each, Said)]
             assert ended.values["x"] == (version, file)
             await link.goodbye()
 
