@@ -113,8 +113,9 @@ class Runner:
         threading.Thread(target=self._greet, name="hello", daemon=True).start()
         self._listening.wait()
         self._pipes = pipes = streams.install(
-            self._outbox.write, late=self._belonging.takes_text, shield=self._interrupts
-        )
+            self._outbox.write, late=self._belonging.takes_text, flush=self._outbox.flush,
+            shield=self._interrupts,
+        )  # fmt: skip
         belonging.install()
         log_to(pipes.stderr)
         self._asker.install()

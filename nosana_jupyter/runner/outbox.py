@@ -1,7 +1,7 @@
 """
 What waits to be sent: filled by any thread, emptied by the one that owns the socket.
 
-Text is merged while it waits, and nothing grows without bound while the client is away: of too much
+A line that nothing went before goes at once. Text is merged while it waits, and nothing grows without bound while the client is away: of too much
 text the head and the tail are kept, of a display only its last update.
 """
 
@@ -29,8 +29,11 @@ from ..wire.messages import (
 SETTLE = 0.01
 """Seconds that text waits for more of its line."""
 
-PACE = 0.05
+PACE = 0.02
 """Seconds between two messages of text."""
+
+BRISK = 0.002
+"""The same for text that was flushed: who flushes wants it to be seen."""
 
 PIECE = 1 << 18
 """Most characters of one message of text."""
@@ -98,6 +101,7 @@ class Outbox:
         self._text = 0
         self._displays = 0
         self._last = 0.0
+        self._flushed = False
         self._awake = False
         self._states: dict[str, _Held] = {}
         """The last update of each widget, while nothing but updates has come since."""
@@ -131,6 +135,13 @@ class Outbox:
                 self._text += len(piece) + _OVERHEAD
             self._trim()
             self._signal()
+
+    def flush(self) -> None:
+        """Let the text that waits go on its way."""
+        with self._lock:
+            if self._queue and not self._flushed:
+                self._flushed = True
+                self._signal()
 
     def put(self, message: AnyMessage) -> None:
         """Add a message."""
@@ -180,7 +191,9 @@ class Outbox:
                     self._queue.popleft()
                     continue
                 now = time.monotonic()
-                ready = max(entry.since + SETTLE, self._last + PACE)
+                ready = self._last + (BRISK if self._flushed else PACE)
+                if not (self._flushed or entry.dropped or entry.pieces[-1].endswith("\n")):
+                    ready = max(ready, entry.since + SETTLE)
                 if len(self._queue) == 1 and now < ready and self._text < PIECE:
                     return ready - now
                 return self._next_text(entry, now)
@@ -194,6 +207,7 @@ class Outbox:
         after = sum(len(piece) + _OVERHEAD for piece in entry.pieces)
         self._text += after - before
         self._last = now
+        self._flushed = False
         entry.since = now
         if not entry.pieces:
             self._queue.popleft()

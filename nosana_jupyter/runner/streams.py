@@ -30,6 +30,7 @@ class Writer(io.TextIOBase):
         name: The stream.
         fd: Its file descriptor, for those who ask; and for children that were forked.
         write: Takes the text.
+        flush: Called when what was written is to go.
         before: Called before each write.
         shield: Holds interrupts off while text is handed over.
     """
@@ -44,6 +45,7 @@ class Writer(io.TextIOBase):
         fd: int,
         write: Write,
         *,
+        flush: Callable[[], None],
         before: Callable[[], None],
         shield: AbstractContextManager[Any],
     ) -> None:
@@ -52,6 +54,7 @@ class Writer(io.TextIOBase):
         self._stream = name
         self._fd = fd
         self._write = write
+        self._flush = flush
         self._before = before
         self._shield = shield
         self._owner = os.getpid()
@@ -67,6 +70,12 @@ class Writer(io.TextIOBase):
             self._before()
             self._write(self._stream, clean(text))
         return len(text)
+
+    def flush(self) -> None:
+        """Let what was written be seen soon."""
+        if os.getpid() == self._owner:
+            with self._shield:
+                self._flush()
 
     def writelines(self, lines: Iterable[str]) -> None:  # type: ignore[override] # as in io
         for line in lines:
@@ -178,13 +187,18 @@ class Pipes:
 
 
 def install(
-    write: Write, *, late: Callable[[Name, str], bool], shield: AbstractContextManager[Any]
+    write: Write,
+    *,
+    flush: Callable[[], None],
+    late: Callable[[Name, str], bool],
+    shield: AbstractContextManager[Any],
 ) -> Pipes:
     """
     Catch the standard streams of this process.
 
     Args:
         write: Takes the text.
+        flush: Called when what was written is to go.
         late: Takes it where a cell says it that is over, and says whether it was that.
         shield: Holds interrupts off while text is handed over.
     """
@@ -194,8 +208,9 @@ def install(
         if not late(name, text):
             write(name, text)
 
-    sys.stdout = Writer("stdout", 1, said, before=pipes.drain, shield=shield)
-    sys.stderr = Writer("stderr", 2, said, before=pipes.drain, shield=shield)
+    options: dict[str, Any] = {"flush": flush, "before": pipes.drain, "shield": shield}
+    sys.stdout = Writer("stdout", 1, said, **options)
+    sys.stderr = Writer("stderr", 2, said, **options)
     return pipes
 
 
