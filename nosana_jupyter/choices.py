@@ -93,6 +93,18 @@ class Settings:
     idle: str = "10m"
     """Time without a cell after which a session ends."""
 
+    lease: str = "2m"
+    """Longest time without this machine after which a runner ends its job, as after a crash."""
+
+    lease_detached: str = "30m"
+    """The same for a cell that was detached, counted from its end."""
+
+    store: str = field(default="", repr=False)
+    """
+    Address to which a runner puts, sealed, what nobody has fetched when its lease ends, as to
+    WebDAV or with a presigned address; `{job}` stands for the job.
+    """
+
     attempts: str = "3"
     """Most hosts that are asked for one cell. One that has begun is never run again."""
 
@@ -164,6 +176,9 @@ CHECKS: dict[str, Callable[[str], object]] = {
     "longest": parse_seconds,
     "idle": parse_seconds,
     "small": parse_gib,
+    "lease": parse_seconds,
+    "lease_detached": parse_seconds,
+    "store": forms.address_of("https", "http"),
     "attempts": forms.count,
     "rpc": forms.address_of("https", "http"),
     "websocket": forms.address_of("wss", "ws"),

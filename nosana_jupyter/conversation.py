@@ -7,30 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from . import absent, landing, pythons, transfer
+from . import landing, pythons
 from .errors import HostFailed, NosanaError, RemoteProtocolError
-from .events import Asked, Begun, Event, Said, SaidLate
+from .events import Begun, Said
+from .hearing import Bookmark, Emit, Ended, follow
 from .link import Link
 from .project.pins import NO_PINS, Pins
 from .pythons import short
 from .secrecy import NO_SECRETS, Secrets
 from .units import size
 from .wire import messages as say
-from .wire import values
-from .wire.chunks import Assembly, Buffer
+from .wire.chunks import Buffer
 
 GREETING = 60.0
 """Seconds in which a runner says what it is, once there is a line to it."""
-
-MOST_MEASURED = 1e9
-"""Number of seconds, or of GiB, that no cell reaches."""
-
-Emit = Callable[[Event], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,37 +77,6 @@ class Load:
 
     gets: landing.Wanted | None = None
     """Files that come back."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Ended:
-    """How a cell ended."""
-
-    status: str
-    seconds: float
-    values: dict[str, Any]
-    handles: dict[str, say.Handle]
-    peak_memory: float
-    changed: tuple[str, ...] = ()
-    """Names the cell did not bind, but changed what they hold."""
-
-    landed: landing.Landed = landing.NOTHING
-    """Files that came back."""
-
-    bound: tuple[str, ...] = ()
-    """Names that were bound on the host though nobody asked for them."""
-
-    gone: tuple[str, ...] = ()
-    """Names that are there no more."""
-
-
-@dataclass(kw_only=True, slots=True)
-class Bookmark:
-    """A cell that runs, and how far its outputs have been heard. It moves as they come."""
-
-    cell: str = field(default_factory=lambda: os.urandom(8).hex())
-    heard: int = 0
-    """Number of the last one."""
 
 
 async def greet(link: Link) -> say.Hello:
@@ -232,7 +195,7 @@ async def execute(link: Link, load: Load, emit: Emit, mark: Bookmark | None = No
             gets_limit=load.gets.limit if load.gets else 0,
         )
     )
-    return await _follow(link, mark, emit, load.returns, load.modules, load.gets)
+    return await _followed(link, mark, emit, load.returns, load.modules, load.gets)
 
 
 async def attach(
@@ -261,10 +224,10 @@ async def attach(
         RemoteProtocolError: The host broke the rules.
     """
     await link.send(say.Attach(mark.cell, mark.heard))
-    return await _follow(link, mark, emit, returns, modules, gets)
+    return await _followed(link, mark, emit, returns, modules, gets)
 
 
-async def _follow(
+async def _followed(
     link: Link,
     mark: Bookmark,
     emit: Emit,
@@ -272,38 +235,14 @@ async def _follow(
     modules: Sequence[say.Module],
     gets: landing.Wanted | None,
 ) -> Ended:
-    """Pass on what a cell says, until its reply."""
-    incoming = transfer.incoming(gets.limit if gets else 0)
+    answering = _answering(link)
     emit(Begun(mark.cell))
-    async for message in link.messages():
-        match message:
-            case say.Chunk():
-                incoming.add(message)
-            case say.Reply():
-                ended = await _ended(message, incoming, returns, gets)
-                # Whoever comes after this client need not fetch it.
-                await link.send(say.Release(mark.cell))
-                return ended
-            case say.InputRequest():
-                emit(Asked(message, _answering(link)))
-            case say.Late():
-                mark.heard += 1
-                emit(SaidLate(message.cell, message.output))
-            case say.At():
-                mark.heard = message.number
-            case say.Unknown():
-                raise HostFailed(
-                    f"the host keeps nothing of cell {mark.cell} any more",
-                    hint="Run the cell again.",
-                )
-            case _ if isinstance(message, say.OUTPUTS):
-                mark.heard += 1
-                if isinstance(message, say.Error):
-                    message = absent.with_hint(message, modules)
-                emit(Said(message))
-            case _:
-                raise RemoteProtocolError(f"{type(message).__name__} while a cell runs")
-    raise HostFailed("the conversation ended before the cell did")
+    ended = await follow(
+        link.messages(), mark, emit, answering, returns=returns, modules=modules, gets=gets
+    )
+    # Whoever comes after this client need not fetch it.
+    await link.send(say.Release(mark.cell))
+    return ended
 
 
 def _answering(link: Link) -> Callable[[say.InputReply], None]:
@@ -319,41 +258,6 @@ def _answering(link: Link) -> Callable[[say.InputReply], None]:
         asyncio.run_coroutine_threadsafe(send(reply), loop)
 
     return answer
-
-
-async def _ended(
-    reply: say.Reply,
-    incoming: Assembly,
-    returns: Sequence[str] | None,
-    gets: landing.Wanted | None,
-) -> Ended:
-    buffers = incoming.take(reply.buffers)
-    # Beside the loop: there may be gigabytes to write.
-    landed = await asyncio.to_thread(
-        landing.taken, reply, buffers, gets, remembered=returns is not None
-    )
-    names = reply.values.keys() | reply.handles.keys()
-    unasked = names - set(names if returns is None else returns)
-    if unasked:
-        raise RemoteProtocolError(f"the host sends names nobody asked for: {sorted(unasked)[:5]}")
-    found: dict[str, Any] = {}
-    handles = dict(reply.handles)
-    for name, tree in reply.values.items():
-        try:
-            found[name] = values.decode(tree, buffers)
-        except values.NotPlain as error:
-            # What the value is made of is not installed here.
-            handles[name] = say.Handle(type="value", text="", reason=str(error))
-    return Ended(
-        status=reply.status,
-        seconds=_measured(reply.seconds),
-        values=found,
-        handles=handles,
-        peak_memory=_measured(reply.peak_memory),
-        landed=landed,
-        bound=tuple(reply.bound),
-        gone=tuple(reply.gone),
-    )
 
 
 async def expect(link: Link, kind: Any, emit: Emit) -> Any:
@@ -372,9 +276,3 @@ async def expect(link: Link, kind: Any, emit: Emit) -> Any:
             await asyncio.sleep(0)
             continue
         raise RemoteProtocolError(f"{type(message).__name__} where {kind.__name__} was due")
-
-
-def _measured(value: float) -> float:
-    """Return a number that a host measured as one that can be kept and shown."""
-    # What is not a number is not less than anything; JSON has no way to write it down.
-    return value if 0 <= value < MOST_MEASURED else 0.0

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field, replace
 from .backlog import Backlog, Item
 from .client import Client
 from .control import Control
-from .conversation import Ended
 from .errors import CellError, FundsError, HostFailed, JobError, NodeError, NosanaError, UsageError
 from .events import Cell, Event, Posted, Said, Settled
 from .following import remote_error
+from .hearing import Ended
 from .sanitize import line
 from .sessions import Order, Session
 from .units import MicroNos, nos

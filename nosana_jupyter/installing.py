@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from . import requirements
 from .buildlog import BuildLog
-from .conversation import Emit, Load, expect
+from .conversation import Load, expect
 from .errors import CellError, HostFailed
 from .events import Event, Said, Waiting
+from .hearing import Emit
 from .link import Link
 from .project.closure import closure
 from .project.pins import Pins

@@ -10,8 +10,8 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from .control import Control
-from .conversation import Ended
 from .errors import SessionLost, UsageError
+from .hearing import Ended
 from .kept import Emit, Kept
 from .logbook import Logbook, SessionRecord
 from .sessions import ANEW

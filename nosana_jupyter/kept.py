@@ -23,9 +23,9 @@ from . import extending, quoting
 from .bills import CellBill, share, worth
 from .choosing import fitting
 from .control import Control
-from .conversation import Bookmark
 from .errors import NosanaError, SessionLost, UsageError
 from .events import Billed, Cell, Event, Joined, Outcome, Said
+from .hearing import Bookmark
 from .logbook import CellRecord, Logbook, SessionRecord, mine
 from .prepare import image_of, title
 from .receipt import Receipt

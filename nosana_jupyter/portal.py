@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from .choosing import Requirements
     from .client import Client
     from .control import Control
-    from .conversation import Ended
     from .events import Cell, Outcome, Plan, Status, Swept
+    from .hearing import Ended
     from .journal import Entry, Receipt
     from .keeping import Keeping
     from .kept import Emit, Kept

@@ -98,6 +98,8 @@ ALLOWED: dict[str, Callable[[str, str], str]] = {
     "budget": _no_more_money,
     "answer": _no_longer,
     "boot": _no_longer,
+    "lease": _no_longer,
+    "lease_detached": _no_longer,
     "attempts": _no_more,
     "confirm": _asks,
 }
@@ -106,7 +108,7 @@ ALLOWED: dict[str, Callable[[str, str], str]] = {
 REFUSED = {
     **dict.fromkeys(("network", "wallet", "payer", "pay", "api_key"), "who pays is yours to say"),
     **dict.fromkeys(
-        ("rpc", "websocket", "pin", "pin_token", "gateway", "api", "tunnel"),
+        ("rpc", "websocket", "pin", "pin_token", "gateway", "api", "tunnel", "store"),
         "what your keys sign and your data passes is yours to choose",
     ),
     **dict.fromkeys(

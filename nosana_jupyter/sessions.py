@@ -22,9 +22,10 @@ from .boot import deliver, meet, runner_url
 from .cell.held import Held
 from .choosing import Requirements
 from .control import Control
-from .conversation import Bookmark, Ended, Load
+from .conversation import Load
 from .errors import HostFailed, NosanaError, RemoteProtocolError, SessionLost
 from .events import Cell, Event, Running, Said, Waiting
+from .hearing import Bookmark, Ended
 from .installing import Environment
 from .jobs import Job, Jobs
 from .journal import PLAIN

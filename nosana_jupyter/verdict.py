@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .sanitize import line
-from .wire import launch
+from .wire import launch, parcel
 
 ENDED = ("success", "finished", "failed", "stopped")
 """States of an operation that runs no more."""
@@ -128,6 +128,8 @@ def log(result: dict[str, Any]) -> list[str]:
     said = "".join(str(each.get("log", "")) for each in entries if isinstance(each, dict))
     # Frames of the runner and of IPython are below every cell, and say nothing about it.
     lines = [each for each in said.splitlines() if not any(word in each for word in NOISE)]
+    # Nor does what it left behind, sealed.
+    lines = [each for each in lines if not each.startswith(parcel.MARK)]
     return [each[:LINE] for each in lines[-LINES:]]
 
 

@@ -28,7 +28,7 @@ from strange_runner import Peer, Runner, Script, after_hello, linked, load, run
 
 from nosana_jupyter import conversation, installing, transfer
 from nosana_jupyter import link as link_module
-from nosana_jupyter.conversation import Ended, Load
+from nosana_jupyter.conversation import Load
 from nosana_jupyter.errors import (
     CellError,
     HostFailed,
@@ -38,6 +38,7 @@ from nosana_jupyter.errors import (
     VersionMismatch,
 )
 from nosana_jupyter.events import Event, Said, Waiting
+from nosana_jupyter.hearing import Ended
 from nosana_jupyter.installing import Environment
 from nosana_jupyter.link import Link
 from nosana_jupyter.pythons import table

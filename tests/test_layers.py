@@ -39,6 +39,8 @@ PATH = {
     "asking",
     "control",
     "conversation",
+    "hearing",
+    "stored",
     "transfer",
     "installing",
     "buildlog",
@@ -109,9 +111,10 @@ LAYERS = {
     | {"absent", "files", "landing"}
     | {"cell", "events", "conversation", "project", "secrecy", "pinning"},
     "conversation": ROW1
-    | {"absent", "landing"}
+    | {"hearing", "landing"}
     | {"wire", "link", "events", "pythons", "transfer", "project", "secrecy"},
     "installing": ROW1
+    | {"hearing"}
     | {"wire", "link", "events", "pythons", "requirements", "conversation", "buildlog", "project"},
     "buildlog": ROW1 | {"wire", "sanitize"},
     "planning": ROW1
@@ -132,6 +135,8 @@ LAYERS = {
     "asking": ROW2,
     "control": ROW1,
     "verdict": ROW1 | {"sanitize", "wire"},
+    "stored": ROW1 | {"settings", "wire", "node", "hearing"},
+    "hearing": ROW1 | {"absent", "landing", "transfer", "events", "wire"},
     "attempts": ROW5,
     "boot": ROW3 | {"conversation", "events"},
     "rental": ROW5 | {"control"},

@@ -42,6 +42,12 @@ if TYPE_CHECKING:
 LAST_WORDS = 1.0
 """Seconds in which what a cell has said may still reach the client when the process ends."""
 
+LAST_PUT = 4.0
+"""Seconds in which what nobody has fetched may be stored when the host ends the process."""
+
+STORING = 60.0
+"""The same when nobody is in a hurry."""
+
 _exit = os._exit
 
 
@@ -95,6 +101,12 @@ class Runner:
         self._asker = Asker(self._outbox.put, before=self._drain)
         self._comms = Comms(self._outbox)
         self._lock = threading.Lock()
+        self._ending = threading.Lock()
+        """Taken once the host has said that it ends the job."""
+
+        self._given = self._done = 0
+        """Tasks that came, and that have ended. Each is counted by one thread only."""
+
         self._made: Installer | None = None
         self._loop = asyncio.new_event_loop()
         self._server: Server | None = None
@@ -109,6 +121,7 @@ class Runner:
         if os.name == "posix":
             # As the first process of a container, nothing else would end this one.
             signal.signal(signal.SIGTERM, self._terminate)
+            self._watch_signals()
         self._line.start()
         threading.Thread(target=self._greet, name="hello", daemon=True).start()
         self._listening.wait()
@@ -144,6 +157,23 @@ class Runner:
             else:
                 cells.run(task, buffers)
             del task, buffers
+            self._done += 1
+
+    def _lapse(self, reason: str) -> NoReturn:
+        """End as the line wants it; what nobody has fetched is left behind."""
+        # On the thread of the line: nothing is said meanwhile.
+        self._leave_behind(within=STORING)
+        self.end(reason)
+
+    def _leave_behind(self, *, within: float) -> None:
+        """Leave what nobody has fetched where it is found."""
+        from .leaving import Estate
+
+        terms, server = self._terms, self._server
+        if server is None or self._pipes is None or not (left := server.unfetched()):
+            return
+        estate = Estate(terms.client, terms.token, terms.job)
+        estate.leave(left, server.lease.terms.store, self._pipes.stderr, within=within)
 
     def end(self, reason: str) -> NoReturn:
         """End this process at once, whatever it does."""
@@ -152,9 +182,23 @@ class Runner:
         # Threads and children of cells would keep an ordinary exit waiting.
         _exit(0)
 
+    def _watch_signals(self) -> None:
+        """Hear of the end also while a cell is in a library that does not return to Python."""
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+
+        def watch() -> None:
+            while data := os.read(reading, 64):
+                if signal.SIGTERM in data:
+                    self._terminate()
+
+        threading.Thread(target=watch, name="signals", daemon=True).start()
+
     def _terminate(self, *_: object) -> None:
         # Not in the handler: what it interrupts may hold what the last words have to pass.
-        threading.Thread(target=self._end_politely, name="end", daemon=True).start()
+        if self._ending.acquire(blocking=False):
+            threading.Thread(target=self._end_politely, name="end", daemon=True).start()
 
     def _end_politely(self) -> None:
         """Let the client have what was said so far, then end."""
@@ -168,12 +212,20 @@ class Runner:
         _exit(status)
 
     def _pass_on(self) -> None:
-        """Let the client have what was said so far, within a moment."""
+        """Let the client have what was said so far, within a moment; leave it behind if none is."""
         deadline = time.monotonic() + LAST_WORDS
         if self._pipes is not None:
             self._pipes.settle()
         while time.monotonic() < deadline and self._server and not self._server.quiet:
             time.sleep(0.01)
+        left = threading.Event()
+
+        def leave() -> None:
+            self._leave_behind(within=LAST_PUT)
+            left.set()
+
+        self._loop.call_soon_threadsafe(leave)
+        left.wait(LAST_PUT + LAST_WORDS)
 
     def _drain(self) -> None:
         if self._pipes is not None:
@@ -185,7 +237,8 @@ class Runner:
         self._server = Server(
             key=seal.Key(), client=terms.client, token=terms.token, job=terms.job,
             outbox=self._outbox, folder=self._folder / "records", intake=Intake(), work=self._work,
-            answer=self._asker.answer, interrupt=self._interrupt, heed=self._heed, end=self.end,
+            answer=self._asker.answer, interrupt=self._interrupt, heed=self._heed, end=self._lapse,
+            busy=lambda: self._given > self._done,
             lease=terms.lease,
         )  # fmt: skip
         host = "0.0.0.0" if terms.isolated else "127.0.0.1"  # noqa: S104 - the tunnel is outside the container
@@ -203,6 +256,7 @@ class Runner:
     def _work(self, task: Task, buffers: list[memoryview]) -> None:
         self._interrupts.forget()
         self._installer().prepare()
+        self._given += 1
         self._tasks.put((task, buffers))
 
     def _heed(self, message: Incoming) -> None:

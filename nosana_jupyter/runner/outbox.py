@@ -1,8 +1,9 @@
 """
 What waits to be sent: filled by any thread, emptied by the one that owns the socket.
 
-A line that nothing went before goes at once. Text is merged while it waits, and nothing grows without bound while the client is away: of too much
-text the head and the tail are kept, of a display only its last update.
+A line that nothing went before goes at once. Text is merged while it waits, and nothing grows
+without bound while the client is away: of too much text the head and the tail are kept, of a
+display only its last update.
 """
 
 from __future__ import annotations
@@ -178,8 +179,13 @@ class Outbox:
                 self._updates[str(message.transient.get("display_id", ""))] = entry
             self._signal()
 
-    def take(self) -> AnyMessage | float | None:
-        """Return the next message; or the seconds until there is one; or nothing: `wake` tells."""
+    def take(self, *, soon: bool = False) -> AnyMessage | float | None:
+        """
+        Return the next message; or the seconds until there is one; or nothing: `wake` tells.
+
+        Args:
+            soon: Whether text is not to wait for more.
+        """
         with self._lock:
             self._awake = False
             while self._queue:
@@ -194,7 +200,7 @@ class Outbox:
                 ready = self._last + (BRISK if self._flushed else PACE)
                 if not (self._flushed or entry.dropped or entry.pieces[-1].endswith("\n")):
                     ready = max(ready, entry.since + SETTLE)
-                if len(self._queue) == 1 and now < ready and self._text < PIECE:
+                if len(self._queue) == 1 and now < ready and self._text < PIECE and not soon:
                     return ready - now
                 return self._next_text(entry, now)
             self._tail.clear()

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Optional
 
 import msgspec
 
 from ..units import size
 from ..wire.envelope import join, pack
 from ..wire.messages import (
+    OUTPUTS,
     AnyMessage,
     At,
     Chunk,
@@ -28,10 +28,12 @@ from ..wire.messages import (
     Handle,
     InputRequest,
     Known,
+    Late,
     Reply,
     Stream,
     UpdateDisplayData,
 )
+from .segments import Segment
 
 SEGMENT = 1 << 18
 """Bytes from which on a segment is closed."""
@@ -42,6 +44,9 @@ MEMORY = 4 << 20
 DISK = 256 << 20
 """Most bytes of outputs that are kept at all."""
 
+VALUES = 64 << 20
+"""Most bytes of the values of a cell that are copied before another cell may change them."""
+
 CELLS = 256
 """Most cells of which anything is kept."""
 
@@ -51,50 +56,9 @@ PIECE = 1 << 18
 SHOWN = (Stream, DisplayData, ExecuteResult, Error, ClearOutput)
 """What is gone once the output is cleared. An update may be of another cell's display."""
 
-Entries = list[tuple[int, bytes]]
 
-
-class Segment:
-    """Some outputs of one cell, in a row."""
-
-    def __init__(self) -> None:
-        self.entries: Optional[Entries] = []
-        """Number and bytes of each; nothing once they are in the file, or gone."""
-
-        self.path: Path | None = None
-        self.size = 0
-        self.shown = 0
-        """Number of its outputs that a later one may clear."""
-
-        self.lasting = 0
-        """Number of the others that have not been replaced."""
-
-    def read(self) -> Entries:
-        """Return what it holds; nothing if its file is gone."""
-        if self.entries is not None or self.path is None:
-            return self.entries or []
-        try:
-            return msgspec.msgpack.decode(self.path.read_bytes(), type=Entries)
-        except (OSError, msgspec.DecodeError):
-            return []
-
-    def spill(self, path: Path) -> None:
-        """
-        Move it from memory to a file.
-
-        Raises:
-            OSError: There is no room.
-        """
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(msgspec.msgpack.encode(self.entries))
-        self.path, self.entries = path, None
-
-    def drop(self) -> None:
-        """Forget what it holds."""
-        self.entries = None
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
-            self.path = None
+COUNTED = (*OUTPUTS, Late)
+"""What has a number of its own."""
 
 
 class Record:
@@ -111,8 +75,11 @@ class Record:
         self.count = 0
         """Number of its last output."""
 
-        self.values: list[AnyMessage] = []
-        """What goes before the reply: the buffers of its values."""
+        self.values: list[Chunk] = []
+        """What goes before the reply: the buffers of its values, views of what is there."""
+
+        self._kept: Segment | None = None
+        """The same, copied."""
 
         self.question: InputRequest | None = None
         """What the cell has asked, until it is answered."""
@@ -150,13 +117,16 @@ class Record:
             self._keep(message, pack(message))
 
     def _keep(self, message: AnyMessage, data: bytes) -> None:
-        self.count += 1
+        # What is said to widgets goes with the output that comes next.
+        number = self.count + 1
+        if isinstance(message, COUNTED):
+            self.count = number
         if not self.segments or self.segments[-1].size >= SEGMENT:
             self.segments.append(Segment())
         segment = self.segments[-1]
         if segment.entries is None:
             raise AssertionError("an open segment is in memory")
-        segment.entries.append((self.count, data))
+        segment.entries.append((number, data))
         segment.size += len(data)
         if isinstance(message, SHOWN):
             if isinstance(message, ClearOutput):
@@ -214,24 +184,33 @@ class Record:
         """Forget all of it."""
         while self.segments:
             self._drop(self.segments[0])
-        self.values.clear()
+        if self._kept is not None:
+            self._records.gone(self._kept)
+            self._kept.drop()
+        self.values = []
 
     def age(self) -> None:
         """Let go of the values: another cell begins, and may change what they are views of."""
-        if self.reply is None:
+        if self.reply is None or not self.values:
             return
-        self.values.clear()
-        handles = dict(self.reply.handles)
-        for name in self.reply.values:
-            reason = "another cell has run since, and may have changed it"
-            handles[name] = Handle("value", "", reason)
-        self.reply = msgspec.structs.replace(self.reply, values={}, buffers=0, handles=handles)
+        count = sum(len(each.data) for each in self.values)
+        if not self.released and count <= VALUES:
+            # Nobody has them yet.
+            self._kept = Segment()
+            self._kept.entries = [(0, pack(each)) for each in self.values]
+            self._kept.size = count
+            self._records.put_away(self._kept)
+        if self._kept is None or self._kept.path is None:
+            self.reply = without_values(self.reply, "another cell has run since")
+        self.values = []
 
     def replay(self, after: int) -> Iterator[AnyMessage]:
         """Say again what is not yet said and still so; then the values and the reply."""
         said = after
         for number, message in self._pieces(after):
             yield message
+            if not isinstance(message, COUNTED):
+                continue
             said += 1
             if said != number:
                 yield At(number)
@@ -241,6 +220,8 @@ class Record:
         yield from self.values
         if self.question is not None:
             yield self.question
+        if self._kept is not None:
+            yield from (join(data) for _, data in self._kept.read())
         if self.reply is not None:
             yield self.reply
 
@@ -280,7 +261,8 @@ class Record:
                     display = str(message.transient.get("display_id", ""))
                     if self._updates[display][0] != number:
                         continue
-                last = number
+                if isinstance(message, COUNTED):
+                    last = number
                 yield number, message
             missing = self._gap[1] if self._gap and self._gap[0] is segment else 0
             if missing := missing or (0 if entries else segment.size):
@@ -317,6 +299,10 @@ class Records:
         self._all[cell] = Record(cell, self)
         return self._all[cell]
 
+    def unfetched(self) -> list[Record]:
+        """Return the records that no client has said to have, oldest first."""
+        return [each for each in self._all.values() if not each.released]
+
     def known(self) -> list[Known]:
         """Say which cells can be asked for again."""
         return [
@@ -340,6 +326,12 @@ class Records:
         self._whole -= segment.size
         if segment.entries is not None:
             self._memory -= segment.size
+
+    def put_away(self, segment: Segment) -> None:
+        """Take in a segment that is not read soon."""
+        self._memory += segment.size
+        self._whole += segment.size
+        self._spill(segment)
 
     def _spill(self, segment: Segment) -> None:
         if segment.entries is None:
@@ -367,3 +359,9 @@ class Records:
     def _discard(self, record: Record) -> None:
         record.drop()
         del self._all[record.cell]
+
+
+def without_values(reply: Reply, reason: str) -> Reply:
+    """Return a reply that says of each value why it does not come."""
+    gone = {name: Handle("value", "", reason) for name in reply.values}
+    return msgspec.structs.replace(reply, values={}, buffers=0, handles={**reply.handles, **gone})

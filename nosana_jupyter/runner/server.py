@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
@@ -39,7 +38,9 @@ from ..wire.messages import (
     Interrupt,
     Release,
 )
+from ..wire.messages import Lease as Terms
 from ..wire.session import Session
+from .lease import Lease
 from .telling import Task, Telling
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from .comms import Incoming
     from .intake import Intake
     from .outbox import Outbox
+    from .records import Record
 
 log = logging.getLogger("nosana_jupyter.runner")
 
@@ -79,6 +81,7 @@ class Server:
         interrupt: Interrupts what is being done.
         heed: Takes what the notebook says to a widget.
         end: Called when the conversation is over, with the reason.
+        busy: Says whether a cell runs.
         lease: Seconds without a client after which it is over.
     """
 
@@ -97,6 +100,7 @@ class Server:
         interrupt: Callable[[], None],
         heed: Callable[[Incoming], None],
         end: Callable[[str], None],
+        busy: Callable[[], bool],
         lease: float,
     ) -> None:
         self._key = key
@@ -109,7 +113,8 @@ class Server:
         self._interrupt = interrupt
         self._heed = heed
         self._end = end
-        self._lease = lease
+        self._busy = busy
+        self.lease = Lease(lease)
         self._incoming = intake
         self._strangers: dict[ServerConnection, None] = {}
         self._line: ServerConnection | None = None
@@ -122,7 +127,6 @@ class Server:
 
         self._writer: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
-        self._alone_since = time.monotonic()
         self._wake = asyncio.Event()
 
     async def run(self, host: str, port: int, *, listening: Callable[[], None]) -> None:
@@ -133,10 +137,10 @@ class Server:
             ping_interval=20, ping_timeout=20, server_header=None,
         ):  # fmt: skip
             listening()
-            while self._line or time.monotonic() - self._alone_since < self._lease:
-                await asyncio.sleep(min(1.0, self._lease / 4))
+            while not self.lease.lapsed(connected=self._line is not None, busy=self._busy()):
+                await asyncio.sleep(self.lease.tick)
             # Not after the block, which waits for those that are still connected.
-            self._end(f"no client for {self._lease:g} s: the lease has lapsed")
+            self._end(f"no client for {self.lease.terms.seconds:g} s: the lease has lapsed")
 
     @property
     def quiet(self) -> bool:
@@ -146,6 +150,10 @@ class Server:
     @property
     def _session(self) -> Session:
         return self._telling.session
+
+    def unfetched(self) -> list[Record]:
+        """Return the cells that nobody has fetched; none while a client is there to fetch them."""
+        return [] if self._line is not None else self._telling.unfetched()
 
     def wake(self) -> None:
         """Look into the outbox. Only from the thread of this loop."""
@@ -177,7 +185,6 @@ class Server:
         finally:
             if self._line is line:
                 self._line = self._channel = None
-                self._alone_since = time.monotonic()
 
     async def _handshake(self, line: ServerConnection) -> tuple[bytes, seal.Channel, bytes]:
         """
@@ -267,6 +274,8 @@ class Server:
             self._answer(message)
         elif isinstance(message, (CommMessage, CommClose)):
             self._heed(message)
+        elif isinstance(message, Terms):
+            self.lease.terms = message
         elif isinstance(message, Interrupt):
             # One that comes too late is nobody's fault, and must not hit the next cell.
             if self._telling.interruptible:

@@ -113,10 +113,12 @@ class Telling:
         if self._turns and (record := self._turns[0].record) is not None:
             record.question = None
 
-    @property
-    def working(self) -> bool:
-        """Whether a task runs or waits."""
-        return bool(self._turns)
+    def unfetched(self) -> list[Record]:
+        """Return what nobody has fetched, with what has been said up to now."""
+        while self._turns and (item := self._outbox.take(soon=True)) is not None:
+            if not isinstance(item, float):
+                self._is_for_session(item)
+        return self.records.unfetched()
 
     @property
     def interruptible(self) -> bool:

@@ -205,6 +205,17 @@ class InputReply(Message, frozen=True):
     ended: bool = False
 
 
+class Lease(Message, frozen=True):
+    """How long the runner waits for a client that it does not hear of, from now on."""
+
+    seconds: float
+    detached: bool = False
+    """Whether it waits as long as a cell runs, and counts only then."""
+
+    store: str = ""
+    """Address to which it puts, sealed, what nobody has fetched when it ends."""
+
+
 # What both say.
 
 
@@ -378,7 +389,7 @@ class InputRequest(Message, frozen=True):
 AnyMessage = Union[
     Check, Install, Execute, Interrupt, Bye, Chunk, Ack, Part, Hello, Checked, Installed,
     Stream, DisplayData, UpdateDisplayData, ClearOutput, ExecuteResult, Error, Reply,
-    Attach, Release, At, Unknown, Taken, InputRequest, InputReply, Late,
+    Attach, Release, Lease, At, Unknown, Taken, InputRequest, InputReply, Late,
     CommOpen, CommMessage, CommClose, CommOutput,
     Have, Missing,
 ]  # fmt: skip

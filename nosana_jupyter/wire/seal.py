@@ -154,6 +154,42 @@ def channel(
     return Channel(ours, theirs, job.encode())
 
 
+def enclose(data: bytes, client: bytes, *, token: bytes, job: str) -> bytes:
+    """
+    Seal what no line carries any more, for the holder of a job's key to find later.
+
+    Args:
+        data: In plain.
+        client: The client's public key.
+        token: The secret of the job's private definition.
+        job: Address of the job.
+    """
+    key = Key()
+    secret = _enclosing(key.agree(client), client, key.public, token, job)
+    # The key is used once, and so needs no nonce.
+    return key.public + AESGCM(secret).encrypt(bytes(12), data, job.encode())
+
+
+def disclose(sealed: bytes, key: Key, *, token: bytes, job: str) -> bytes:
+    """
+    Open what `enclose` has sealed.
+
+    Raises:
+        RemoteProtocolError: It was not sealed for this key and job, or was altered.
+    """
+    public = sealed[:32]
+    secret = _enclosing(key.agree(public), key.public, public, token, job)
+    try:
+        return AESGCM(secret).decrypt(bytes(12), sealed[32:], job.encode())
+    except (InvalidTag, ValueError):
+        raise RemoteProtocolError("what was stored does not open: altered, or another's") from None
+
+
+def _enclosing(secret: bytes, client: bytes, public: bytes, token: bytes, job: str) -> bytes:
+    info = b"|".join([b"nosana-jupyter stored", bytes([VERSION]), job.encode()]) + client + public
+    return HKDF(algorithm=SHA256(), length=32, salt=token, info=info).derive(secret)
+
+
 def encode_opening(opening: Knock | Answer) -> bytes:
     """Return the bytes of an opening."""
     return msgspec.msgpack.encode(opening)

@@ -44,6 +44,7 @@ from .messages import (
     Installed,
     Interrupt,
     Late,
+    Lease,
     Missing,
     Part,
     Release,
@@ -92,6 +93,7 @@ RULES: dict[State, dict[type[AnyMessage], tuple[Optional[Role], State]]] = {
         Release: (Role.CLIENT, State.IDLE),
         # So does the answer to a question that was given up.
         InputReply: (Role.CLIENT, State.IDLE),
+        Lease: (Role.CLIENT, State.IDLE),
     },
     State.PREPARING: {
         Checked: (Role.RUNNER, State.IDLE),
@@ -100,6 +102,7 @@ RULES: dict[State, dict[type[AnyMessage], tuple[Optional[Role], State]]] = {
         Stream: (Role.RUNNER, State.PREPARING),
         Interrupt: (Role.CLIENT, State.PREPARING),
         Bye: (Role.CLIENT, State.CLOSED),
+        Lease: (Role.CLIENT, State.PREPARING),
     },
     State.BUSY: {
         Stream: (Role.RUNNER, State.BUSY),
@@ -117,6 +120,7 @@ RULES: dict[State, dict[type[AnyMessage], tuple[Optional[Role], State]]] = {
         InputRequest: (Role.RUNNER, State.BUSY),
         Late: (Role.RUNNER, State.BUSY),
         InputReply: (Role.CLIENT, State.BUSY),
+        Lease: (Role.CLIENT, State.BUSY),
     },
     State.CLOSED: {},
 }

@@ -12,9 +12,10 @@ import cloudpickle
 import pytest
 
 from nosana_jupyter import conversation
-from nosana_jupyter.conversation import Bookmark, Ended, Load
+from nosana_jupyter.conversation import Load
 from nosana_jupyter.errors import HostFailed, TakenOver
 from nosana_jupyter.events import Event, Said
+from nosana_jupyter.hearing import Bookmark, Ended
 from nosana_jupyter.link import Link
 from nosana_jupyter.wire.messages import Hello, Stream
 
@@ -47,7 +48,11 @@ class Proxy:
         self._writers.clear()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, onward = await asyncio.open_connection("127.0.0.1", self._to)
+        try:
+            there, onward = await asyncio.open_connection("127.0.0.1", self._to)
+        except OSError:  # It does not listen yet.
+            writer.close()
+            return
         self._writers |= {writer, onward}
         with suppress(OSError):
             await asyncio.gather(self._carry(reader, onward), self._carry(there, writer))
