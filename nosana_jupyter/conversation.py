@@ -75,6 +75,9 @@ class Load:
     files: Sequence[say.File] = ()
     """Their buffers are the last of `buffers`."""
 
+    table: str = ""
+    """What the buffers are, by name and size, where that is worth a look before they are sent."""
+
     gets: landing.Wanted | None = None
     """Files that come back."""
 
@@ -129,12 +132,19 @@ def check_python(hello: say.Hello, has_code: Sequence[str]) -> None:
 
 def check_room(hello: say.Hello, load: Load) -> None:
     """
-    Compare the runner's disk with the files that go with the cell.
+    Compare the runner's memory and disk with the data and the files that go with the cell.
 
     Raises:
         HostFailed: They do not fit; another host may have more.
     """
-    total = sum(map(len, load.buffers[len(load.buffers) - len(load.files) :]))
+    count = len(load.buffers) - len(load.files)
+    data = sum(map(len, load.buffers[:count]))
+    if 0 < hello.memory < data / (1 << 30):
+        raise HostFailed(
+            f"the cell reads {size(data)}, and the host has {hello.memory:.1f} GiB of memory",
+            hint="Read less of it, or send files (`--files`) and read them there in parts.",
+        )
+    total = sum(map(len, load.buffers[count:]))
     if total > hello.disk * (1 << 30):
         free = size(int(hello.disk * (1 << 30)))
         raise HostFailed(

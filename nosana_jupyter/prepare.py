@@ -32,13 +32,20 @@ from .events import Cell, Row
 from .forms import check_image
 from .pinning import spelled, together
 from .project import find
+from .pythons import table
 from .secrecy import Secrets
 from .settings import Settings, variables
-from .units import parse_gib
+from .units import parse_gib, size
 from .wire import messages as say
 from .wire.chunks import Buffer
 
 GIB = 1 << 30
+
+TABLE_ABOVE = 50_000_000
+"""Bytes of data from which on a table of it is made."""
+
+MOST_ROWS = 20
+"""Most rows of that table."""
 
 _TURN = threading.Lock()
 """
@@ -169,6 +176,7 @@ def _prepare(cell: Cell, settings: Settings, held: Held | None) -> Prepared:
         pins=pins,
         remarks=remarks,
         files=outgoing.messages(len(packed.buffers)),
+        table=_table(cell) if sum(map(len, buffers)) > TABLE_ABOVE else "",
         gets=gets,
     )
     return Prepared(
@@ -294,4 +302,15 @@ def rows(cell: Cell) -> tuple[Row, ...]:
     return (
         *found,
         *(Row(name=n, type=t, size=s, via=v) for n, t, s, v in files.described(outgoing)),
+    )
+
+
+def _table(cell: Cell) -> str:
+    """Return the largest of what travels, as text."""
+    large = sorted(rows(cell), key=lambda row: row.size, reverse=True)[:MOST_ROWS]
+    return table(
+        [
+            ("data for the host", "", "size"),
+            *((row.name, row.type, size(row.size)) for row in large),
+        ]
     )

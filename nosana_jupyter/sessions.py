@@ -277,7 +277,9 @@ class Session:
         job, link = self.job, self.link
         control.talking = True
         await self._environment.prepare(load, emit)
-        await transfer.upload(link, load.buffers, emit, unpacks=self.hello.unpacks)
+        await transfer.upload(
+            link, load.buffers, emit, unpacks=self.hello.unpacks, table=load.table
+        )
         emit(Waiting(""))
         control.soft = lambda: link.send(Interrupt())
         job.begun = True

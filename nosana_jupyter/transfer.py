@@ -10,19 +10,22 @@ from collections.abc import Callable, Sequence
 
 import psutil
 
-from .errors import CellError, RemoteProtocolError
-from .events import Event, Waiting
+from .errors import RemoteProtocolError
+from .events import Event, Said, Waiting
 from .link import Link
 from .units import duration, size
 from .wire import pieces
 from .wire.chunks import Assembly, Buffer, View, plain, split
-from .wire.messages import CHUNK, Chunk, Have, Large, Missing
+from .wire.messages import CHUNK, Chunk, Have, Large, Missing, Stream
 
 MOST_VALUES = 64 << 30
 """Most bytes of values that one cell may bring back."""
 
 PROGRESS_ABOVE = 8_000_000
 """Bytes above which an upload says how far it is."""
+
+TABLE_ABOVE = 50_000_000
+"""Bytes above which an upload begins with a table of what goes."""
 
 ASK_ABOVE = 1 << 18
 """Bytes above which the runner is asked what it has: less is sent before it could answer."""
@@ -56,7 +59,12 @@ class _Changed(Exception):
 
 
 async def upload(
-    link: Link, buffers: Sequence[Buffer], emit: Emit, *, unpacks: Sequence[str] = ()
+    link: Link,
+    buffers: Sequence[Buffer],
+    emit: Emit,
+    *,
+    unpacks: Sequence[str] = (),
+    table: str = "",
 ) -> None:
     """
     Send what the runner lacks of the buffers of what a cell reads.
@@ -66,6 +74,7 @@ async def upload(
         buffers: Must not be let go before the cell has begun.
         emit: Hears how far it is.
         unpacks: Ways to compress that the runner knows.
+        table: What they are, to be shown before much is sent.
     """
     views = [plain(buffer) for buffer in buffers]
     if sum(map(len, views)) < ASK_ABOVE:
@@ -75,7 +84,7 @@ async def upload(
     how = next((each for each in pieces.packers() if each in unpacks), "")
     while True:
         try:
-            return await _Upload(link, views, emit, how).run()
+            return await _Upload(link, views, emit, how).run(table)
         except _Changed as changed:
             # A thread of the notebook writes to it: what goes is how it is now.
             views[changed.buffer] = memoryview(bytes(views[changed.buffer][:]))
@@ -97,7 +106,7 @@ class _Upload:
         self._probed: dict[int, tuple[int, int]] = {}
         """For each buffer, bytes that were compressed, and what was left of them."""
 
-    async def run(self) -> None:
+    async def run(self, table: str) -> None:
         """
         Ask, and send.
 
@@ -111,6 +120,8 @@ class _Upload:
             raise RemoteProtocolError(f"{type(answer).__name__} where Missing was due")
         runs = list(pieces.runs(have, answer.pieces))
         self._due = sum(end - begin for _, begin, end in runs)
+        if table and self._due > TABLE_ABOVE:
+            self._emit(Said(Stream("stderr", f"{table}\n")))
         self._began = self._told = time.monotonic()
         for number, (buffer, begin, end) in enumerate(runs):
             await self._link.send(await self._chunk(have[buffer], buffer, begin, end))
@@ -183,22 +194,3 @@ def incoming(files: int = 0) -> Assembly:
     """
     free = psutil.virtual_memory().available
     return Assembly(limit=min(MOST_VALUES, free) + files, spill=bool(files))
-
-
-def check(buffers: Sequence[Buffer], memory: float) -> None:
-    """
-    See that the host has room for what a cell reads, before it is sent.
-
-    Args:
-        buffers: The data, without files.
-        memory: The host's, in GiB; 0 if it is not known.
-
-    Raises:
-        CellError: It has not.
-    """
-    total = sum(map(len, map(plain, buffers)))
-    if memory and total > memory * (1 << 30):
-        raise CellError(
-            f"the cell reads {size(total)}, and its host has {memory:.1f} GiB of memory",
-            hint="Read less of it, or send files with --files and read them there in parts.",
-        )

@@ -109,7 +109,7 @@ LAYERS = {
     | {"landing", "wire", "cell", "journal", "markets", "network", "bills", "choosing"},
     "prepare": ROW2
     | {"absent", "files", "landing"}
-    | {"cell", "events", "conversation", "project", "secrecy", "pinning"},
+    | {"cell", "events", "conversation", "project", "pythons", "secrecy", "pinning"},
     "conversation": ROW1
     | {"hearing", "landing"}
     | {"wire", "link", "events", "pythons", "transfer", "project", "secrecy"},

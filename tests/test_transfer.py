@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle
+import msgspec
 import numpy as np
 import pytest
 from runner.conftest import Process
-from strange_runner import Peer, Runner, after_hello, linked, load, run
+from strange_runner import HELLO, Peer, Runner, after_hello, linked, load, run
 
 from nosana_jupyter import conversation, transfer
 from nosana_jupyter.conversation import Ended
-from nosana_jupyter.errors import CellError, RemoteProtocolError
-from nosana_jupyter.events import Event, Waiting
+from nosana_jupyter.errors import HostFailed, RemoteProtocolError
+from nosana_jupyter.events import Event, Said, Waiting
 from nosana_jupyter.link import Link
 from nosana_jupyter.wire import messages as say
 from nosana_jupyter.wire import pieces
@@ -262,13 +263,38 @@ def test_a_runner_that_misses_other_things(answer: say.AnyMessage) -> None:
         run(story)
 
 
-def test_a_host_without_room_is_told_apart() -> None:
+def test_much_data_is_listed_before_it_is_sent() -> None:
+    """What takes its time begins with a table of what goes, and what is there already does not."""
+    missing = b"\xff" * 100
+
+    async def script(peer: Peer) -> None:
+        nonlocal missing
+        while True:
+            if isinstance(await peer.hear(), say.Have):
+                await peer.say(say.Missing(missing))
+                missing = bytes(100)
+
+    events: list[Event] = []
+
+    async def story() -> None:
+        async with linked(Runner(after_hello(script))) as link:
+            await conversation.greet(link)
+            data = memoryview(bytearray(800 * pieces.PIECE))
+            for _ in range(2):
+                await transfer.upload(link, [data], events.append, table="x  52 MB")
+
+    run(story)
+    assert [each.message for each in events if isinstance(each, Said)] == [
+        say.Stream("stderr", "x  52 MB\n")
+    ]
+
+
+def test_a_host_without_room_is_told_before_anything_is_sent() -> None:
     """More than the host's memory is refused before it is sent."""
-    data = [memoryview(bytes(2 << 20))]
-    transfer.check(data, 1.0)
-    transfer.check(data, 0)
-    with pytest.raises(CellError, match=r"the cell reads 2\.1 MB, and its host has 0\.0 GiB"):
-        transfer.check(data, 0.001)
+    cell = load(buffers=[memoryview(bytes(2 << 20))])
+    conversation.check_room(HELLO, cell)
+    with pytest.raises(HostFailed, match=r"the cell reads 2\.1 MB, and the host has 0\.0 GiB"):
+        conversation.check_room(msgspec.structs.replace(HELLO, memory=0.001), cell)
 
 
 PEAK = """
