@@ -80,10 +80,14 @@ class Following(Generic[T]):
         self._taken = 0
         """Bytes of outputs that have been taken. Counted by who follows the cell."""
 
+        self.late: Callable[[Event], None] | None = None
+        """Takes what happens once the cell is over, on the loop's thread."""
+
+        self._over = False
         self.future: Future[T] = portal.start(self._run(work))
         """Done when the cell is over and settled."""
 
-        self.future.add_done_callback(lambda _: self._events.put(None))
+        self.future.add_done_callback(lambda _: self._end())
         self._done = False
 
     @property
@@ -179,7 +183,15 @@ class Following(Generic[T]):
         else:
             event.answer(reply)
 
+    def _end(self) -> None:
+        self._over = True
+        self._events.put(None)
+
     def _emit(self, event: Event) -> None:
+        if self._over:
+            if self.late is not None:
+                self.late(event)
+            return
         self._put += _weight(event)
         if self._put - self._taken > PENDING:
             self._control.room.clear()
@@ -203,7 +215,12 @@ def _weight(event: Event) -> int:
     message = getattr(event, "message", None)
     data = getattr(message, "data", None)
     if isinstance(data, dict):
-        return 1000 + sum(len(each) for each in data.values() if isinstance(each, str | bytes))
+        octets = sum(map(len, getattr(message, "buffers", ())))
+        return (
+            1000
+            + octets
+            + sum(len(each) for each in data.values() if isinstance(each, str | bytes))
+        )
     return 100 + len(getattr(message, "text", ""))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from . import landing, pythons
 from .errors import HostFailed, NosanaError, RemoteProtocolError
-from .events import Begun, Said
+from .events import Begun, Relayed, Said
 from .hearing import Bookmark, Emit, Ended, follow
 from .link import Link
 from .project.pins import NO_PINS, Pins
@@ -60,6 +60,9 @@ class Load:
     """Most bytes of a value that comes back unwanted. None: the runner's own limit."""
 
     environment: dict[str, str]
+    widgets: bool = False
+    """Whether who follows the cell shows widgets."""
+
     image: str = ""
     """The image that the user asked for with the cell; empty for the usual one."""
 
@@ -185,6 +188,7 @@ async def execute(link: Link, load: Load, emit: Emit, mark: Bookmark | None = No
         RemoteProtocolError: The host broke the rules.
     """
     mark = mark or Bookmark()
+    link.aside(None)
     await link.send(
         say.Execute(
             code=load.code,
@@ -196,6 +200,7 @@ async def execute(link: Link, load: Load, emit: Emit, mark: Bookmark | None = No
             modules=list(load.modules),
             sources=list(load.sources),
             environment={**load.environment, **load.secrets.values},
+            widgets=load.widgets,
             explicit=load.explicit,
             wanted=list(load.wanted),
             most=load.most,
@@ -233,6 +238,7 @@ async def attach(
         TakenOver: Another client has come. The cell goes on.
         RemoteProtocolError: The host broke the rules.
     """
+    link.aside(None)
     await link.send(say.Attach(mark.cell, mark.heard))
     return await _followed(link, mark, emit, returns, modules, gets)
 
@@ -245,29 +251,32 @@ async def _followed(
     modules: Sequence[say.Module],
     gets: landing.Wanted | None,
 ) -> Ended:
-    answering = _answering(link)
+    send = _sending(link)
     emit(Begun(mark.cell))
     ended = await follow(
-        link.messages(), mark, emit, answering, returns=returns, modules=modules, gets=gets
+        link.messages(), mark, emit, send, returns=returns, modules=modules, gets=gets
     )
     # Whoever comes after this client need not fetch it.
     await link.send(say.Release(mark.cell))
+    # Widgets live on, as long as their host.
+    link.aside(lambda message: emit(Relayed(message, send)))
     return ended
 
 
-def _answering(link: Link) -> Callable[[say.InputReply], None]:
-    """Return what sends an answer, from any thread."""
+def _sending(link: Link) -> Callable[[say.AnyMessage], None]:
+    """Return what sends what the user says, from any thread."""
     loop = asyncio.get_running_loop()
 
-    async def send(reply: say.InputReply) -> None:
+    async def send(message: say.AnyMessage) -> None:
         # The cell may have ended meanwhile, or its host.
         with contextlib.suppress(NosanaError):
-            await link.send(reply)
+            await link.send(message)
 
-    def answer(reply: say.InputReply) -> None:
-        asyncio.run_coroutine_threadsafe(send(reply), loop)
+    def pass_on(message: say.AnyMessage) -> None:
+        if not loop.is_closed():
+            asyncio.run_coroutine_threadsafe(send(message), loop)
 
-    return answer
+    return pass_on
 
 
 async def expect(link: Link, kind: Any, emit: Emit) -> Any:

@@ -12,6 +12,7 @@ from .choosing import Requirements
 from .landing import NOTHING, Landed
 from .units import GiB, MicroNos, MicroUsd, Seconds
 from .wire.messages import (
+    Comm,
     DisplayData,
     Handle,
     InputReply,
@@ -67,6 +68,9 @@ class Cell:
 
     gets_limit: int | None = None
     """Most bytes of them."""
+
+    widgets: bool = False
+    """Whether who follows it shows widgets."""
 
     environment: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -205,6 +209,17 @@ class SaidLate:
 
 
 @dataclass(frozen=True, slots=True)
+class Relayed:
+    """A widget of the cell said something, perhaps long after the cell."""
+
+    message: Comm | None
+    """Nothing once its host is gone."""
+
+    send: Callable[[Comm], None]
+    """Takes what the user does with widgets, from any thread."""
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """The cell asks the user. Who follows it on a thread is asked when this event is taken."""
 
@@ -248,6 +263,7 @@ Event = (
     | Said
     | SaidLate
     | Begun
+    | Relayed
     | Asked
     | Settled
     | Joined

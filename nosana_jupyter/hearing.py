@@ -12,7 +12,7 @@ from typing import Any
 
 from . import absent, landing, transfer
 from .errors import HostFailed, RemoteProtocolError
-from .events import Asked, Event, Said, SaidLate
+from .events import Asked, Event, Relayed, Said, SaidLate
 from .wire import messages as say
 from .wire import values
 from .wire.chunks import Assembly
@@ -58,7 +58,7 @@ async def follow(
     messages: AsyncIterator[say.AnyMessage],
     mark: Bookmark,
     emit: Emit,
-    answering: Callable[[say.InputReply], None] | None = None,
+    answering: Callable[[say.AnyMessage], None] | None = None,
     *,
     returns: Sequence[str] | None,
     modules: Sequence[say.Module] = (),
@@ -71,7 +71,8 @@ async def follow(
         messages: What it says, wherever that comes from.
         mark: The cell, and what was heard of it.
         emit: Takes `Said`.
-        answering: Takes what the user types; nothing if the cell is not there to hear it.
+        answering: Takes what the user types, or does with widgets; nothing if the cell is not
+            there to hear it.
         returns: Names that may come back, as for `attach`.
         modules: Modules of the user that went with the cell.
         gets: Files that may come back.
@@ -101,9 +102,16 @@ async def follow(
                 if isinstance(message, say.Error):
                     message = absent.with_hint(message, modules)
                 emit(Said(message))
+            case _ if isinstance(message, say.COMMS):
+                mark.heard += 1
+                emit(Relayed(message, answering or _unheard))
             case _:
                 raise RemoteProtocolError(f"{type(message).__name__} while a cell runs")
     raise HostFailed("the conversation ended before the cell did")
+
+
+def _unheard(_: say.AnyMessage) -> None:
+    """Take what the user does with widgets of a host that is gone."""
 
 
 async def _ended(

@@ -14,7 +14,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
 from . import dial
@@ -22,7 +22,7 @@ from .errors import HostFailed, NosanaError, RemoteProtocolError, TakenOver
 from .units import duration
 from .wire import seal
 from .wire.envelope import FRAME
-from .wire.messages import AnyMessage, Bye, Chunk, Taken
+from .wire.messages import COMMS, AnyMessage, Bye, Chunk, Comm, Taken
 from .wire.pieces import Names
 from .wire.session import Role, Session
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
 log = logging.getLogger("nosana_jupyter.link")
+
+Aside = Callable[[Comm | None], None]
+"""Takes what a widget says; nothing once the link is over."""
 
 WINDOW = 128
 """Most messages on their way without a confirmation; with chunks of 256 KiB, 32 MiB."""
@@ -110,6 +113,9 @@ class Link:
         self.names = Names(key.derive(b"pieces"))
         """Of what goes to this runner: a client that comes anew has the same."""
 
+        self._aside: Aside | None = None
+        """Takes what widgets say while nobody waits for anything."""
+
         self.connections = 0
         """Connections made so far."""
 
@@ -124,6 +130,18 @@ class Link:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        if self._aside is not None:
+            self._aside(None)
+
+    def aside(self, take: Aside | None) -> None:
+        """Give what widgets say to somebody, in place of who waits for messages; or no more."""
+        self._aside = take
+        while take is not None and not self._inbox.empty():
+            message = self._inbox.get_nowait()
+            if not isinstance(message, COMMS):
+                self._inbox.put_nowait(message)
+                return
+            take(message)
 
     @property
     def waiting(self) -> int:
@@ -316,7 +334,9 @@ class Link:
         if before != (self._session.received, self._session.unacknowledged):
             self._moved = True
         self._room.set()
-        if message is not None:
+        if self._aside is not None and isinstance(message, COMMS):
+            self._aside(message)
+        elif message is not None:
             await self._inbox.put(message)
         if self._session.owes:
             self._wake.set()

@@ -170,6 +170,7 @@ def _prepare(cell: Cell, settings: Settings, held: Held | None) -> Prepared:
         explicit=cell.returns is not None and held is None,
         wanted=(cell.returns or ()) if held is not None else (),
         most=None if held is None else int(parse_gib(settings.small) * GIB),
+        widgets=cell.widgets,
         environment={**variables(settings), **cell.environment},
         image=cell.image or "",
         secrets=Secrets(cell.secrets),

@@ -23,6 +23,9 @@ from .syntax import blank_lines
 _FIELDS = frozenset({"field", "Field", "auto", "TypeVar", "ParamSpec", "ClassVar"})
 """Functions that bodies of classes may call."""
 
+_ACTING = frozenset({"interact", "interact_manual"})
+"""Decorators that show something: to define their functions here would show it twice."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Definition:
@@ -193,6 +196,9 @@ def _is_call(node: ast.expr) -> bool:
 
 
 def _is_decorator(node: ast.expr) -> bool:
+    called = node.func if isinstance(node, ast.Call) else node
+    if getattr(called, "attr", getattr(called, "id", "")) in _ACTING:
+        return False
     return _is_plain(node) or _is_call(node)
 
 

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 
 def cell_of(
-    options: argparse.Namespace, *, source: str, namespace: Mapping[str, Any], count: int = 1
+    options: argparse.Namespace,
+    *,
+    source: str,
+    namespace: Mapping[str, Any],
+    count: int = 1,
+    widgets: bool = False,
 ) -> Cell:
     """Return the cell that options ask for."""
     from ..events import Cell
@@ -45,4 +50,5 @@ def cell_of(
         deps=options.deps or find.AUTO,
         max_cost=options.max_cost,
         session=session_of(options),
+        widgets=widgets,
     )

@@ -27,6 +27,8 @@ from ..wire.messages import (
     Stream,
     UpdateDisplayData,
 )
+from .widgets import relaying
+from .widgets.outputs import VIEW
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -80,6 +82,11 @@ class Pace:
 _pace = Pace()
 
 
+def paced(count: int) -> None:
+    """Wait until a message of so many bytes may pass."""
+    _pace.take(MESSAGE + count)
+
+
 class Result:
     """The last expression of a remote cell: shown as the cell's own result."""
 
@@ -101,10 +108,12 @@ class Screen:
     Args:
         shell: The notebook's.
         label: Makes display ids of this cell's host its own.
+        trust: Whether the user lets the host run what it likes in the page.
     """
 
-    def __init__(self, shell: InteractiveShell, label: str) -> None:
+    def __init__(self, shell: InteractiveShell, label: str, *, trust: bool = False) -> None:
         self.label = label
+        self.trust = trust
         self.result: Result | None = None
         """What the cell ended in."""
 
@@ -128,6 +137,8 @@ class Screen:
         """Whether HTML was shown without what would run in it."""
 
         self._cut_told = False
+        self.widgets = relaying.Widgets(shell, self)
+        """Those of this cell."""
 
     def show(self, message: Output) -> None:
         """Show one output."""
@@ -144,7 +155,7 @@ class Screen:
             case ExecuteResult(data=data, metadata=metadata):
                 clean = self._clean(data)
                 if clean:
-                    self.result = Result(clean, sanitize.metadata(metadata))
+                    self.result = Result(clean, self._metadata(metadata))
             case Error():
                 self.error = message
 
@@ -152,6 +163,12 @@ class Screen:
         """Show what has been gathered for long enough."""
         if self._texts and time.monotonic() - self._since >= GATHER:
             self.flush()
+        self.widgets.tick()
+
+    def note(self, text: str) -> None:
+        """Say something of our own."""
+        self.flush()
+        self._write("stderr", text)
 
     def flush(self) -> None:
         """Show the text gathered so far."""
@@ -165,6 +182,7 @@ class Screen:
     def close(self) -> None:
         """Show what is left, and say what was not shown."""
         self.flush()
+        self.widgets.close()
         if self._file is not None:
             tail = "".join(self._tail)[-TAIL:]
             part = "All" if self._kept < KEPT else f"The first {size(KEPT)}"
@@ -235,12 +253,26 @@ class Screen:
         _pace.take(MESSAGE + sum(len(each) for each in data.values() if isinstance(each, str)))
         self._shell.display_pub.publish(
             data=data,
-            metadata=sanitize.metadata(message.metadata),
+            metadata=self._metadata(message.metadata),
             transient=transient,
             update=isinstance(message, UpdateDisplayData),
         )
 
+    def _metadata(self, metadata: dict[str, Any]) -> dict[str, Any]:
+        return metadata if self.trust else sanitize.metadata(metadata)
+
     def _clean(self, data: dict[str, Any]) -> dict[str, Any]:
+        content = data.get(VIEW)
+        widget = self._widget(content) if content is not None else None
+        data = {mime: each for mime, each in data.items() if mime != VIEW}
+        shown = data if self.trust else self._harmless(data)
+        return shown | ({VIEW: widget} if widget else {})
+
+    def _widget(self, content: Any) -> dict[str, Any] | None:
+        relay = relaying.find(self.label)
+        return relay.view(content) if relay else None
+
+    def _harmless(self, data: dict[str, Any]) -> dict[str, Any]:
         clean, dropped = sanitize.bundle(data)
         # A drop is told only where nothing else of the output says the same.
         large = sanitize.too_large(data)

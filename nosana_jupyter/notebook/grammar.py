@@ -290,6 +290,10 @@ def cell_grammar() -> Grammar:
     grammar.add_argument(
         "--dry-run", action="store_true", help="show what would travel and cost; spend nothing"
     )
+    grammar.add_argument(
+        "--trust", action="store_true",
+        help="let the host's scripts and any of its widgets run in this page",
+    )  # fmt: skip
     grammar.add_argument("--yes", action="store_true", help="spend real money without asking")
     return grammar
 

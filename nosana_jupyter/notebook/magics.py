@@ -21,6 +21,7 @@ from . import asked, complete, grammar
 from .commands import confirming
 from .interrupts import Interrupted, Presses
 from .sessions import SessionCommands
+from .widgets import relaying
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -75,7 +76,7 @@ class NosanaMagics(SessionCommands, Magics):  # type: ignore[misc]  # IPython ha
         try:
             cell = self._request(options, source)
             run = self.portal.run(cell, confirm=confirming(yes=options.yes))
-            return self._follow(run, cell, card, presses)
+            return self._follow(run, cell, card, presses, trust=options.trust)
         except NosanaError as error:
             if not isinstance(error, RemoteError):
                 card.close(f"{type(error).__name__}: {error}")
@@ -83,7 +84,11 @@ class NosanaMagics(SessionCommands, Magics):  # type: ignore[misc]  # IPython ha
 
     def _request(self, options: argparse.Namespace, source: str) -> Cell:
         return asked.cell_of(
-            options, source=source, namespace=self.shell.user_ns, count=_count(self.shell)
+            options,
+            source=source,
+            namespace=self.shell.user_ns,
+            count=_count(self.shell),
+            widgets=relaying.shows(self.shell),
         )
 
     def _dry_run(self, cell: Cell) -> None:
@@ -95,13 +100,16 @@ class NosanaMagics(SessionCommands, Magics):  # type: ignore[misc]  # IPython ha
         for table in (travels, deps.of_cell(cell), costs):
             display(table)
 
-    def _follow(self, run: CellRun, cell: Cell, card: Card, presses: Presses) -> Any:
+    def _follow(
+        self, run: CellRun, cell: Cell, card: Card, presses: Presses, *, trust: bool
+    ) -> Any:
         """Draw what happens, here on the kernel's own thread, so that it lands under this cell."""
         from ..api import remote_error
         from . import returned
         from .display import Screen
 
-        screen = Screen(self.shell, f"job-{id(run):x}")
+        screen = Screen(self.shell, f"job-{id(run):x}", trust=trust)
+        run.late = screen.widgets.late
         try:
             for event in run.ticks():
                 self._draw(event, card, screen)
@@ -128,7 +136,7 @@ class NosanaMagics(SessionCommands, Magics):  # type: ignore[misc]  # IPython ha
         return screen.result
 
     def _draw(self, event: Any, card: Card, screen: Screen) -> None:
-        from ..events import Asked, Begun, Joined, Posted, Said, SaidLate
+        from ..events import Asked, Begun, Joined, Posted, Relayed, Said, SaidLate
         from . import earlier
 
         if event is None:
@@ -142,6 +150,8 @@ class NosanaMagics(SessionCommands, Magics):  # type: ignore[misc]  # IPython ha
                 screen.flush()
             case Said(message=message):
                 screen.show(message)
+            case Relayed():
+                screen.widgets.take(event)
             case SaidLate():
                 earlier.show(self.shell, event, screen)
         card.take(event)

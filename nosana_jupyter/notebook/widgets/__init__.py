@@ -1,0 +1,3 @@
+"""
+Widgets of remote cells, drawn here and driven from here: the relay, and what strangers may show.
+"""
