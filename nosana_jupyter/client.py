@@ -10,22 +10,25 @@ from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
-from . import extending, known, markets, network, pythons, quoting, sessions, settings, sweep
+from . import extending, known, markets, network, opening, pythons, quoting, settings, sweep
 from .attempts import Attempts
 from .chain.rpc import Rpc
 from .choosing import Requirements
 from .control import Control
-from .errors import FundsError, JobError, NosanaError
+from .errors import FundsError, JobError, NosanaError, SessionLost
 from .events import Cell, Event, Outcome, Place, Plan, Quoted, Said, Status, Swept, Waiting
 from .jobs import Jobs
 from .journal import Entry, Journal, Receipt
+from .logbook import SessionRecord
 from .markets import Quote
 from .network import Network
 from .payer import Extended
 from .payers import open_payer
 from .prepare import Prepared, prepare, rows, title
-from .sessions import Order, Session
+from .reminders import reminder
+from .sessions import ANEW, Order, Session
 from .settings import Settings
+from .standing import terms_of
 from .units import Seconds
 from .wire.messages import Stream
 
@@ -186,6 +189,7 @@ class Client:
         Raises:
             NosanaError: No host could be had, or what was raised inside; says where the money is.
         """
+        self._remind(emit)
         control = control or Control()
         tries = self._tries(order.wanted, order.timeout, order.max_cost, order.title)
         quote = await tries.quote()
@@ -204,6 +208,30 @@ class Client:
             tries.succeeded()
             yield session
 
+    @asynccontextmanager
+    async def reopen(
+        self, record: SessionRecord, keys: tuple[bytes, bytes], emit: Emit, control: Control
+    ) -> AsyncIterator[Session]:
+        """
+        Meet the runner of a session that another process has opened; leaving settles its job.
+
+        Raises:
+            NosanaError: It is over, or its runner does not answer; says where the money is.
+        """
+        entry = self.journal.find(record.job)
+        listed = await self.markets()
+        market = next(
+            (each for each in listed if entry and each.address == entry.intent.market), None
+        )
+        if entry is None or market is None:
+            raise SessionLost(f"nothing is known of job {record.job} any more", hint=ANEW)
+        quote = Quote(market=market, timeout=Seconds(entry.intent.timeout), pay=entry.intent.pay)
+        async with opening.reopened(
+            self.network, self.jobs, self.settings, quote, terms_of(record).order, record, keys,
+            emit=emit, control=control,
+        ) as session:  # fmt: skip
+            yield session
+
     def _hosted(
         self,
         quote: Quote,
@@ -215,7 +243,7 @@ class Client:
         kept: bool = False,
     ) -> AbstractAsyncContextManager[Session]:
         """Rent one host."""
-        return sessions.hosted(
+        return opening.hosted(
             self.network, self.jobs, self.settings, quote, order,
             pin_token=network.pin_token(self.network, self.settings),
             emit=emit, control=control, posted=tries.post, kept=kept,
@@ -315,17 +343,11 @@ class Client:
         }
 
     def _remind(self, emit: Emit) -> None:
-        """Tell once of jobs that an earlier kernel left open."""
+        """Tell once of what an earlier kernel left open."""
         if self._reminded:
             return
         self._reminded = True
-        entries = self.journal.open_jobs(self.network.name, self.jobs.payer.account)
-        left = [entry for entry in entries if not self.jobs.follows(entry)]
-        if left:
-            what = "A job of an earlier kernel is" if len(left) == 1 else (
-                f"{len(left)} jobs of earlier kernels are"
-            )  # fmt: skip
-            text = f"{what} still open, and may cost money: %nosana sweep settles all of them.\n"
+        if text := reminder(self.jobs):
             emit(Said(Stream("stderr", text)))
 
     def _check_python(self, prepared: Prepared) -> None:

@@ -53,6 +53,9 @@ class Job:
     begun: bool = False
     """Whether its runner was told to run the cell: from then on nobody runs it again."""
 
+    released: bool = False
+    """Whether it goes on without this process, which then does not settle it."""
+
     cell_seconds: float = 0.0
     peak_memory: float = 0.0
     started: float = field(default_factory=time.time)

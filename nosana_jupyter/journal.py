@@ -64,6 +64,9 @@ States in which money may be in a vault; `unsure`: the posting was not answered.
 PLAIN = "a host without containers"
 """In place of an image, where a host has none."""
 
+DETACHED = "detached"
+"""Owner of a job that goes on without a process that follows it."""
+
 PENDING = "credits:"
 """What the name of a job begins with whose address is not known yet."""
 
@@ -150,8 +153,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def followed(self) -> bool:
-        """Whether another process that lives follows this job."""
+        """Whether another process that lives follows this job, or it goes on without one."""
         owner = self.intent.owner
+        if owner == DETACHED:
+            return True
         pid = int(owner.partition("@")[0] or 0)
         return pid not in (0, os.getpid()) and owner == owner_of(pid)
 
@@ -175,7 +180,10 @@ def owner_of(pid: int) -> str:
     import psutil
 
     try:
-        return f"{pid}@{psutil.Process(pid).create_time():.2f}"
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return ""
+        return f"{pid}@{process.create_time():.2f}"
     except psutil.Error:
         return ""
 
@@ -223,6 +231,12 @@ class Journal:
             db.execute(
                 "update jobs set state = ?, updated = ? where job = ?", (state, time.time(), job)
             )
+
+    def own(self, job: str, owner: str) -> None:
+        """Note which process follows a job from now on."""
+        entry = self.find(job)
+        if entry is not None:
+            self.name(entry.intent.job, msgspec.structs.replace(entry.intent, owner=owner))
 
     def name(self, pending: str, intent: Intent) -> None:
         """Give a job its address and all that is known of it now."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
 from .control import Control
@@ -14,8 +15,8 @@ from .errors import SessionLost, UsageError
 from .hearing import Ended
 from .kept import Emit, Kept
 from .logbook import Logbook, SessionRecord
-from .sessions import ANEW
-from .standing import Terms, View
+from .sessions import ANEW, Session
+from .standing import Terms, View, terms_of
 
 if TYPE_CHECKING:
     from .client import Client, Confirm
@@ -73,6 +74,45 @@ class Keeping:
             CancelledError: The user gave it up; the job is settled all the same.
         """
         check_name(terms.name)
+        kept = self._reserve(client, terms)
+        block = client.open_session(
+            terms.order, lambda event: kept.emit(event), control=control, confirm=confirm, kept=True
+        )
+        return await self._opened(kept, block, emit, control)
+
+    async def attach(self, client: Client, name: str, emit: Emit, control: Control) -> Kept:
+        """
+        Take up a session that another process has opened; the one that keeps it, if any, lets go.
+
+        Args:
+            client: Of the wallet that pays.
+            name: Its name or job. Empty: the only one there is.
+            emit: Takes what happens.
+            control: Stops it.
+
+        Raises:
+            UsageError: There is none such, or one of that name is open here.
+            NosanaError: It is over, or its runner does not answer.
+        """
+        found = [
+            each
+            for each in self.elsewhere(client)
+            if not name or each.name == name or each.job.startswith(name)
+        ]
+        if len(found) != 1:
+            which = ", ".join(f"{each.name} ({each.job[:12]})" for each in found)
+            raise UsageError(
+                f"which session: {which}?" if found else "there is no such session to attach to",
+                hint="See %nosana sessions.",
+            )
+        record, keys = found[0], self.logbook.keys(found[0].job)
+        if keys is None:
+            raise UsageError(f"session {record.name} is over", hint="See %nosana sessions.")
+        kept = self._reserve(client, terms_of(record))
+        block = client.reopen(record, keys, lambda event: kept.emit(event), control)
+        return await self._opened(kept, block, emit, control, again=True)
+
+    def _reserve(self, client: Client, terms: Terms) -> Kept:
         before = self._kept.get(terms.name)
         if before is not None and not before.is_over:
             raise UsageError(
@@ -80,9 +120,22 @@ class Keeping:
                 hint=f"End it with %nosana down {terms.name}, or give the other one another name.",
             )
         kept = self._kept[terms.name] = Kept(terms, client, self.logbook)
+        return kept
+
+    async def _opened(
+        self,
+        kept: Kept,
+        block: AbstractAsyncContextManager[Session],
+        emit: Emit,
+        control: Control,
+        *,
+        again: bool = False,
+    ) -> Kept:
+        """Start the task that keeps a session, and wait until there is one."""
+        terms = kept.terms
         kept.emit = emit
         opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        kept.task = control.body = self._start(kept.keep(opened, control, confirm))
+        kept.task = control.body = self._start(kept.keep(block, opened, again=again))
         try:
             await opened
         except BaseException:
@@ -137,14 +190,18 @@ class Keeping:
     def elsewhere(self, client: Client) -> list[SessionRecord]:
         """Return the sessions of a client's wallet that this process does not keep."""
         ours = {view.job for view in self.views()}
-        jobs = client.jobs
-        found = self.logbook.sessions(jobs.network.name, jobs.payer.account)
-        return [each for each in found if each.job not in ours]
+        network, account = client.network.name, client.jobs.payer.account
+        open_ = {entry.intent.job for entry in client.journal.open_jobs(network, account)}
+        found = self.logbook.sessions(network, account)
+        for record in found:
+            if record.job not in open_ | ours:
+                self.logbook.end(record.job)
+        return [each for each in found if each.job in open_ - ours]
 
     def end(self) -> None:
         """Let all sessions end."""
         for kept in self._kept.values():
-            kept.close()
+            (kept.leave if kept.detached else kept.close)()
 
     def close(self) -> None:
         """Forget what is over."""

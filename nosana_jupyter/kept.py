@@ -14,6 +14,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from .control import Control
 from .errors import NosanaError, SessionLost, UsageError
 from .events import Billed, Cell, Event, Joined, Outcome, Said
 from .hearing import Bookmark
+from .journal import DETACHED
 from .logbook import CellRecord, Logbook, SessionRecord, mine
 from .prepare import image_of, title
 from .receipt import Receipt
@@ -36,7 +38,7 @@ from .wire import launch
 from .wire.messages import Stream
 
 if TYPE_CHECKING:
-    from .client import Client, Confirm
+    from .client import Client
 
 log = logging.getLogger("nosana_jupyter.kept")
 
@@ -74,6 +76,9 @@ class Kept:
         self.trouble = ""
         """Why it cannot be given more time."""
 
+        self.detached = False
+        """Whether it goes on when this process ends."""
+
         self.bills: list[CellBill] = []
         self.emit: Emit = lambda _: None
         """Takes what happens to the job outside of cells."""
@@ -84,23 +89,31 @@ class Kept:
         self._began = 0.0
         self._paid = terms.order.timeout
         self._not_before = 0.0
+        self._record: SessionRecord | None = None
 
     # The task
 
     async def keep(
-        self, opened: asyncio.Future[None], control: Control, confirm: Confirm | None
+        self,
+        block: AbstractAsyncContextManager[Session],
+        opened: asyncio.Future[None],
+        *,
+        again: bool = False,
     ) -> None:
-        """Hold the job's block open until it is to end, or does."""
+        """
+        Hold the job's block open until it is to end, or does.
+
+        Args:
+            block: Rents the host, or meets the runner of a job that was left; settles the job.
+            opened: Told when there is a session.
+            again: Whether others have run cells there.
+        """
         try:
-            async with self.client.open_session(
-                self.terms.order,
-                lambda event: self.emit(event),
-                control=control,
-                confirm=confirm,
-                kept=True,
-            ) as session:
+            async with block as session:
                 self.session = session
                 await self._note(session)
+                if again:
+                    await session.survey()
                 opened.set_result(None)
                 await self._watch(session)
         except NosanaError as error:
@@ -112,7 +125,8 @@ class Kept:
             if self.session is not None:
                 self.over = self.over or "it was ended"
                 self.session.close(self.failure)
-                self._logbook.end(self.session.job.address)
+                if not self.session.job.released:
+                    self._logbook.end(self.session.job.address)
 
     def _fail(self, error: NosanaError, opened: asyncio.Future[None]) -> None:
         self.failure = error
@@ -133,6 +147,7 @@ class Kept:
             node=job.node,
             url=session.url,
             opened=session.opened,
+            step=self.terms.order.timeout,
             began=self._began,
             most=self.terms.most,
             idle=self.terms.idle,
@@ -144,6 +159,8 @@ class Kept:
             market=wanted.market,
             owner=mine(),
         )
+        self._record = record
+        self._paid = Seconds(session.job.intent.timeout)
         self._logbook.open(record, secret=session.key.secret(), token=session.token)
 
     async def _watch(self, session: Session) -> None:
@@ -181,13 +198,17 @@ class Kept:
         """Seconds that are paid and not used."""
         return self._began + self._paid - time.time()
 
+    @property
+    def _margin(self) -> float:
+        return min(MARGIN, self.terms.order.timeout / 4)
+
     def _pause(self, session: Session) -> float:
         """Return after how many seconds there may be something to do."""
         pauses = [LOOK]
         if not session.busy:
             pauses.append(self.terms.idle - self.idle)
         if self._paid < self.terms.most:
-            pauses.append(max(self._left - MARGIN, self._not_before - time.time()))
+            pauses.append(max(self._left - self._margin, self._not_before - time.time()))
         return max(0.02, min(pauses))
 
     def _wants_more(self, session: Session) -> bool:
@@ -195,7 +216,7 @@ class Kept:
         if self._paid >= self.terms.most or time.time() < self._not_before:
             return False
         ends = math.inf if session.busy else self.terms.idle - self.idle
-        return self._left <= MARGIN and ends > self._left - MARGIN / 2
+        return self._left <= self._margin and ends > self._left - self._margin / 2
 
     async def _extend(self, session: Session) -> None:
         """Give the job more time; where it is not to be had, say so with the next cell."""
@@ -298,6 +319,17 @@ class Kept:
     def receipt(self) -> Receipt | None:
         """What it cost, once it is over."""
         return self.session.job.receipt if self.session is not None else None
+
+    def leave(self) -> None:
+        """Let go of the session and let its job go on: its runner ends it if nobody comes."""
+        session, record = self.session, self._record
+        if session is None or record is None or session.ended.is_set():
+            return
+        self.over = "it was left to go on by itself"
+        session.job.released = True
+        self._logbook.change(replace(record, owner="", detached=True))
+        self.client.journal.own(record.job, DETACHED)
+        self._closing.set()
 
     def close(self) -> None:
         """Let the session end."""

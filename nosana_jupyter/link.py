@@ -119,6 +119,9 @@ class Link:
         self.connections = 0
         """Connections made so far."""
 
+        self.over = asyncio.Event()
+        """Set once the runner has been given up."""
+
         self.reached = asyncio.Event()
         """Set once the runner has answered, or will never answer any more."""
 
@@ -198,6 +201,11 @@ class Link:
         while True:
             yield await self.receive()
 
+    @property
+    def lost(self) -> NosanaError | None:
+        """Why there will be no more connections."""
+        return self._lost
+
     async def goodbye(self, *, within: float = 2) -> None:
         """Tell the runner that it may end, and wait until it has heard."""
         await self.send(Bye())
@@ -262,6 +270,7 @@ class Link:
 
     async def _give_up(self, error: NosanaError) -> None:
         self._lost = error
+        self.over.set()
         # Who waits to send is to hear of it too, and who waits for the runner.
         self._room.set()
         self.reached.set()

@@ -60,6 +60,9 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
     began: float
     """Unix time from which the host is paid."""
 
+    step: Seconds
+    """What is paid for at a time."""
+
     most: Seconds
     """Longest run in all, with its extensions."""
 

@@ -8,6 +8,7 @@ a background thread, and what happens there comes back as an iterator, on the ca
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import os
 import threading
@@ -57,7 +58,19 @@ def shared() -> Portal:
     with _lock:
         if _shared is None:
             _shared = Portal()
+            _at_exit(_shared)
         return _shared
+
+
+def _at_exit(portal: Portal) -> None:
+    """Let a portal settle its sessions when the process ends."""
+    # What `atexit` calls comes after the threads that look up addresses have been ended, which is
+    # known to this module; what is registered last is called first.
+    import concurrent.futures.thread  # noqa: F401
+
+    register = getattr(threading, "_register_atexit", atexit.register)
+    with contextlib.suppress(RuntimeError):  # The process is ending.
+        register(portal.leave)
 
 
 def _begin_anew() -> None:
@@ -126,6 +139,14 @@ class Portal:
             return await self.sessions.up(client, terms, emit, control, ask)
 
         return self._follow(work, confirm)
+
+    def attach(self, name: str = "") -> Following[Kept]:
+        """Take up a session that another process has opened; its events end when that is done."""
+
+        async def work(emit: Emit, control: Control, _ask: Ask | None) -> Kept:
+            return await self.sessions.attach(await self.client(), name, emit, control)
+
+        return self._follow(work, None)
 
     def down(self, name: str = "") -> Following[Kept]:
         """End a session and settle its job."""
@@ -215,6 +236,11 @@ class Portal:
     def reload(self) -> None:
         """Open the client anew on next use: a setting has changed. Cells keep the one they have."""
         self.wait(self.start(self._retire()))
+
+    def leave(self) -> None:
+        """Settle the sessions: this process is ending."""
+        if os.getpid() == self._process and self._keeping is not None and self._keeping.names():
+            self.close()
 
     def close(self) -> None:
         """End the jobs of cells that still run, close the client and end the loop."""

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from .control import Control
-from .errors import NosanaError
+from .errors import NosanaError, TakenOver
 from .events import Event, Posted, Said, Settled
 from .jobs import Job, Jobs
 from .markets import Quote
@@ -55,26 +55,52 @@ async def rent(
     """
     # A cancellation must not fall between the transaction and the knowledge of it.
     job, cancelled = await _uncancelled(jobs.post(quote, cid, cell=title))
-    jobs.followed.add(job.address)
-    emit(Posted(job.address, quote.deposit, job.intent.held))
-    try:
+    async with settling(jobs, job, emit=emit, control=control):
+        emit(Posted(job.address, quote.deposit, job.intent.held))
         if cancelled:
             raise asyncio.CancelledError
         yield job
+
+
+@asynccontextmanager
+async def settling(
+    jobs: Jobs, job: Job, *, emit: Callable[[Event], None], control: Control
+) -> AsyncIterator[None]:
+    """
+    Settle a job when the block ends, unless it is released or another client has taken it over.
+
+    Args:
+        jobs: Of the wallet that pays.
+        job: What was posted.
+        emit: Takes `Settled`.
+        control: Tells an interrupt from a failure.
+
+    Raises:
+        NosanaError: What was raised inside, with where the money is.
+        CancelledError: The user gave it up; the job is settled all the same.
+    """
+    jobs.followed.add(job.address)
+    try:
+        yield
     except BaseException as error:
         failure = _unwrapped(error)
-        if control.interrupted:
-            job.status = "interrupted"
-        elif job.status not in ("timeout", "stopped"):
-            job.status = "failed"
-        money = await _settle_failed(jobs, job, emit)
-        if isinstance(failure, NosanaError):
-            failure.money, failure.receipt = money, job.receipt
+        if isinstance(failure, TakenOver):
+            job.released = True
+        if not job.released:
+            if control.interrupted:
+                job.status = "interrupted"
+            elif job.status not in ("timeout", "stopped"):
+                job.status = "failed"
+            money = await _settle_failed(jobs, job, emit)
+            if isinstance(failure, NosanaError):
+                failure.money, failure.receipt = money, job.receipt
         if failure is error:
             raise
         raise failure from None
     finally:
         jobs.followed.discard(job.address)
+    if job.released:
+        return
     try:
         receipt, cancelled = await _uncancelled(jobs.settle(job, patience=FINISH))
     except NosanaError as error:

@@ -2,45 +2,36 @@
 A host that has said hello, for as long as its job lasts: cells run there, one after another.
 
 A cell without a session is a session with exactly one cell in it. The job belongs to the block that
-`hosted` opens: it is settled when that is left, whatever happens inside. Cells may come from other
+`opening` has: it is settled when that is left, whatever happens inside. Cells may come from other
 tasks; what ends the job meanwhile ends them as well.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
-from . import conversation, ipfs, pythons, transfer
-from .boot import deliver, meet, runner_url
+from . import conversation, transfer
 from .cell.held import Held
 from .choosing import Requirements
 from .control import Control
 from .conversation import Load
-from .errors import HostFailed, NosanaError, RemoteProtocolError, SessionLost
-from .events import Cell, Event, Running, Said, Waiting
+from .errors import HostFailed, NosanaError, RemoteProtocolError, SessionLost, TakenOver
+from .events import Cell, Event, Said, Waiting
 from .hearing import Bookmark, Ended
 from .installing import Environment
-from .jobs import Job, Jobs
-from .journal import PLAIN
+from .jobs import Job
 from .link import Link
 from .markets import Quote
-from .network import Network
 from .node import Node
 from .prepare import Prepared, prepare
-from .rental import FINISH, rent
 from .secrecy import NO_SECRETS, Secrets
 from .settings import Settings
-from .units import Seconds, parse_seconds
-from .waiting import wait_for_host
-from .watch import collect, watching
-from .wire import launch, seal
+from .units import Seconds
+from .wire import seal
 from .wire.messages import Hello, Interrupt, Stream
 
 ANEW = "Open another with %nosana up, and run again the cells that made what this one needs."
@@ -177,9 +168,19 @@ class Session:
         Raises:
             NosanaError: The path broke.
         """
+        return await self._aside((name,))
+
+    async def survey(self) -> None:
+        """Learn which names live there, where other processes have run cells."""
+        ended = await self._aside(())
+        self.held.renewed(ended.bound, {})
+
+    async def _aside(self, returns: tuple[str, ...]) -> Ended:
+        """Bring back names with a cell of no code, which leaves no trace."""
         load = Load(
             code="", count=0, header=b"", buffers=(), has_code=(), packages=(), extras=(),
-            modules=(), sources=(), returns=(name,), explicit=True, environment={},
+            modules=(), sources=(), returns=returns, wanted=returns, explicit=False, most=0,
+            environment={},
         )  # fmt: skip
         async with self._turn:
             self.check()
@@ -221,7 +222,16 @@ class Session:
 
     async def lost(self) -> NosanaError:
         """Wait until the line to the runner is of no use any more; return why."""
-        return await asyncio.shield(self._broken)
+        while not self._broken.done():
+            given_up = asyncio.ensure_future(self.link.over.wait())
+            both: set[asyncio.Future[Any]] = {self._broken, given_up}
+            try:
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                given_up.cancel()
+            if self.link.lost is not None:
+                self.lose(self.link.lost)
+        return self._broken.result()
 
     def close(self, failure: NosanaError | None = None) -> None:
         """Note that the job is over, and end the cell that runs."""
@@ -252,7 +262,7 @@ class Session:
                 # What it was in the middle of cannot be taken up again.
                 self.lose(HostFailed("the cell did not heed its interrupt, and was given up"))
             raise
-        except (HostFailed, RemoteProtocolError) as error:
+        except (HostFailed, RemoteProtocolError, TakenOver) as error:
             if not self.kept:
                 raise
             # The money is known when the job is settled.
@@ -291,67 +301,3 @@ class Session:
         job.cell_seconds += ended.seconds
         job.peak_memory = max(job.peak_memory, ended.peak_memory)
         return ended
-
-
-@asynccontextmanager
-async def hosted(
-    network: Network,
-    jobs: Jobs,
-    settings: Settings,
-    quote: Quote,
-    order: Order,
-    *,
-    pin_token: str,
-    emit: Emit,
-    control: Control,
-    posted: Callable[[Job], None],
-    kept: bool = False,
-) -> AsyncIterator[Session]:
-    """
-    Rent one host, and meet its runner; leaving settles the job, whatever happened inside.
-
-    Args:
-        network: Where.
-        jobs: Of the wallet that pays.
-        settings: How long to wait for what.
-        quote: Market and timeout.
-        order: What is rented.
-        pin_token: Of the pin service.
-        emit: Takes what happens until the runner is there, and `Settled`.
-        control: Tells an interrupt from a failure.
-        posted: Takes the job as soon as there is one.
-        kept: Whether cells come from other tasks than the one that holds the block open.
-
-    Raises:
-        NosanaError: The host failed, or what was raised inside; says where the money is.
-        CancelledError: The user gave it up; the job is settled all the same.
-    """
-    cid = await ipfs.publish(network, jobs.payer.stub(), token=pin_token)
-    key, token = seal.Key(), os.urandom(32)
-    asked = launch.cell_definition(
-        image=order.image, client_key=key.public, token=token, vram=order.wanted.vram,
-        python=pythons.needed(order.has_code),
-        settings=launch.installer_settings(order.environment),
-    )  # fmt: skip
-    async with rent(jobs, quote, cid, title=order.title, emit=emit, control=control) as job:
-        posted(job)
-        node = await wait_for_host(
-            jobs, job, at_most=parse_seconds(settings.wait), tell=lambda text: emit(Waiting(text))
-        )
-        emit(Running(job.address, node, jobs.who(quote.market.gpu)))
-        host = Node(network, node, jobs.payer.sign, job.address)
-        async with watching(host, jobs, job):
-            emit(Waiting("handing the job to the host"))
-            await deliver(host, asked, settings)
-            emit(Waiting("waiting for the runner to start"))
-            url = await runner_url(host, network, asked)
-            async with Link(url, key, token, job.address, room=control.room) as link:
-                hello = await meet(link, host, emit, settings)
-                place = order.image if hello.isolated else PLAIN
-                yield Session(
-                    saw=partial(jobs.journal.saw, place),
-                    job=job, quote=quote, order=order, host=host, link=link, hello=hello,
-                    settings=settings, kept=kept, url=url, key=key, token=token,
-                )  # fmt: skip
-                await link.goodbye()
-        await collect(host, within=FINISH)

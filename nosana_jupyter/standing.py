@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .choosing import Requirements
+from .logbook import SessionRecord
 from .prepare import image_of
 from .sessions import Order
 from .settings import Settings
@@ -106,3 +107,17 @@ def terms(
         has_code=("what cells send",),
     )
     return Terms(name=name, order=order, most=longest, idle=idle or parse_seconds(chosen.idle))
+
+
+def terms_of(record: SessionRecord) -> Terms:
+    """Return what was asked of a session that another process has opened."""
+    order = Order(
+        wanted=Requirements(
+            vram=GiB(record.vram) if record.vram else None, gpu=record.gpu, market=record.market
+        ),
+        timeout=record.step,
+        image=record.image,
+        title=f"session {record.name}",
+        max_cost=record.max_cost,
+    )
+    return Terms(name=record.name, order=order, most=record.most, idle=record.idle)

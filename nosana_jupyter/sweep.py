@@ -41,7 +41,8 @@ async def sweep(jobs: Jobs, *, unsent_after: float | None = None) -> list[Receip
         known = entries.pop(address, None)
         if known is None and account.state == JobState.DONE:
             continue  # Settled before; only its rent is still there.
-        if known and jobs.follows(known):
+        # One that goes on by itself has ended by itself.
+        if known and jobs.follows(known) and account.state != JobState.DONE:
             continue
         receipts.append(await jobs.settle(jobs.recall(known or jobs.adopt(address, account))))
     failed: NosanaError | None = None

@@ -14,7 +14,7 @@ from strange_host import PAGE, Manner, answer
 from strange_runner import Peer, after_hello
 from witnesses import HELLO, Witness, cell, scene, stay, strange
 
-from nosana_jupyter import api, rental, sessions, watch
+from nosana_jupyter import api, opening, rental, watch
 from nosana_jupyter import node as node_module
 from nosana_jupyter.chain import instructions
 from nosana_jupyter.chain.wallet import Wallet
@@ -35,7 +35,7 @@ def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "GRACE", 0.1)
     monkeypatch.setattr(watch, "EVERY", 0.5)
     monkeypatch.setattr(watch, "RESULTS", 2.0)
-    monkeypatch.setattr(sessions, "FINISH", 0.2)
+    monkeypatch.setattr(opening, "FINISH", 0.2)
     monkeypatch.setattr(rental, "FINISH", 0.2)
 
 

@@ -10,6 +10,7 @@ from witnesses import Witness, cell, scene
 
 from nosana_jupyter.choosing import Requirements
 from nosana_jupyter.control import Control
+from nosana_jupyter.errors import SessionLost
 from nosana_jupyter.events import Posted, Settled
 from nosana_jupyter.keeping import Keeping
 from nosana_jupyter.kept import Kept
@@ -116,6 +117,46 @@ class TestKeeping:
             [told] = open_.logbook.cells(kept.receipt.job)
             assert (told.state, told.title) == ("ok", "x = 1")
             assert open_.logbook.keys(kept.receipt.job) is None
+
+        scene(story)
+
+
+class TestAnotherProcess:
+    def test_takes_up_a_session(self) -> None:
+        """What was left goes on elsewhere, with its names, and is settled there."""
+
+        async def story(witness: Witness) -> None:
+            first, second = keeping(), keeping()
+            kept = await up(witness, first, terms("left"))
+            await kept.run(cell("x = 41\nanything = object()"), witness.emit, Control())
+            kept.leave()
+            assert kept.task is not None
+            await kept.task
+            assert (await witness.client.sweep()).receipts == ()
+            again = await second.attach(witness.client, "left", witness.emit, Control())
+            outcome = await again.run(cell("y = x + 1, bool(anything)"), witness.emit, Control())
+            assert outcome.values == {"y": (42, True)}
+            await second.down("left")
+            assert again.receipt is not None
+            assert again.receipt.status == "done"
+            assert second.elsewhere(witness.client) == []
+
+        scene(story)
+
+    def test_takes_over_a_session(self) -> None:
+        """Who kept it is told, and does not settle it."""
+
+        async def story(witness: Witness) -> None:
+            first, second = keeping(), keeping()
+            kept = await up(witness, first, terms("taken"))
+            again = await second.attach(witness.client, "taken", witness.emit, Control())
+            assert kept.session is not None
+            await asyncio.wait_for(kept.session.ended.wait(), 20)
+            assert "taken over" in kept.over
+            with pytest.raises(SessionLost, match="taken over"):
+                await kept.run(cell("x = 1"), witness.emit, Control())
+            assert (await again.run(cell("x = 1"), witness.emit, Control())).values == {"x": 1}
+            await second.down("taken")
 
         scene(story)
 

@@ -48,7 +48,9 @@ class Commands:
         from . import tables
 
         try:
-            return tables.status(self.portal.status())
+            found = self.portal.status()
+            portal = self.portal
+            return tables.status(found, portal.session_views(), portal.sessions_elsewhere())
         except NosanaError as error:
             return tables.unusable(settings.load().network, error)
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "jobs": "the newest jobs: jobs [NUMBER]",
     "receipts": "what they cost: receipts [NUMBER], or all of one: receipts JOB",
     "up": "open a session, in which cells keep their state: up [NAME] [--vram 16] [--for 2h]",
+    "attach": "take up a session that another kernel has opened: attach [NAME|JOB]",
     "down": "end a session, and pay it: down [NAME|--all]",
     "sessions": "what is open: host, time left, cost so far",
     "stop": "end a job: stop JOB",
@@ -39,7 +40,7 @@ COMMANDS = {
 """What `%nosana` understands, and what each does."""
 
 MOST_WORDS = {
-    "": 0, "sweep": 0, "sessions": 0, "down": 1,
+    "": 0, "sweep": 0, "sessions": 0, "down": 1, "attach": 1,
     "jobs": 1, "receipts": 1, "stop": 1, "network": 1, "help": 1,
 }  # fmt: skip
 """Most words that a command takes; the others read their own."""

@@ -66,7 +66,9 @@ class Table:
         return title + table + note
 
 
-def status(found: Status) -> Table:
+def status(
+    found: Status, views: Sequence[View] = (), elsewhere: Sequence[SessionRecord] = ()
+) -> Table:
     """Say where the user is."""
     network = found.network
     rows = [
@@ -79,7 +81,21 @@ def status(found: Status) -> Table:
         rows.append(("hosts", f"stand in for the cards of their market: {network.stand_in}"))
     running = [_place(entry.intent.job, found.places) for entry in found.running]
     rows += [("open jobs" if not n else "", each) for n, each in enumerate(running or ["none"])]
+    open_ = [
+        f"{each.name}: {line(each.state)}, {each.spent or 'nothing'} so far, "
+        f"{duration(each.left)} left"
+        for each in views
+    ]
+    open_ += [_left(each) for each in elsewhere]
+    rows += [("sessions" if not n else "", each) for n, each in enumerate(open_)]
     return Table(head=("", ""), rows=rows)
+
+
+def _left(record: SessionRecord) -> str:
+    """Say who keeps a session that this kernel does not keep."""
+    if record.kept_elsewhere:
+        return f"{record.name}: another kernel keeps it, job {record.job}"
+    return f"{record.name}: nobody keeps it, job {record.job}; %nosana attach takes it up"
 
 
 def _place(job: str, places: Mapping[str, Place]) -> str:
@@ -214,9 +230,7 @@ def sessions(found: Sequence[View], elsewhere: Sequence[SessionRecord] = ()) -> 
     notes = [
         f"{each.name} gets no more time: {line(each.trouble)}" for each in found if each.trouble
     ]
-    for record in elsewhere:
-        who = "another kernel keeps" if record.kept_elsewhere else "nobody keeps"
-        notes.append(f"{who} session {record.name}, job {record.job}")
+    notes += [_left(each) for each in elsewhere]
     if not rows:
         notes.insert(0, "No session is open: %nosana up opens one.")
     return Table(head=head, rows=rows, note="\n".join(notes))

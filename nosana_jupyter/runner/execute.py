@@ -105,7 +105,8 @@ class Cells:
                     # would not fit beside its successor on the card.
                     before = {name: id(shell.user_ns.get(name)) for name in cell.returns}
                     before |= dict.fromkeys(cell.changes, 0)
-                    if cell.most is not None:
+                    # A cell of no code asks for all names.
+                    if cell.most is not None and cell.code:
                         there = self._names()
                     began = time.monotonic()
                     status = self._run(cell)

@@ -1,0 +1,44 @@
+"""
+What earlier kernels have left open, told once by the one that comes after them.
+"""
+
+from __future__ import annotations
+
+from .jobs import Jobs
+from .logbook import Logbook
+
+
+def reminder(jobs: Jobs) -> str:
+    """Return what to tell of jobs and sessions that nobody follows any more; nothing mostly."""
+    account, network = jobs.payer.account, jobs.network.name
+    running = {entry.intent.job: entry for entry in jobs.journal.open_jobs(network, account)}
+    if not running:
+        return ""
+    logbook = Logbook(jobs.journal.path)
+    try:
+        sessions = [
+            each
+            for each in logbook.sessions(network, account)
+            if each.job in running and not each.kept_elsewhere
+        ]
+    finally:
+        logbook.close()
+    lines = []
+    if sessions:
+        names = ", ".join(each.name for each in sessions)
+        what = "A session of an earlier kernel is" if len(sessions) == 1 else (
+            f"{len(sessions)} sessions of earlier kernels are"
+        )  # fmt: skip
+        typed = "%nosana attach" if len(sessions) == 1 else f"%nosana attach {sessions[0].name}"
+        lines.append(
+            f"{what} still open, and costs money: {names}. {typed} takes it up, %nosana sweep "
+            "ends it.\n"
+        )
+    known = {each.job for each in sessions}
+    left = [entry for job, entry in running.items() if job not in known and not jobs.follows(entry)]
+    if left:
+        what = "A job of an earlier kernel is" if len(left) == 1 else (
+            f"{len(left)} jobs of earlier kernels are"
+        )  # fmt: skip
+        lines.append(f"{what} still open, and may cost money: %nosana sweep settles all of them.\n")
+    return "".join(lines)
