@@ -106,12 +106,18 @@ class Following(Generic[T]):
     def __iter__(self) -> Iterator[Event]:
         return (event for event in self.ticks() if event is not None)
 
-    def ticks(self) -> Iterator[Event | None]:
-        """Follow the events; nothing comes in between, so that a clock can go on."""
+    def ticks(self, due: Callable[[], float | None] = lambda: None) -> Iterator[Event | None]:
+        """
+        Follow the events; nothing comes in between, so that a clock can go on.
+
+        Args:
+            due: Says in how many seconds something is to be done, if anything is.
+        """
         while not self._done:
             try:
                 # A wait without an end would keep signals out on some platforms.
-                event = self._next(self._events.get(timeout=TICK))
+                wait = due()
+                event = self._next(self._events.get(timeout=TICK if wait is None else wait))
             except queue.Empty:
                 self._portal.check()
                 yield None

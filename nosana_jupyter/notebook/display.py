@@ -13,11 +13,9 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import charts, sanitize, settings
-from ..units import size
+from .. import charts, sanitize
 from ..wire.messages import (
     ClearOutput,
     DisplayData,
@@ -27,6 +25,7 @@ from ..wire.messages import (
     Stream,
     UpdateDisplayData,
 )
+from .overflow import Overflow
 from .widgets import relaying
 from .widgets.outputs import VIEW
 
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 GATHER = 0.05
-"""Seconds that text is gathered before it is shown."""
+"""Seconds between two writes of text: what comes sooner is gathered. The first is shown at once."""
 
 RATE = 800_000
 """Bytes of text a second that all cells of a kernel show together."""
@@ -44,9 +43,6 @@ INLINE = 2_000_000
 
 TAIL = 20_000
 """Characters of the end that are shown when there were more."""
-
-KEPT = 1 << 30
-"""Most characters of one cell that are kept in a file: a host must not fill the disk."""
 
 MESSAGE = 1_000
 """Bytes that a display counts for at least: servers drop too many small messages as well."""
@@ -122,13 +118,14 @@ class Screen:
 
         self._shell = shell
         self._texts: list[tuple[str, str]] = []
-        self._since = 0.0
+        self._written = 0.0
+        """When text was shown last."""
+
         self._shown = 0
         self._head: list[str] = []
         self._tail: deque[str] = deque()
         self._tail_size = 0
-        self._file: Path | None = None
-        self._kept = 0
+        self._file: Overflow | None = None
         self._coloured: set[str] = set()
         self._dropped: dict[tuple[str, str], int] = {}
         """How many outputs of a MIME type are not shown, by why."""
@@ -161,7 +158,7 @@ class Screen:
 
     def tick(self) -> None:
         """Show what has been gathered for long enough."""
-        if self._texts and time.monotonic() - self._since >= GATHER:
+        if self._texts and time.monotonic() - self._written >= GATHER:
             self.flush()
         self.widgets.tick()
 
@@ -170,9 +167,16 @@ class Screen:
         self.flush()
         self._write("stderr", text)
 
+    @property
+    def pause(self) -> float | None:
+        """Seconds until what was gathered is due; nothing if there is none."""
+        return max(0.0, self._written + GATHER - time.monotonic()) if self._texts else None
+
     def flush(self) -> None:
         """Show the text gathered so far."""
         texts, self._texts = self._texts, []
+        if texts:
+            self._written = time.monotonic()
         for name, text in _joined(texts):
             shown = self._within(text)
             if shown:
@@ -185,8 +189,8 @@ class Screen:
         self.widgets.close()
         if self._file is not None:
             tail = "".join(self._tail)[-TAIL:]
-            part = "All" if self._kept < KEPT else f"The first {size(KEPT)}"
-            self._write("stdout", f"\n[…]\n{tail}\n[{part} of the output is in {self._file}]\n")
+            self._write("stdout", f"\n[…]\n{tail}\n")
+            self._file.tell()
         if getattr(self._shell, "kernel", None) is None:
             # Colours left on would reach what a terminal says next: hidden, if the host likes.
             for name in sorted(self._coloured):
@@ -212,8 +216,6 @@ class Screen:
             (self._coloured.discard if plain else self._coloured.add)(name)
 
     def _gather(self, message: Stream) -> None:
-        if not self._texts:
-            self._since = time.monotonic()
         self._texts.append((message.name, sanitize.terminal(message.text)))
         self.tick()
 
@@ -224,25 +226,16 @@ class Screen:
             self._shown += len(text)
             return text
         if self._file is None:
-            self._file = self._open_file()
+            self._file = Overflow(self._shell, self.label)
         room = max(0, INLINE - self._shown)
         self._shown += room
-        with self._file.open("a") as log:
-            for each in self._head:
-                self._kept += log.write(each[: max(0, KEPT - self._kept)])
+        self._file.add("".join(self._head))
         self._head.clear()
         self._tail.append(text)
         self._tail_size += len(text)
         while self._tail_size - len(self._tail[0]) > TAIL:
             self._tail_size -= len(self._tail.popleft())
         return text[:room]
-
-    def _open_file(self) -> Path:
-        folder = settings.home() / "logs"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        path = folder / f"{self.label}.txt"
-        path.touch(mode=0o600)
-        return path
 
     def _display(self, message: DisplayData | UpdateDisplayData) -> None:
         data = self._clean(message.data)

@@ -111,7 +111,7 @@ class NosanaMagics(SessionCommands, Magics):  # type: ignore[misc]  # IPython ha
         screen = Screen(self.shell, f"job-{id(run):x}", trust=trust)
         run.late = screen.widgets.late
         try:
-            for event in run.ticks():
+            for event in run.ticks(lambda: screen.pause):
                 self._draw(event, card, screen)
                 presses.act(run)
         except CancelledError:

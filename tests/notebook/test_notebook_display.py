@@ -17,7 +17,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from nosana_jupyter import sanitize
-from nosana_jupyter.notebook import display
+from nosana_jupyter.notebook import display, overflow
 from nosana_jupyter.notebook.display import Screen, collapse
 from nosana_jupyter.wire.messages import (
     ClearOutput,
@@ -130,18 +130,22 @@ def test_streams_keep_their_order(shell: Any) -> None:
 
 def test_text_waits_for_a_moment_only(shell: Any) -> None:
     """
-    Text is gathered, and shown by the clock when nothing follows.
+    The first text is shown at once; what follows is gathered, and shown by the clock.
     """
     screen = Screen(shell, "job")
 
     with streams(shell):
         screen.show(Stream("stdout", "a"))
-        assert shell.told == []
+        assert shell.told == [("stdout", "a")]
+        assert screen.pause is None
+        screen.show(Stream("stdout", "b"))
+        assert shell.told == [("stdout", "a")]
+        assert screen.pause is not None
         deadline = time.monotonic() + 5
-        while not shell.told and time.monotonic() < deadline:
+        while shell.told == [("stdout", "a")] and time.monotonic() < deadline:
             screen.tick()
 
-    assert shell.told == [("stdout", "a")]
+    assert shell.told == [("stdout", "ab")]
 
 
 def test_display_ids_are_the_job_s(shell: Any) -> None:
@@ -204,26 +208,35 @@ def test_the_result_is_the_cell_s_own(shell: Any) -> None:
     assert shell.told == []
 
 
-def test_much_text_goes_to_a_file(shell: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_much_text_goes_to_a_file(
+    shell: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """
-    Beyond the bound the beginning and the end are shown, and all of it lies in a private file.
+    Beyond the bound the beginning and the end are shown, and all of it lies in a private file
+    beside the notebook, with a link to it.
     """
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(display, "INLINE", 10_000)
     monkeypatch.setattr(display, "TAIL", 1_000)
     lines = [f"line {number}\n" for number in range(5_000)]
 
     found = told(shell, *(Stream("stdout", line) for line in lines))
 
-    [(_, text)] = found
+    (_, text), (_, data, _, _) = found
     whole = "".join(lines)
     head, _, rest = text.partition("\n[…]\n")
-    tail, _, note = rest.partition("\n[All of the output is in ")
+    tail = rest.removesuffix("\n")
     assert whole.startswith(head)
     assert len(head) == 10_000
     assert whole.endswith(tail)
     assert len(tail) == 1_000
-    path = Path(note.removesuffix("]\n"))
-    assert path == home / "logs" / "job.txt"
+    path = tmp_path / "nosana-output" / "job.txt"
+    name = "nosana-output/job.txt"
+    assert data == {
+        "text/plain": f"[All of the output is in {path}]",
+        "text/html": f'[All of the output is in <a href="{name}">{name}</a>]',
+    }
+    assert (path.parent / ".gitignore").read_text() == "*\n"
     assert path.read_text() == whole
     assert path.stat().st_mode & 0o77 == 0
 
@@ -232,15 +245,20 @@ def test_a_host_does_not_fill_the_disk(
     shell: Any, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """
-    The file has a bound too, and the note says so.
+    The file has a bound too, and the note says so. Without a page it lies with the logs, and a
+    second cell has one of its own.
     """
+    del shell.kernel
     monkeypatch.setattr(display, "INLINE", 100)
-    monkeypatch.setattr(display, "KEPT", 1_000)
+    monkeypatch.setattr(overflow, "KEPT", 1_000)
 
-    found = told(shell, *(Stream("stderr", "x" * 99 + "\n") for _ in range(50)))
+    for name in ("job.txt", "job-2.txt"):
+        shell.told.clear()
+        found = told(shell, *(Stream("stderr", "x" * 99 + "\n") for _ in range(50)))
 
-    assert (home / "logs" / "job.txt").stat().st_size == 1_000
-    assert "[The first 1.0 kB of the output is in " in found[-1][1]
+        path = home / "logs" / name
+        assert path.stat().st_size == 1_000
+        assert found[-1][1] == {"text/plain": f"[The first 1.0 kB of the output is in {path}]"}
 
 
 def test_output_is_paced(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -334,7 +352,7 @@ def screen_of(text: str) -> list[str]:
         "<b>shown</b><script>alert(1)</script>",
         "<p>shown</p><IFRAME src='https://x.example'></IFRAME>",
         "<div onclick='play()'>shown</div>",
-        "shown<video src='data:video/mp4;base64,AA'></video>",
+        "shown<video src='https://example.org/x.mp4'></video>",
     ],
 )
 def test_what_was_cut_from_html_is_told_once(shell: Any, html: str) -> None:
