@@ -43,6 +43,7 @@ from .flow import Flow, Host
 from .queues import Queues
 from .record import Record, Shelf
 from .tunnel import Names
+from .unfetched import Unfetched
 
 log = logging.getLogger("nosana_jupyter.host")
 
@@ -98,6 +99,7 @@ class Agent:
         self.past: dict[str, tuple[float, Flow | None]] = {}
         """Jobs that were closed lately, and when."""
 
+        self.unfetched = Unfetched(folder)
         self.leaving = False
         self.joined = False
         """Whether this host waits in a queue."""
@@ -110,7 +112,7 @@ class Agent:
 
         self._host = Host(
             network=network, wallet=wallet, names=Names(network, wallet), executor=executor,
-            folder=folder, shelf=Shelf(folder), wake=self.bell.set,
+            folder=folder, shelf=Shelf(folder), unfetched=self.unfetched, wake=self.bell.set,
         )  # fmt: skip
         self._runs: dict[str, FoundRun] = {}
         self._jobs: dict[str, Job] = {}

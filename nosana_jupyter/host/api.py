@@ -94,15 +94,24 @@ class NodeHandler(tornado.web.RequestHandler):
         flow = self.node.flow(job)
         if flow is None:
             raise self.fail(404, "this node does not run such a job")
-        record = flow.record
+        self.admit(job, flow.record.project, flow.record.timeout)
+        return flow
+
+    def admit(self, job: str, project: str, timeout: int) -> None:
+        """
+        See that a job's own project asks.
+
+        Raises:
+            HTTPError: 401 if another does.
+        """
         header = self.request.headers.get("Authorization", "")
         try:
-            if authorization.check(header, record.project, expiry=record.timeout):
-                return flow
+            if authorization.check(header, project, expiry=timeout):
+                return
             reason = "Invalid signature."
         except RemoteProtocolError as error:
             reason = str(error)
-        log.warning("refused %s of job %s: %s", self.request.method, record.job, reason)
+        log.warning("refused %s of job %s: %s", self.request.method, job, reason)
         raise self.fail(401, reason)
 
 
@@ -162,7 +171,14 @@ class JobDefinition(NodeHandler):
 
 class Results(NodeHandler):
     def get(self, job: str) -> None:
-        """Give the result, and finish the job."""
+        """Give the result, and finish the job; or what of a job that is over nobody fetched."""
+        flow = self.node.flow(job)
+        if (flow is None or flow.record.status != COLLECTING) and (
+            kept := self.node.agent.unfetched.get(job)
+        ):
+            self.admit(job, kept.project, kept.timeout)
+            self.finish(kept.told)
+            return
         flow = self.owned(job)
         if flow.record.status != COLLECTING:
             raise self.fail(400, "the job has no result to fetch")

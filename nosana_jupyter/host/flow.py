@@ -26,6 +26,7 @@ from .logs import Bell, Book
 from .operation import Operation, Site
 from .record import COLLECTING, WAITING, OpState, Record, Shelf, now
 from .tunnel import Names
+from .unfetched import Unfetched
 
 log = logging.getLogger("nosana_jupyter.host")
 
@@ -48,6 +49,7 @@ class Host:
     executor: Executor
     folder: Path
     shelf: Shelf
+    unfetched: Unfetched
     wake: Callable[[], None]
     """Called when a flow has something for the agent to do."""
 
@@ -342,6 +344,7 @@ class Flow:
             left = began + PATIENCE[self._urgent] - time.monotonic()
             if left <= 0:
                 record.errors.append("the result was not fetched in time")
+                self._host.unfetched.keep(record)
                 return
             await self._next(most=left)
 

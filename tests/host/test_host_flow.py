@@ -124,6 +124,11 @@ async def test_a_result_nobody_fetches_does_not_hold_the_host(world: World) -> N
     result = await world.result(job)
 
     assert "not fetched in time" in str(result["errors"])
+    assert result["opStates"] == []
+    # For a day its poster finds it here all the same.
+    for _ in range(2):
+        private = await world.client(job).results()
+        assert said(private["opStates"][0]) == "x\n"
 
 
 @awaited
