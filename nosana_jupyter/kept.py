@@ -33,8 +33,7 @@ from .prepare import image_of, title
 from .receipt import Receipt
 from .sessions import ANEW, Session
 from .standing import Terms, View
-from .units import Seconds, duration
-from .wire import launch
+from .units import Seconds, duration, parse_seconds
 from .wire.messages import Stream
 
 if TYPE_CHECKING:
@@ -151,7 +150,7 @@ class Kept:
             began=self._began,
             most=self.terms.most,
             idle=self.terms.idle,
-            lease=Seconds(launch.LEASE),
+            lease=parse_seconds(session.settings.lease),
             max_cost=self.terms.order.max_cost,
             image=self.terms.order.image,
             vram=wanted.vram,

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
-from . import conversation, ipfs, pythons
+from . import conversation, ipfs, pythons, stored
 from .boot import deliver, meet, runner_url
 from .control import Control
 from .errors import SessionLost
@@ -70,7 +70,7 @@ async def hosted(
     key, token = seal.Key(), os.urandom(32)
     asked = launch.cell_definition(
         image=order.image, client_key=key.public, token=token, vram=order.wanted.vram,
-        python=pythons.needed(order.has_code),
+        python=pythons.needed(order.has_code), lease=int(parse_seconds(settings.lease)),
         settings=launch.installer_settings(order.environment),
     )  # fmt: skip
     async with rent(jobs, quote, cid, title=order.title, emit=emit, control=control) as job:
@@ -87,6 +87,7 @@ async def hosted(
             url = await runner_url(host, network, asked)
             async with Link(url, key, token, job.address, room=control.room) as link:
                 hello = await meet(link, host, emit, settings)
+                await link.send(stored.lease(settings, job.address, detached=False))
                 place = order.image if hello.isolated else PLAIN
                 yield Session(
                     saw=partial(jobs.journal.saw, place),
@@ -143,6 +144,7 @@ async def reopened(
             Link(record.url, key, token, job.address, first=REACH) as link,
         ):
             hello = await conversation.greet(link)
+            await link.send(stored.lease(settings, job.address, detached=False))
             place = order.image if hello.isolated else PLAIN
             yield Session(
                 saw=partial(jobs.journal.saw, place),
