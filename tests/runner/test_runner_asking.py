@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nosana_jupyter.wire.messages import InputReply, InputRequest, Interrupt
+from nosana_jupyter.wire.messages import Attach, InputReply, InputRequest, Interrupt
 
 Client = Any
 Ran = Any
@@ -110,3 +110,27 @@ def test_a_thread_that_is_left_behind_asks_nobody(client: Client) -> None:
     client.start("thread.join(5)", returns=["found"])
 
     assert finish(client).values == {"found": ["StdinNotImplementedError"]}
+
+
+def test_an_open_question_is_asked_again(process: Any) -> None:
+    """
+    Who attaches while a question is open is asked it; once it is answered nobody is.
+    """
+    first = process.connected()
+    first.start(
+        "a = input('? ')\nprint('got')\nimport time; time.sleep(0.5)", cell="a", returns=["a"]
+    )
+    asked(first)
+    first.cut()
+    second = process.connected()
+    second.say(Attach("a"))
+    question = asked(second)
+    second.say(InputReply(question.number, "x"))
+    second.hear_until(lambda ran: "got" in ran.text())
+    second.cut()
+    third = process.connected()
+    third.say(Attach("a"))
+
+    ran = finish(third)
+    assert ran.of(InputRequest) == []
+    assert ran.values == {"a": "x"}
