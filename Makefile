@@ -31,6 +31,7 @@ format: .venv/test
 bench: .venv/test
 	$(BIN)/python bench/first_cell.py
 	$(BIN)/python bench/start.py
+	@echo "Data, beside three peers: $(BIN)/python bench/data.py, after pip install -e .[bench]"
 	@echo "With Docker: $(BIN)/python bench/containers.py --image $(TAG), after make images"
 
 images:
