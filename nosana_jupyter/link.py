@@ -49,6 +49,9 @@ HOLLOW = 15
 BRIEF = 5.0
 """Seconds that a connection lasts at least that does not break at once."""
 
+TOO_LONG = 1009
+"""What a WebSocket is closed with that brought more than is taken in at once (RFC 6455, 7.4.1)."""
+
 EAGER = 10.0
 """Seconds in which a runner that nobody has heard of yet is looked for often."""
 
@@ -301,7 +304,9 @@ class Link:
                 finally:
                     writer.cancel()
                     await asyncio.gather(writer, return_exceptions=True)
-        except ConnectionClosed:
+        except ConnectionClosed as closed:
+            if closed.sent is not None and closed.sent.code == TOO_LONG:
+                raise _Forged("a frame is too long") from closed
             return
         except (WebSocketException, ValueError, EOFError) as error:
             # No handshake, or a redirect to where nobody can go.

@@ -14,7 +14,7 @@ import sys
 import sysconfig
 import time
 import zipfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -46,7 +46,7 @@ from nosana_jupyter.wire import launch, seal
 from nosana_jupyter.wire import messages as say
 from nosana_jupyter.wire.chunks import split
 from nosana_jupyter.wire.definition import RunOperation
-from nosana_jupyter.wire.envelope import Frame, encode
+from nosana_jupyter.wire.envelope import FRAME, Frame, encode
 
 HELLO = msgspec.structs.replace(OTHER_HELLO, python=sys.version.split()[0])
 HANDLE = say.Handle(type="lock", text="<lock>", reason="not plain")
@@ -90,6 +90,11 @@ def meet(
     ended = run(story, within=within)
     assert isinstance(ended, Ended)
     return ended
+
+
+def outputs_of(events: Iterable[Event]) -> list[Event]:
+    """Return what the cell said, of all that happened to it."""
+    return [each for each in events if isinstance(each, Said)]
 
 
 def greeted(script: Script) -> Script:
@@ -201,7 +206,7 @@ class TestOutOfTurn:
 
         events: list[Event] = []
         meet(greeted(script), events=events)
-        assert events == [Said(say.Stream("stdout", "x"))]
+        assert outputs_of(events) == [Said(say.Stream("stdout", "x"))]
 
 
 class TestGarbage:
@@ -582,7 +587,7 @@ class TestReplies:
         with pytest.raises(RemoteProtocolError, match=said):
             meet(answering(reply))
 
-    @pytest.mark.parametrize("depth", [250, 100_000])
+    @pytest.mark.parametrize("depth", [250, 20_000])
     def test_a_deep_value(self, depth: int) -> None:
         """A value that is too deep to be read is no way to break the reader."""
         plain = encode(Frame(2, 0, say.Reply("ok", 0.1, values={"x": 7})))
@@ -594,6 +599,16 @@ class TestReplies:
             await say_nothing(peer)
 
         with pytest.raises(RemoteProtocolError, match=r"too deep|unreadable message"):
+            meet(greeted(script))
+
+    def test_a_frame_that_is_too_long(self) -> None:
+        """A frame that is not taken in ends the conversation: it would come again for ever."""
+
+        async def script(peer: Peer) -> None:
+            await peer.octets(bytes(FRAME + 1))
+            await say_nothing(peer)
+
+        with pytest.raises(RemoteProtocolError, match="a frame is too long"):
             meet(greeted(script))
 
     @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf, -3.0, 1e300])
@@ -611,7 +626,7 @@ class TestReplies:
         ended = meet(answering(*outputs, say.Reply("error", 0.5, handles={"x": HANDLE})),
                      events=events)  # fmt: skip
 
-        assert events == [Said(each) for each in outputs]
+        assert outputs_of(events) == [Said(each) for each in outputs]
         assert (ended.status, ended.handles, ended.values) == ("error", {"x": HANDLE}, {})
 
 
@@ -759,7 +774,7 @@ class TestUpload:
         events: list[Event] = []
         meet(answering(say.Reply("ok", 0.1)), load(buffers=[memoryview(bytes(1_000_000))]),
              events=events)  # fmt: skip
-        assert events == []
+        assert not [each for each in events if isinstance(each, Waiting) and each.text]
 
     def test_a_runner_that_takes_nothing_is_sent_little(self) -> None:
         """Without confirmations only a window is sent; the rest waits here."""
