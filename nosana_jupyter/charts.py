@@ -23,7 +23,6 @@ GEOJSON = "application/geo+json"
 
 HINTS = {
     "vega": "alt.renderers.enable('png') in the cell shows charts as pictures",
-    "bokeh": "export_png of bokeh.io in the cell makes a picture",
 }
 """What to do about charts that are not shown, by a word in their MIME types."""
 
