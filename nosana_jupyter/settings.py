@@ -32,7 +32,8 @@ HOME_VARIABLE = "NOSANA_JUPYTER_HOME"
 def home() -> Path:
     """Return the folder that holds everything kept between sessions, and make it."""
     path = Path(os.environ.get(HOME_VARIABLE) or platformdirs.user_data_path("nosana-jupyter"))
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.is_dir():
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import functools
 import itertools
 import re
 import shlex
@@ -250,6 +251,7 @@ def deps_grammar() -> Grammar:
     return grammar
 
 
+@functools.cache
 def cell_grammar() -> Grammar:
     """Return the grammar of `%%nosana`."""
     grammar = Grammar(prog="%%nosana", add_help=False, allow_abbrev=False)
