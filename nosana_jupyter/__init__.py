@@ -22,11 +22,13 @@ _HOMES = {
     "NosanaError": "errors",
     "Receipt": "receipt",
     "RemoteError": "errors",
+    "Session": "warm",
     "remote": "api",
     "run": "api",
+    "up": "warm",
 }
 
-__all__ = ["Executor", "NosanaError", "Receipt", "RemoteError", "remote", "run"]
+__all__ = ["Executor", "NosanaError", "Receipt", "RemoteError", "Session", "remote", "run", "up"]
 
 
 def __dir__() -> list[str]:

@@ -20,7 +20,7 @@ from .portal import CellRun, Presses, shared
 from .sanitize import line
 from .units import parse_gib, parse_seconds, parse_size
 
-__all__ = ["Remote", "harmless", "remote", "remote_error", "run"]
+__all__ = ["Remote", "harmless", "remote", "remote_error", "run", "show"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -46,6 +46,7 @@ def run(
     env: Mapping[str, str] | None = None,
     secrets: Sequence[str] = (),
     deps: str = "auto",
+    session: str | Named | None = None,
     yes: bool = False,
     on_event: Callable[[Event], None] | None = None,
 ) -> Outcome:
@@ -72,6 +73,7 @@ def run(
         env: Environment of the cell.
         secrets: Names of variables whose values nothing shows: see `secret_store`.
         deps: File of the project that says versions; `auto`, `all` of it, or `none`.
+        session: Session to run in, or its name. By default it has a job of its own.
         yes: Spend real money without asking.
         on_event: Called with each event as it comes; by default outputs go to this process's own.
             If it raises, the job is ended.
@@ -89,12 +91,20 @@ def run(
         source, namespace, vram=vram, gpu=gpu, timeout=timeout, max_cost=max_cost, market=market,
         image=image, pip=pip, takes=takes, returns=returns, env=env,
         secrets=secrets, deps=deps, files=files, get=get, get_limit=get_limit,
+        session=session,
     )  # fmt: skip
     with Presses() as presses:
         ended = follow(_start(cell, yes=yes), on_event or show, presses)
     if isinstance(ended, BaseException):
         raise ended from ended.__cause__
     return ended
+
+
+class Named(Protocol):
+    """A session, as `up` returns it."""
+
+    name: str
+    """What it is called."""
 
 
 class Remote(Protocol[P, R_co]):
@@ -200,6 +210,7 @@ def _request(
     env: Mapping[str, str] | None = None,
     secrets: Sequence[str] = (),
     deps: str = "auto",
+    session: str | Named | None = None,
     **rest: Any,
 ) -> Cell:
     return Cell(
@@ -216,6 +227,7 @@ def _request(
         environment=dict(env or {}),
         secrets=secret_store.find(_texts(secrets)),
         deps=deps,
+        session=session if session is None or isinstance(session, str) else session.name,
         **rest,
     )
 

@@ -13,8 +13,9 @@ from concurrent.futures import CancelledError
 from pathlib import Path
 from types import TracebackType
 
+from .bills import CellBill
 from .errors import CellError, NosanaError, RemoteError
-from .events import Event, Left, Outcome, Posted, Said, SaidLate, Settled
+from .events import Billed, Event, Joined, Left, Outcome, Posted, Said, SaidLate, Settled
 from .journal import Receipt
 from .portal import TICK, CellRun, Presses
 from .receipt import together
@@ -51,6 +52,10 @@ class Heard:
         """Of hosts that were left."""
 
         self._failure: Error | None = None
+        self._session = ""
+        """Name of the session it goes to."""
+
+        self._bill: CellBill | None = None
 
     def note(self, event: Event) -> None:
         """Keep what matters in the end."""
@@ -62,6 +67,10 @@ class Heard:
             case Left(receipt=receipt):
                 self._posted = self._receipt = None
                 self._earlier.append(receipt)
+            case Joined(name=name):
+                self._session = name
+            case Billed(bill=bill):
+                self._bill = bill
             case Said(message=Error() as failure):
                 self._failure = failure
 
@@ -100,6 +109,10 @@ class Heard:
         return error
 
     def _money(self) -> str:
+        if self._bill is not None:
+            return self._bill.text
+        if self._session and self._receipt is None:
+            return f"session {self._session} goes on"
         if self._earlier:
             last = self._last() if self._posted else ""
             hosts = f"hosts that were left before cost {together(self._earlier)}"

@@ -160,6 +160,7 @@ class Keeping:
         if kept is None:
             raise UsageError("no session is open", hint="See %nosana sessions.")
         await kept.end(emit)
+        kept.released = True
         if self._kept.get(kept.name) is kept:
             del self._kept[kept.name]
         return kept

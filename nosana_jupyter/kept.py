@@ -22,17 +22,16 @@ from msgspec.structs import replace
 
 from . import extending, quoting
 from .bills import CellBill, share, worth
-from .choosing import fitting
 from .control import Control
-from .errors import NosanaError, SessionLost, UsageError
+from .errors import NosanaError, SessionLost
 from .events import Billed, Cell, Event, Joined, Outcome, Said
 from .hearing import Bookmark
 from .journal import DETACHED
 from .logbook import CellRecord, Logbook, SessionRecord, mine
-from .prepare import image_of, title
+from .prepare import title
 from .receipt import Receipt
 from .sessions import ANEW, Session
-from .standing import Terms, View
+from .standing import Terms, View, refuse
 from .units import Seconds, duration, parse_seconds
 from .wire.messages import Stream
 
@@ -49,6 +48,9 @@ AGAIN = 20.0
 
 LOOK = 30.0
 """Most seconds between two looks at the clock."""
+
+LISTED = 20
+"""Most names that are listed as lost."""
 
 Emit = Callable[[Event], None]
 
@@ -77,6 +79,9 @@ class Kept:
 
         self.detached = False
         """Whether it goes on when this process ends."""
+
+        self.released = False
+        """Whether it was let go of, and another may have its name."""
 
         self.bills: list[CellBill] = []
         self.emit: Emit = lambda _: None
@@ -298,8 +303,11 @@ class Kept:
     def gone(self, error: SessionLost | None = None) -> SessionLost:
         """Return what to raise in a cell that came too late, or was there when it ended."""
         why = self.failure
+        lost = self.session.held.only_there if self.session is not None else []
+        names = ", ".join([*lost[:LISTED], *(["…"] if len(lost) > LISTED else [])])
         told = SessionLost(
-            f"session {self.name} is over: {self.over or error or 'it never opened'}",
+            f"session {self.name} is over: {self.over or error or 'it never opened'}"
+            + (f". Lost with it: {names}" if names else ""),
             hint=f"{ANEW} To run cells in jobs of their own: %nosana down {self.name}",
             money=why.money if why else "",
         )
@@ -349,25 +357,8 @@ class Kept:
         Raises:
             UsageError: It does not; says what differs.
         """
-        session = self.session
-        if session is None:
-            return
-        wanted, here = cell.wanted, session.quote.market
-        lacks = [] if fitting([here], wanted) else [
-            f"{name} {value:g} GiB" if name == "vram" else f"{name} {value}"
-            for name in ("vram", "gpu", "market")
-            if (value := getattr(wanted, name))
-        ]  # fmt: skip
-        if cell.image and image_of(cell.image, session.settings) != self.terms.order.image:
-            lacks.append(f"image {cell.image}")
-        if lacks:
-            raise UsageError(
-                f"session {self.name} runs on {here.slug} ({here.gpu}), image "
-                f"{self.terms.order.image}, and the cell asks for {', '.join(lacks)}. "
-                "Nothing was run",
-                hint="Leave that out, open a session that has it (%nosana up NAME …), or run the "
-                "cell in a job of its own: --cold",
-            )
+        if self.session is not None:
+            refuse(self.terms, self.session.quote.market, cell, self.session.settings)
 
     def view(self) -> View:
         """Say how it stands."""

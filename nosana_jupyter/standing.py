@@ -6,8 +6,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .choosing import Requirements
+from .choosing import Requirements, fitting
+from .errors import UsageError
+from .events import Cell
 from .logbook import SessionRecord
+from .markets import Market
 from .prepare import image_of
 from .sessions import Order
 from .settings import Settings
@@ -121,3 +124,40 @@ def terms_of(record: SessionRecord) -> Terms:
         max_cost=record.max_cost,
     )
     return Terms(name=record.name, order=order, most=record.most, idle=record.idle)
+
+
+def refuse(terms: Terms, here: Market, cell: Cell, chosen: Settings) -> None:
+    """
+    Refuse a cell that does not get in a session what it asks for.
+
+    Args:
+        terms: What was asked of the session.
+        here: Market that it runs in.
+        cell: The cell.
+        chosen: The settings.
+
+    Raises:
+        UsageError: Says what differs.
+    """
+    lacks = []
+    if not fitting([here], cell.wanted):
+        lacks += [
+            f"{name} {value:g} GiB" if name == "vram" else f"{name} {value}"
+            for name in ("vram", "gpu", "market")
+            if (value := getattr(cell.wanted, name))
+        ]
+    if cell.image and image_of(cell.image, chosen) != terms.order.image:
+        lacks.append(f"image {cell.image}")
+    if lacks:
+        raise UsageError(
+            f"session {terms.name} runs on {here.slug} ({here.gpu}), image {terms.order.image}, "
+            f"and the cell asks for {', '.join(lacks)}. Nothing was run",
+            hint="Leave that out, open a session that has it (%nosana up NAME …), or run the "
+            "cell in a job of its own: --cold",
+        )
+    if cell.max_cost is not None:
+        raise UsageError(
+            "--max-cost is that of a job, and the cell runs in one that is open. Nothing was run",
+            hint="Cap the session: %nosana up --max-cost AMOUNT. Or run the cell in a job of its "
+            "own: --cold",
+        )

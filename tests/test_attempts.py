@@ -340,7 +340,7 @@ def test_a_script_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 
     async def story(witness: Witness) -> None:
         async with strange(witness.client, GOOD, failed(exitCode=3), Manner()):
-            await witness.client.run(cell(), api._print)
+            await witness.client.run(cell(), api.show)
 
     scene(story)
     told = capsys.readouterr().err

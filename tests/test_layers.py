@@ -149,7 +149,8 @@ LAYERS = {
     "client": ROW5 | PATH | {"logbook", "reminders", "standing"},
     "bills": ROW1 | {"markets"},
     "logbook": ROW1 | {"settings", "journal"},
-    "standing": ROW1 | {"choosing", "logbook", "prepare", "sessions", "settings"},
+    "standing": ROW1
+    | {"choosing", "events", "logbook", "markets", "prepare", "sessions", "settings"},
     "kept": ROW5 | PATH | KEPT,
     "keeping": ROW5 | PATH | KEPT,
     "presses": {"cellrun"},
@@ -159,6 +160,7 @@ LAYERS = {
     "backlog": ROW1 | {"sanitize"},
     "crew": ROW6 | {"following", "backlog"},
     "pool": ROW6 | {"following", "backlog", "crew"},
+    "warm": ROW6 | {"api", "following"},
     "api": ROW6 | {"following"},
     "notebook": ROW6 | {"api"},
     "script": ROW6 | {"api", "following"},

@@ -63,6 +63,15 @@ class Held:
         """All of them, in order of their coming."""
         return list(self._known)
 
+    @property
+    def only_there(self) -> list[str]:
+        """Those whose values are not here."""
+        return [
+            name
+            for name, known in self._known.items()
+            if known.value is _ABSENT or isinstance(known.value, Elsewhere)
+        ]
+
     def seen(self, namespace: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a namespace with the names that live there too; their values are not here."""
         only = {name: None for name in self._known if name not in namespace}

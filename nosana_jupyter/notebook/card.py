@@ -74,6 +74,9 @@ class Card:
         self._ran_by = ""
         self._began = 0.0
         self._receipt: Receipt | None = None
+        self._joined = ""
+        """Name of the session that the cell goes to."""
+
         self._bill: CellBill | None = None
         self._left: list[Left] = []
 
@@ -89,6 +92,8 @@ class Card:
             return f"nosana: {self._bill.text}"
         if self._receipt is not None:
             return " · ".join([summary(self._receipt), *self._losses()])
+        if self._joined:
+            return f"nosana: session {self._joined} goes on"
         if self._job:
             return (
                 f"nosana: job {self._job} is not settled: %nosana sweep brings back what it did "
@@ -116,7 +121,8 @@ class Card:
             case Billed(bill=bill):
                 self._bill = bill
                 return
-            case Joined(quote=quote):
+            case Joined(name=name, quote=quote):
+                self._joined = name
                 self._quote, self._ran_by = quote, event.words
                 self._text, self._began = "", time.monotonic()
                 return
