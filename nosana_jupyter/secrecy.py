@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote, urlsplit
 import msgspec
 
 from .errors import NosanaError
-from .events import Asked, Event, Said, SaidLate
+from .events import Asked, Event, Relayed, Said, SaidLate
 from .wire.messages import Error, Handle, Stream
 
 HIDDEN = "•••"
@@ -136,6 +136,8 @@ class _Filter:
             prompt = self._secrets.hide(event.question.prompt)
             question = msgspec.structs.replace(event.question, prompt=prompt)
             return dataclasses.replace(event, question=question)
+        if isinstance(event, Relayed):
+            return dataclasses.replace(event, message=self._plain(event.message))
         if isinstance(event, Said | SaidLate):
             message = event.message
             told = {name: self._plain(getattr(message, name)) for name in message.__struct_fields__}
@@ -158,4 +160,7 @@ class _Filter:
             return {self._plain(key): self._plain(each) for key, each in value.items()}
         if isinstance(value, list):
             return [self._plain(each) for each in value]
+        if isinstance(value, msgspec.Struct):
+            told = {name: self._plain(getattr(value, name)) for name in value.__struct_fields__}
+            return msgspec.structs.replace(value, **told)
         return value

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from nosana_jupyter import secret_store
 from nosana_jupyter.errors import CellError, UsageError
-from nosana_jupyter.events import Event, Said, Waiting
+from nosana_jupyter.events import Event, Relayed, Said, Waiting
 from nosana_jupyter.secrecy import HIDDEN, Secrets
-from nosana_jupyter.wire.messages import DisplayData, Error, Stream
+from nosana_jupyter.wire.messages import CommMessage, CommOutput, DisplayData, Error, Stream
 
 VALUE = "hf_s3cr3t/value"
 SECRETS = Secrets({"HF_TOKEN": VALUE})
@@ -46,6 +46,8 @@ def test_it_is_hidden_in_all_events() -> None:
         Waiting(f"a {VALUE}"),
         Said(DisplayData({"text/html": f"<b>{VALUE}</b>", "application/json": [{"a": VALUE}]})),
         Said(Error("E", VALUE, [f"line {VALUE}"])),
+        Relayed(CommMessage("1", {"state": {"value": [VALUE]}}), print),
+        Relayed(CommOutput("1", Stream("stdout", VALUE), captured=True), print),
     )
     assert VALUE not in repr(heard)
     with pytest.raises(CellError) as caught, SECRETS.hiding(heard.append):
