@@ -289,7 +289,7 @@ class Link:
         try:
             async with connect(
                 self._url, max_size=FRAME, compression=None, open_timeout=10, close_timeout=1,
-                ping_interval=10, ping_timeout=20, max_queue=16,
+                ping_interval=10, ping_timeout=20, max_queue=16, write_limit=1 << 20,
                 **await dial.options(self._url),
             ) as line:  # fmt: skip
                 try:

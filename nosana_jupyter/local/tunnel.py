@@ -23,7 +23,7 @@ from ..loopback import allowed
 log = logging.getLogger("nosana_jupyter.tunnel")
 
 LARGEST_HEAD = 64 << 10
-PIECE = 1 << 16
+PIECE = 1 << 18
 
 NOT_FOUND = "The page you requested was not found: no such tunnel."
 
@@ -164,11 +164,15 @@ async def _splice(
 ) -> None:
     """Join a connection to a port of this machine, until either side ends."""
     try:
-        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+        inner_reader, inner_writer = await asyncio.open_connection(
+            "127.0.0.1", port, limit=4 * PIECE
+        )
     except OSError:
         await _say(writer, 502, "the host does not answer")
         return
     try:
+        for each in (writer, inner_writer):
+            each.transport.set_write_buffer_limits(4 * PIECE)
         inner_writer.write(head)
         up = asyncio.create_task(_pump(reader, inner_writer))
         down = asyncio.create_task(_pump(inner_reader, writer))

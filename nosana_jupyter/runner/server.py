@@ -134,7 +134,7 @@ class Server:
         async with serve(
             self._meet, host, port, process_request=_health, origins=[None], compression=None,
             max_size=FRAME, max_queue=4, open_timeout=PATIENCE, close_timeout=1,
-            ping_interval=20, ping_timeout=20, server_header=None,
+            ping_interval=20, ping_timeout=20, server_header=None, write_limit=1 << 20,
         ):  # fmt: skip
             listening()
             while not self.lease.lapsed(connected=self._line is not None, busy=self._busy()):
