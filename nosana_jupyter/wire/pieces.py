@@ -9,7 +9,8 @@ somebody has. Two pieces that differ have the same id as seldom as a forged fram
 
 from __future__ import annotations
 
-import importlib.util
+import functools
+import importlib
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -92,9 +93,14 @@ def runs(buffers: Sequence[Large], missing: bytes) -> Iterator[tuple[int, int, i
             yield buffer, begin, end
 
 
+@functools.lru_cache(maxsize=1)
 def packers() -> list[str]:
     """Return the ways to compress that there are here, the best first."""
-    return ["zstd", "zlib"] if importlib.util.find_spec("compression") else ["zlib"]
+    try:
+        importlib.import_module("compression.zstd")  # Of Python 3.14.
+    except ImportError:
+        return ["zlib"]
+    return ["zstd", "zlib"]
 
 
 def pack(data: bytes, how: str) -> bytes:
