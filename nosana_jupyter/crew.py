@@ -11,18 +11,19 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from .backlog import Backlog, Item
 from .client import Client
 from .control import Control
-from .errors import CellError, FundsError, HostFailed, JobError, NodeError, NosanaError, UsageError
-from .events import Cell, Event, Posted, Said, Settled
+from .errors import CellError, HostFailed, JobError, NodeError, NosanaError, UsageError
+from .events import Cell, Event, Said
 from .following import remote_error
 from .hearing import Ended
 from .sanitize import line
 from .sessions import Order, Session
-from .units import MicroNos, nos
+from .sharing import Account, Bill
+from .units import MicroNos
 from .wire.messages import Error
 
 log = logging.getLogger("nosana_jupyter.crew")
@@ -52,46 +53,6 @@ del _nosana_work
 """What a host runs for a batch. Each result has a name: one that cannot travel harms no other."""
 
 
-@dataclass(kw_only=True, slots=True)
-class Bill:
-    """What the hosts of a crew have cost so far, in micro-NOS."""
-
-    cap: MicroNos | None
-    """Most that they may cost together. None: there is no cap."""
-
-    spent: int = 0
-    held: dict[str, int] = field(default_factory=dict)
-    """Deposits of open jobs, by address."""
-
-    def note(self, event: Event) -> None:
-        """Learn of a job that was posted or settled."""
-        if isinstance(event, Posted):
-            self.held[event.job] = event.deposit
-        elif isinstance(event, Settled):
-            self.held.pop(event.receipt.job, None)
-            paid = event.receipt.paid + event.receipt.network_fee
-            self.spent += paid
-
-    def left(self) -> str | None:
-        """
-        Return the cap of one more job, as it is written.
-
-        Raises:
-            FundsError: Nothing is left.
-        """
-        if self.cap is None:
-            return None
-        free = self.cap - self.spent - sum(self.held.values())
-        if free <= 0:
-            held = MicroNos(sum(self.held.values()))
-            raise FundsError(
-                f"the cap of {nos(self.cap)} is used up: {nos(self.spent)} were paid, "
-                f"and {nos(held)} are deposits of hosts at work",
-                hint="Give more with max_cost, or take fewer hosts.",
-            )
-        return nos(MicroNos(free))
-
-
 class Crew:
     """
     The hosts of one executor. On the loop of the portal only.
@@ -119,7 +80,7 @@ class Crew:
         tell: Callable[[Event], None],
     ) -> None:
         self.backlog = Backlog(hosts, retries=retries)
-        self.bill = Bill(cap=cap)
+        self.bill = Bill(cap)
         self.sessions: list[Session] = []
         """Hosts that are at work or ready for it."""
 
@@ -130,7 +91,10 @@ class Crew:
         self._tell = tell
         self._closed = False
         self._more = asyncio.Condition()
-        self._posting = asyncio.Lock()
+        self._asking = asyncio.Lock()
+        self._most: int | None = None
+        """About what one host may cost, deposit and fee, once somebody asked."""
+
         self._controls: set[Control] = set()
         """Of the batches that run."""
 
@@ -231,14 +195,13 @@ class Crew:
         """
         batch: list[Item] = []
         session: Session | None = None
-        turn = _Turn(self._posting)
+        account: Account | None = None
         self._opening += 1
         try:
-            await turn.take()
-            cap = self.bill.left()
-            order = self._order if cap is None else replace(self._order, max_cost=cap)
-            async with client.open_session(order, self._emitter(turn)) as session:
-                self._opened(session)
+            account = await self._afford(client)
+            order = replace(self._order, max_cost=account.cap)
+            async with client.open_session(order, self._emitter(account)) as session:
+                self._opened(session, account)
                 while batch := await self._next():
                     await self._run(session, batch)
                 session.job.status = "done"
@@ -255,13 +218,32 @@ class Crew:
                 item.fail(JobError(f"{item.name} was given up"))
             raise
         finally:
-            turn.give()
+            if account is not None:
+                self.bill.forget(account)
             if session is None:
                 self._opening -= 1
             else:
                 self.sessions.remove(session)
 
-    def _opened(self, session: Session) -> None:
+    async def _afford(self, client: Client) -> Account:
+        """
+        Return what one more host may cost.
+
+        Raises:
+            NosanaError: Nothing is left, or nobody knows what a host costs.
+        """
+        most = 0
+        if self.bill.cap is not None:
+            async with self._asking:
+                # One quote tells for all.
+                if self._most is None:
+                    order = self._order
+                    self._most = (await client.quote(order.wanted, order.timeout)).most
+            most = self._most
+        return self.bill.open(self._hosts - self.bill.hosts, most)
+
+    def _opened(self, session: Session, account: Account) -> None:
+        account.share = None
         self._opening -= 1
         self.sessions.append(session)
 
@@ -321,34 +303,14 @@ class Crew:
                 if (batch := self.backlog.take()) or self._closed:
                     return batch
 
-    def _emitter(self, turn: _Turn) -> Callable[[Event], None]:
-        """Return what takes the events of one host; the next may be posted once this one is."""
+    def _emitter(self, account: Account) -> Callable[[Event], None]:
+        """Return what takes the events of one host."""
 
         def emit(event: Event) -> None:
-            self.bill.note(event)
-            if isinstance(event, Posted):
-                turn.give()
+            account.note(event)
             self._tell(event)
 
         return emit
-
-
-class _Turn:
-    """The right to post a job. Whoever has it knows what all others cost."""
-
-    def __init__(self, lock: asyncio.Lock) -> None:
-        self._lock = lock
-        self._mine = False
-
-    async def take(self) -> None:
-        await self._lock.acquire()
-        self._mine = True
-
-    def give(self) -> None:
-        """Let the next one post. To give it twice is no harm."""
-        if self._mine:
-            self._mine = False
-            self._lock.release()
 
 
 class _NoHost(Exception):

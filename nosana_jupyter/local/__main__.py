@@ -23,17 +23,26 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import psutil
+
 from .. import engines, settings
 from ..chain.wallet import Wallet
 from ..errors import NosanaError
 from ..locks import Held, holder, lock
 from ..network import MAINNET, Network, local_folder
+from . import hosts
 from .catalogue import CATALOGUE
 from .deployed import describe_programs, name_programs
 from .serve import STAND_INS, dump, read_fee, read_network, serve
 
 PATIENCE = 30.0
 """Seconds that a start may take."""
+
+FAREWELL = 2.0
+"""Seconds that a process takes to be gone once it has let go of its lock."""
+
+MOST_HOSTS = 64
+"""Hosts that one machine may have."""
 
 GRACE = 10.0
 """Seconds that a stop may take before it is a kill."""
@@ -76,7 +85,14 @@ def _parser() -> argparse.ArgumentParser:
         "--fee", type=int, choices=[0, 10], help="network fee in percent; by default as it was"
     )
     parser.add_argument("--home", type=Path, help="data folder in place of the user's own")
-    parser.add_argument("--no-host", action="store_true", help="run no host beside the network")
+    parser.add_argument(
+        "--hosts", type=_count, default=1, metavar="N",
+        help="run so many hosts beside the network; by default one, which takes several jobs",
+    )  # fmt: skip
+    parser.add_argument(
+        "--no-host", action="store_const", const=0, dest="hosts",
+        help="run no host beside the network",
+    )  # fmt: skip
     parser.add_argument(
         "--executor", choices=engines.EXECUTORS,
         help="what its host runs jobs with; by default containers where an engine answers",
@@ -88,6 +104,13 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--yes", action="store_true", help="reset without asking")
     return parser
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if not 0 <= count <= MOST_HOSTS:
+        raise argparse.ArgumentTypeError(f"{count} is not between 0 and {MOST_HOSTS}")
+    return count
 
 
 def _start(folder: Path, options: argparse.Namespace) -> int:
@@ -141,8 +164,7 @@ def _spawn(folder: Path, options: argparse.Namespace) -> subprocess.Popen[bytes]
     command = [sys.executable, "-m", "nosana_jupyter.local", "serve"]
     if options.fee is not None:
         command += ["--fee", str(options.fee)]
-    if options.no_host:
-        command.append("--no-host")
+    command += ["--hosts", str(options.hosts)]
     command += ["--executor", engines.chosen(options.executor)]
     with (folder / "log.txt").open("ab") as output:
         return subprocess.Popen(
@@ -161,6 +183,10 @@ def _warn_of_terms(folder: Path, options: argparse.Namespace) -> None:
     network = read_network(folder)
     if options.executor and network and network.stand_in != STAND_INS[options.executor]:
         print(f"it runs already, and a job {network.stand_in}: stop it first", file=sys.stderr)
+    running_hosts = sum(holder(each / "lock") is not None for each in hosts.known())
+    if options.hosts > max(running_hosts, 1):
+        told = "1 host" if running_hosts == 1 else f"{running_hosts} hosts"
+        print(f"it runs already, with {told}: stop it first", file=sys.stderr)
     if options.program:
         print("it runs already, with the programs it has: stop it first", file=sys.stderr)
 
@@ -181,7 +207,7 @@ def _serve(folder: Path, options: argparse.Namespace) -> int:
             _name_programs(folder, options)
             asyncio.run(
                 serve(
-                    folder, fee=options.fee, with_host=not options.no_host,
+                    folder, fee=options.fee, count=options.hosts,
                     executor=engines.chosen(options.executor),
                 )
             )  # fmt: skip
@@ -195,8 +221,9 @@ def _serve(folder: Path, options: argparse.Namespace) -> int:
 
 
 def _stop(folder: Path) -> None:
-    """Stop the network, and a host that outlived it."""
-    for path in (folder / "lock", _host_folder() / "lock"):
+    """Stop the network, and hosts that outlived it."""
+    paths = [folder / "lock", *(each / "lock" for each in hosts.known())]
+    for path in paths:
         pid = holder(path)
         if pid is not None:
             _end(pid, path)
@@ -204,6 +231,11 @@ def _stop(folder: Path) -> None:
 
 
 def _end(pid: int, path: Path) -> None:
+    """End a process that holds a lock, and wait until it is gone."""
+    try:
+        process = psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        return
     deadline = time.monotonic() + GRACE
     number = signal.SIGTERM
     while holder(path) == pid:
@@ -214,6 +246,8 @@ def _end(pid: int, path: Path) -> None:
         if time.monotonic() > deadline:
             number = signal.SIGKILL
         time.sleep(0.1)
+    with contextlib.suppress(psutil.Error):
+        process.wait(FAREWELL)
 
 
 def _reset(folder: Path, *, sure: bool) -> int:
@@ -224,7 +258,7 @@ def _reset(folder: Path, *, sure: bool) -> int:
         _stop(folder)
         _forget_containers()
         # All but the lock that is held: who waits for it waits for this file.
-        for path in [*folder.iterdir(), _host_folder()]:
+        for path in [*folder.iterdir(), *hosts.known()]:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             elif path.name != "start.lock":
@@ -235,12 +269,13 @@ def _reset(folder: Path, *, sure: bool) -> int:
 
 
 def _forget_containers() -> None:
-    """Remove what the host keeps in an engine: nobody else will, once its key is gone."""
-    key = _host_folder() / "key.json"
-    engine = engines.find("") if key.exists() else None
+    """Remove what hosts keep in an engine: nobody else will, once their keys are gone."""
+    addresses = [address for each in hosts.known() if (address := _address(each))]
+    engine = engines.find("") if addresses else None
     if engine is not None:
         with contextlib.closing(engine.client):
-            engines.sweep(engine, Wallet.load(key).address, lambda _: True)
+            for address in addresses:
+                engines.sweep(engine, address, lambda _: True)
 
 
 def _agreed(question: str) -> bool:
@@ -256,14 +291,12 @@ def _status(folder: Path, *, as_json: bool) -> int:
     if network is None:
         print('{"running": false}' if as_json else "the local network does not run")
         return 3
-    host_key = _host_folder() / "key.json"
+    found = [{"address": _address(each), "pid": holder(each / "lock")} for each in hosts.known()]
     details = {
         "running": True,
         "pid": holder(folder / "lock"),
-        "host": {
-            "address": Wallet.load(host_key).address if host_key.exists() else None,
-            "pid": holder(_host_folder() / "lock"),
-        },
+        "host": found[0],
+        "hosts": found,
         "folder": str(folder),
         "deployed": describe_programs(folder / "programs"),
         "markets": [
@@ -277,7 +310,8 @@ def _status(folder: Path, *, as_json: bool) -> int:
         print(f"{name:12} {value}")
     for address, digest in describe_programs(folder / "programs").items():
         print(f"{'deployed':12} {address}, SHA-256 {digest}")
-    print(f"{'process':12} {details['pid']}, host {holder(_host_folder() / 'lock')}")
+    running = ", ".join(str(each["pid"]) for each in found if each["pid"]) or "none"
+    print(f"{'process':12} {details['pid']}, hosts: {running}")
     return 0
 
 
@@ -295,8 +329,10 @@ def _alive(folder: Path) -> Network | None:
         return None
 
 
-def _host_folder() -> Path:
-    return settings.home() / "host"
+def _address(place: Path) -> str | None:
+    """Return the address of the host in a folder, if it has a key."""
+    key = place / "key.json"
+    return Wallet.load(key).address if key.exists() else None
 
 
 if __name__ == "__main__":

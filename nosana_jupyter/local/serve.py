@@ -1,5 +1,5 @@
 """
-The process of the local network: ledger, RPC, services, tunnel, and a host beside it.
+The process of the local network: ledger, RPC, services, tunnel, and hosts beside it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ import platform
 import secrets
 import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
@@ -26,9 +24,8 @@ from .. import engines, settings
 from ..chain import addresses
 from ..chain.accounts import ZERO, Market, QueueType, Stake
 from ..chain.wallet import Wallet
-from ..locks import holder
 from ..network import MAINNET, Network
-from . import catalogue, tokens
+from . import catalogue, hosts, tokens
 from .admission import minimum_balance
 from .custody import open_custody
 from .deployed import read_programs
@@ -43,7 +40,7 @@ PLAY_NOS = 1_000_000_000
 """Micro-NOS that the user's wallet begins with: a thousand NOS."""
 
 PLAY_SOL = 10_000_000_000
-"""Lamports that the user's wallet and the host begin with: ten SOL."""
+"""Lamports that the user's wallet and each host begin with: ten SOL."""
 
 STAND_INS = {
     engines.DOCKER: "runs on this machine's CPU, in a container",
@@ -123,20 +120,20 @@ def describe(state: State, wallet: Path, folder: Path, *, executor: str) -> Netw
     )
 
 
-async def serve(folder: Path, *, fee: int | None, with_host: bool, executor: str) -> None:
+async def serve(folder: Path, *, fee: int | None, count: int, executor: str) -> None:
     """
     Run the network until it is told to stop.
 
     Args:
         folder: Where it lives.
         fee: Network fee in percent; by default what it was.
-        with_host: Whether a host runs beside it.
-        executor: What that one runs jobs with: `docker` or `process`.
+        count: Hosts that run beside it.
+        executor: What those run jobs with: `docker` or `process`.
     """
     state = read_state(folder, fee=fee)
     purse = settings.home().absolute() / "wallets" / "local.json"
-    key = settings.home() / "host" / "key.json"
-    wallet, node = _wallet(purse), _wallet(key)
+    wallet = _wallet(purse)
+    nodes = {place: _wallet(place / "key.json") for place in hosts.places(max(count, 1))}
     network = describe(state, purse, folder, executor=executor)
     ledger = Ledger(
         folder / "ledger.sqlite",
@@ -144,7 +141,7 @@ async def serve(folder: Path, *, fee: int | None, with_host: bool, executor: str
         fee_divisor=state.fee_divisor,
         deployed=read_programs(folder / "programs"),
     )
-    _first_day(ledger, wallet, node)
+    _first_day(ledger, wallet, *nodes.values())
     custody = open_custody(folder, ledger, fee=state.fee)
 
     rpc = rpc_application(ledger)
@@ -158,22 +155,23 @@ async def serve(folder: Path, *, fee: int | None, with_host: bool, executor: str
     tunnel = await asyncio.start_server(
         Tunnel().serve, "127.0.0.1", state.ports["tunnel"], limit=LARGEST_HEAD
     )
+    trusted = (wallet.address, custody.wallet.address)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     _write(folder / "network.json", network)
     log.info("the network runs, process %s", os.getpid())
-    _recall(folder / "host.json", network, key.parent / "lock")
-    host = None
-    if with_host:
-        keeping = _keep_host(folder, key, wallet, custody.wallet, executor=executor)
-        host = asyncio.create_task(keeping)
+    hosts.recall(folder / "host.json", network)
+    kept = [
+        asyncio.create_task(hosts.keep(folder, place, trusted, executor=executor, alone=count == 1))
+        for place in [*nodes][:count]
+    ]
     await stop.wait()
 
-    if host is not None:
-        host.cancel()
-        await asyncio.gather(host, return_exceptions=True)
+    for each in kept:
+        each.cancel()
+    await asyncio.gather(*kept, return_exceptions=True)
     (folder / "network.json").unlink(missing_ok=True)
     _close(servers, tunnel)
     custody.books.close()
@@ -186,85 +184,20 @@ def _close(servers: list[tornado.httpserver.HTTPServer], tunnel: asyncio.Server)
     tunnel.close()
 
 
-def _recall(memory: Path, network: Network, held: Path) -> None:
-    """
-    End a host that outlived the network it was started for, if that was not where this one is, or
-    was of another Python.
-
-    One that was goes on with its jobs. This one would ask at the old addresses for minutes.
-    """
-    try:
-        before = msgspec.json.decode(memory.read_bytes(), type=Network)
-    except (FileNotFoundError, msgspec.DecodeError):
-        before = network
-    _write(memory, network)
-    pid = holder(held)
-    if pid is not None and before != network:
-        log.warning("it is another network now: the host of before ends, process %s", pid)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-
-
-async def _keep_host(folder: Path, key: Path, *trusted: Wallet, executor: str) -> None:
-    """Run a host, and run it again when it dies; leave one alone that outlived us."""
-    pause = 0.5
-    command = [
-        sys.executable, "-m", "nosana_jupyter.host", "run",
-        "--network", str(folder / "network.json"), "--key", str(key),
-        "--all-markets", "--executor", executor,
-    ]  # fmt: skip
-    # Containers keep all jobs apart from this machine: they may be anybody's.
-    if executor == engines.DOCKER:
-        command.append("--trust-anyone")
-    else:
-        command += [word for each in trusted for word in ("--trust", each.address)]
-    while True:
-        if holder(key.parent / "lock") is not None:
-            await asyncio.sleep(1)
-            continue
-        began = asyncio.get_running_loop().time()
-        with (key.parent / "log.txt").open("ab") as output:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        try:
-            code = await process.wait()
-        except asyncio.CancelledError:
-            await _end(process)
-            raise
-        log.warning("the host ended with code %s", code)
-        lasted = asyncio.get_running_loop().time() - began
-        pause = 0.5 if lasted > 10 else min(pause * 2, 4)
-        await asyncio.sleep(pause)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
-    try:
-        await asyncio.wait_for(process.wait(), 8)
-    except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-
-
-def _first_day(ledger: Ledger, wallet: Wallet, node: Wallet) -> None:
-    """Open the markets and fund wallet and host, unless that has been done."""
+def _first_day(ledger: Ledger, wallet: Wallet, *nodes: Wallet) -> None:
+    """Open the markets and fund wallet and hosts, unless that has been done."""
     first = Pubkey.from_string(catalogue.CATALOGUE[0].address)
     if ledger.get_account(first) is None:
         accounts: dict[Pubkey, Account] = {}
         for listing in catalogue.CATALOGUE:
             accounts |= _market(ledger, listing)
         ledger.plant(accounts)
-    stake = addresses.stake(ledger.programs, node.pubkey)
-    if ledger.get_account(stake) is None:
-        ledger.airdrop(node.pubkey, PLAY_SOL)
-        ledger.mint(node.pubkey, 0)
-        ledger.plant({stake: _stake(ledger, node)})
+    for node in nodes:
+        stake = addresses.stake(ledger.programs, node.pubkey)
+        if ledger.get_account(stake) is None:
+            ledger.airdrop(node.pubkey, PLAY_SOL)
+            ledger.mint(node.pubkey, 0)
+            ledger.plant({stake: _stake(ledger, node)})
     if ledger.get_account(wallet.pubkey) is None:
         # In this order: who dies in between has not yet made the account that is looked for.
         ledger.mint(wallet.pubkey, PLAY_NOS)

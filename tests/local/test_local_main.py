@@ -454,6 +454,33 @@ def test_the_host_of_a_killed_network_is_taken_over(place: Path) -> None:
     assert processes(place) == []
 
 
+def test_several_hosts(place: Path) -> None:
+    """
+    Each of several hosts is a process with a key of its own, takes jobs, and is known to all
+    commands: those that outlive a killed network are not started again, and `reset` forgets them.
+    """
+    network = start(place, "--hosts", "3")
+
+    def running() -> Any:
+        found = status(place)["hosts"]
+        return all(each["pid"] for each in found) and found
+
+    hosts = until(running)
+    assert len({each["address"] for each in hosts}) == 3
+    for each in hosts:
+        until(lambda address=each["address"]: reaches(network, address))
+    told = command(place, "start", "--hosts", "4").stderr
+    assert "it runs already, with 3 hosts" in told
+    kill(status(place)["pid"])
+    start(place, "--hosts", "3")
+    assert status(place)["hosts"] == hosts
+    assert command(place, "stop").returncode == 0
+    assert processes(place) == []
+
+    assert command(place, "reset", "--yes").returncode == 0
+    assert not list(place.glob("host*"))
+
+
 def test_the_host_of_other_ports_gives_way(place: Path) -> None:
     """
     If a port has gone to somebody else meanwhile, the network moves, and its host is a new one.
