@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -25,6 +26,11 @@ class Control:
         self.soft: Callable[[], Awaitable[None]] | None = None
         """Interrupts the running cell, while one runs."""
 
+        self.grace = 0.0
+        """Seconds after an interrupt in which to end the job is to interrupt again."""
+
+        self._interrupted_at = 0.0
+        self._ended: asyncio.Task[Any] | None = None
         self.talking = False
         """Whether it is in the middle of what it says to a runner."""
 
@@ -40,14 +46,23 @@ class Control:
         if self.soft is None:
             self.abandon()
             return
-        task = asyncio.ensure_future(self._soften(self.soft))
+        self._interrupted_at = time.monotonic()
+        self._again(self.soft)
+
+    def _again(self, soft: Callable[[], Awaitable[None]]) -> None:
+        task = asyncio.ensure_future(self._soften(soft))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     def abandon(self) -> None:
         """End the job."""
         self.interrupted = True
-        if self.body is not None:
+        if self.soft is not None and time.monotonic() - self._interrupted_at < self.grace:
+            # Who presses twice at once means one interrupt, and not all that the job holds.
+            self._again(self.soft)
+            return
+        if self.body is not None and self.body is not self._ended:
+            self._ended = self.body
             self.body.cancel()
 
     async def _soften(self, soft: Callable[[], Awaitable[None]]) -> None:

@@ -221,6 +221,9 @@ class HostFailed(JobError):
 class SessionLost(JobError):
     """The job of a session is over, and with it all that its cells left there."""
 
+    why: str = ""
+    """Why, as a sentence."""
+
 
 class TakenOver(JobError):
     """Another client has taken the job over. It goes on there, and is not to be ended here."""

@@ -49,6 +49,9 @@ AGAIN = 20.0
 LOOK = 30.0
 """Most seconds between two looks at the clock."""
 
+GRACE = 2.0
+"""Seconds in which two interrupts of a cell are one, and do not end the session."""
+
 LISTED = 20
 """Most names that are listed as lost."""
 
@@ -271,6 +274,7 @@ class Kept:
         began = time.monotonic()
         state = "lost"
         control.body = asyncio.current_task()
+        control.grace = GRACE
         try:
             ended = await session.run(cell, emit, control, Bookmark(cell=note.cell))
             state = ended.status
@@ -303,10 +307,11 @@ class Kept:
     def gone(self, error: SessionLost | None = None) -> SessionLost:
         """Return what to raise in a cell that came too late, or was there when it ended."""
         why = self.failure
+        reason = self.over or (error.why if error is not None else "it never opened")
         lost = self.session.held.only_there if self.session is not None else []
         names = ", ".join([*lost[:LISTED], *(["…"] if len(lost) > LISTED else [])])
         told = SessionLost(
-            f"session {self.name} is over: {self.over or error or 'it never opened'}"
+            f"session {self.name} is over: {reason}"
             + (f". Lost with it: {names}" if names else ""),
             hint=f"{ANEW} To run cells in jobs of their own: %nosana down {self.name}",
             money=why.money if why else "",

@@ -66,6 +66,8 @@ class Presses:
                 run.abandon()
             elif time.monotonic() - self._given_up > PATIENCE:
                 raise KeyboardInterrupt
+            else:
+                run.abandon()  # The first may have come too soon to be meant.
 
     def _press(self, _number: int, _frame: FrameType | None) -> None:
         self.count += 1

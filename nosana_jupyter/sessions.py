@@ -19,7 +19,7 @@ from .cell.held import Held
 from .choosing import Requirements
 from .control import Control
 from .conversation import Load
-from .errors import HostFailed, NosanaError, RemoteProtocolError, SessionLost, TakenOver
+from .errors import CellError, HostFailed, NosanaError, RemoteProtocolError, SessionLost, TakenOver
 from .events import Cell, Event, Said, Waiting
 from .hearing import Bookmark, Ended
 from .installing import Environment
@@ -177,11 +177,7 @@ class Session:
 
     async def _aside(self, returns: tuple[str, ...]) -> Ended:
         """Bring back names with a cell of no code, which leaves no trace."""
-        load = Load(
-            code="", count=0, header=b"", buffers=(), has_code=(), packages=(), extras=(),
-            modules=(), sources=(), returns=returns, wanted=returns, explicit=False, most=0,
-            environment={},
-        )  # fmt: skip
+        load = replace(_NOTHING, returns=returns, wanted=returns, most=0)
         async with self._turn:
             self.check()
             return await self._followed(load, lambda _: None, Control(), None)
@@ -206,13 +202,15 @@ class Session:
 
     def _lost(self, error: NosanaError | None = None) -> SessionLost:
         """Return what to raise in a cell that comes, or came, too late."""
-        why = self.failure or error
+        given_up = self._broken.result() if self._broken.done() else None
+        why = self.failure or error or given_up
         told = SessionLost(
             f"the session on job {self.job.address} is over: {why or 'it was ended'}",
             hint=ANEW,
             money=why.money if why else "",
         )
         told.receipt = self.job.receipt
+        told.why = str(why or "it was ended")
         return told
 
     def lose(self, error: NosanaError) -> None:
@@ -258,21 +256,31 @@ class Session:
                 assert task is not None
                 task.uncancel()
                 raise self._lost() from None
-            if control.talking:
-                # What it was in the middle of cannot be taken up again.
-                self.lose(HostFailed("the cell did not heed its interrupt, and was given up"))
-            raise
+            if not control.talking:
+                raise
+            # What it was in the middle of cannot be taken up again.
+            self.lose(HostFailed("a cell did not heed its interrupt, and was given up"))
+            task = asyncio.current_task()
+            assert task is not None
+            task.uncancel()
+            await self._settled()
+            raise self._lost() from None
         except (HostFailed, RemoteProtocolError, TakenOver) as error:
             if not self.kept:
                 raise
             # The money is known when the job is settled.
             self.lose(error)
-            await self.ended.wait()
+            await self._settled()
             raise self._lost(error) from None
         finally:
             self.busy = False
             self._talking = None
             self.used = time.monotonic()
+
+    async def _settled(self) -> None:
+        """Wait until the block that holds the job has ended."""
+        self._talking = None  # There is nothing to be cancelled any more.
+        await self.ended.wait()
 
     async def _converse(
         self, load: Load, emit: Emit, control: Control, mark: Bookmark | None
@@ -286,18 +294,50 @@ class Session:
     async def _talk(self, load: Load, emit: Emit, control: Control, mark: Bookmark | None) -> Ended:
         job, link = self.job, self.link
         control.talking = True
-        await self._environment.prepare(load, emit)
-        await transfer.upload(
-            link, load.buffers, emit, unpacks=self.hello.unpacks, table=load.table
-        )
-        emit(Waiting(""))
-        control.soft = lambda: link.send(Interrupt())
-        job.begun = True
-        self.cells += bool(load.code)
+        if self.kept:
+            control.soft = lambda: link.send(Interrupt())
         try:
+            await self._ready(load, emit, control)
+            emit(Waiting(""))
+            control.soft = lambda: link.send(Interrupt())
+            job.begun = True
+            self.cells += bool(load.code)
             ended = await conversation.execute(link, load, emit, mark)
         finally:
             control.soft = None
         job.cell_seconds += ended.seconds
         job.peak_memory = max(job.peak_memory, ended.peak_memory)
         return ended
+
+    async def _ready(self, load: Load, emit: Emit, control: Control) -> None:
+        """
+        Install and send what a cell needs.
+
+        Raises:
+            CancelledError: The user has interrupted that. The session can go on.
+        """
+        try:
+            await self._environment.prepare(load, emit)
+        except CellError:
+            if not (self.kept and control.interrupted):
+                raise
+        if self.kept and control.interrupted:
+            control.talking = False
+            raise asyncio.CancelledError
+        await transfer.upload(
+            self.link, load.buffers, emit, unpacks=self.hello.unpacks, table=load.table
+        )
+        if self.kept and control.interrupted:
+            # The runner takes with a cell of no code what was sent for this one.
+            await conversation.execute(
+                self.link, replace(_NOTHING, buffers=load.buffers), lambda _: None
+            )
+            control.talking = False
+            raise asyncio.CancelledError
+
+
+_NOTHING = Load(
+    code="", count=0, header=b"", buffers=(), has_code=(), packages=(), extras=(),
+    modules=(), sources=(), returns=(), explicit=False, environment={},
+)  # fmt: skip
+"""A cell of no code."""
