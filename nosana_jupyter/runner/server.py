@@ -260,6 +260,10 @@ class Server:
             self._wake.set()
         elif isinstance(message, Execute):
             buffers = self._incoming.take(message.buffers)
+            if message.cell and self._telling.knows(message.cell):
+                # From a client that could not know whether it had arrived. No cell runs twice.
+                self._telling.attach(Attach(message.cell))
+                return
             self._telling.expect(message)
             self._work(message, buffers)
         elif isinstance(message, (Check, Install)):

@@ -94,6 +94,10 @@ class Telling:
             record = self._shown = self.records.begin(task.cell)
         self._turns.append(Turn(self.session, record))
 
+    def knows(self, cell: str) -> bool:
+        """Say whether a cell has run, or is to run."""
+        return self.records.get(cell) is not None
+
     def attach(self, asked: Attach) -> None:
         """Tell the session of a cell that it has asked for."""
         record = self.records.get(asked.cell)

@@ -107,6 +107,14 @@ class TestAttach:
         assert client.session.state is State.IDLE
         assert client.run("print('here')").text() == "here\n"
 
+    def test_no_cell_runs_twice(self, process: Process) -> None:
+        """A cell that comes again under its name is said again, and not run again."""
+        first = process.connected()
+        assert first.run("n = globals().get('n', 0) + 1\nprint(n)", cell="a").text() == "1\n"
+        second = fresh(process)
+        assert second.run("n = globals().get('n', 0) + 1\nprint(n)", cell="a").text() == "1\n"
+        assert second.run("n += 1\nprint(n)", cell="b").text() == "2\n"
+
     def test_release_is_told(self, process: Process) -> None:
         """A cell that somebody has all of is known as such, and can still be said again."""
         first = process.connected()
