@@ -137,7 +137,11 @@ class Kept:
 
     def _fail(self, error: NosanaError, opened: asyncio.Future[None]) -> None:
         self.failure = error
-        self.over = str(error)
+        status = self.session.job.status if self.session is not None else ""
+        self.over = {
+            "timeout": f"its {duration(self._paid)} were over",
+            "stopped": "somebody with this wallet has stopped or swept its job",
+        }.get(status, str(error))
         if not opened.done():
             opened.set_exception(error)
 
@@ -235,7 +239,7 @@ class Kept:
         except NosanaError as error:
             self._not_before = time.time() + AGAIN
             self.trouble = f"{error} {error.hint}".strip()
-            log.warning("session %s gets no more time: %s", self.name, error)
+            log.info("session %s gets no more time: %s", self.name, error)
         else:
             self._paid = Seconds(done.timeout)
             self.trouble = ""

@@ -180,6 +180,10 @@ class Portal:
     async def _elsewhere(self, client: Client) -> list[SessionRecord]:
         return self.sessions.elsewhere(client)
 
+    def session_of(self, job: str) -> SessionRecord | None:
+        """Return the session that a job was, if it was one."""
+        return self.sessions.logbook.find(job)
+
     def cells_of(self, job: str) -> list[CellRecord]:
         """Return the cells that ran in the session of a job, oldest first."""
         return self.sessions.logbook.cells(job)

@@ -74,7 +74,8 @@ class Commands:
             found = [each for each in self.portal.receipts(MOST) if each.job.startswith(rest)]
             if not found:
                 raise UsageError(f"there is no receipt of job {rest}", hint="See %nosana jobs.")
-            return tables.receipt(found[0], self.portal.cells_of(found[0].job))
+            job = found[0].job
+            return tables.receipt(found[0], self.portal.cells_of(job), self.portal.session_of(job))
         return tables.receipts(self.portal.receipts(_number(rest)))
 
     def do_stop(self, rest: str) -> Any:

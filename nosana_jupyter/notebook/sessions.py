@@ -76,7 +76,8 @@ class SessionCommands(Commands):
                 receipts.append(kept.receipt)
         if len(receipts) == 1:
             receipt = receipts[0]
-            return tables.receipt(receipt, self.portal.cells_of(receipt.job))
+            cells, record = self.portal.cells_of(receipt.job), self.portal.session_of(receipt.job)
+            return tables.receipt(receipt, cells, record)
         return tables.receipts(receipts) if receipts else None
 
     def do_sessions(self, _rest: str) -> Table:

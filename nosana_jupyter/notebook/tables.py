@@ -4,6 +4,7 @@ What line magics show: a table that reads well as text, and as HTML.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -203,12 +204,23 @@ def _money(receipt: Receipt) -> tuple[str, str, str, str]:
     )  # fmt: skip
 
 
-def receipt(found: Receipt, cells: Sequence[CellRecord] = ()) -> Table:
+def receipt(
+    found: Receipt, cells: Sequence[CellRecord] = (), session: SessionRecord | None = None
+) -> Table:
     """Show all of one receipt, and the cells that share it."""
     rows = found.lines()
     if cells:
         used = sum(each.seconds for each in cells)
         rows.append(("cells", f"{counted(len(cells), 'cell')} in {spell(used)}"))
+        if session is not None:
+            startup = max(0.0, session.opened - session.began)
+            idle = max(0.0, found.seconds - startup - used)
+            parts = [f"{name} {spell(each)}" for name, each in
+                     [("start-up", startup), ("idle", idle)]]  # fmt: skip
+            if found.pay != "credits":
+                costs = [nos(math.ceil(found.price * each)) for each in (startup, idle)]
+                parts = [f"{part} ({cost})" for part, cost in zip(parts, costs, strict=True)]
+            rows.append(("beside", ", ".join(parts)))
     for number, each in enumerate(cells, 1):
         cost = "" if found.pay == "credits" else f", {nos(each.cost)}"
         text = f"{each.title[:50]}: {each.state}, {spell(each.seconds)}{cost}"
