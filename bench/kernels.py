@@ -22,6 +22,9 @@ clients = cluster.start_and_connect_sync(activate=True)
 clients[:].block = True
 """
 
+PATIENCE = 60.0
+"""Seconds for one cell."""
+
 Hear = Callable[[str], None]
 """Takes what a cell prints."""
 
@@ -43,9 +46,17 @@ class Kernel:
         self._closing = closing
         self.local(opening)
 
-    def local(self, code: str, *, hear: Hear | None = None, fails: bool = False) -> float:
+    def local(
+        self,
+        code: str,
+        *,
+        hear: Hear | None = None,
+        fails: bool = False,
+        patience: float = PATIENCE,
+    ) -> float:
         """Run code; return the seconds until the kernel is idle again."""
         said: list[str] = []
+        shown: dict[str, str] = {}
 
         def take(message: dict[str, Any]) -> None:
             content = message["content"]
@@ -53,19 +64,33 @@ class Kernel:
                 said.append(content["text"])
                 if hear:
                     hear(content["text"])
+            elif message["msg_type"] in ("display_data", "update_display_data"):
+                # Where what is printed is shown as one text that grows.
+                text = content["data"].get("text/plain", "")
+                place = content["transient"].get("display_id", "")
+                if hear and not place.startswith("job-"):
+                    hear(text[len(shown.get(place, "")) :])
+                shown[place] = text
             elif message["msg_type"] == "error":
                 said.append(content["evalue"])
 
         began = time.perf_counter()
-        reply = self.client.execute_interactive(code, output_hook=take, timeout=120)
+        reply = self.client.execute_interactive(code, output_hook=take, timeout=patience)
         took = time.perf_counter() - began
         if reply["content"]["status"] != "ok" and not fails:
             raise SystemExit(f"{self.magic}: {''.join(said)[-2000:]}")
         return took
 
-    def remote(self, code: str, *, hear: Hear | None = None, fails: bool = False) -> float:
+    def remote(
+        self,
+        code: str,
+        *,
+        hear: Hear | None = None,
+        fails: bool = False,
+        patience: float = PATIENCE,
+    ) -> float:
         """Run code where the magic sends it."""
-        return self.local(f"{self.magic}\n{code}", hear=hear, fails=fails)
+        return self.local(f"{self.magic}\n{code}", hear=hear, fails=fails, patience=patience)
 
     def interrupt(self) -> None:
         """Press the stop button."""

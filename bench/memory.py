@@ -32,7 +32,7 @@ for start in range(0, len(array), 1_000_000):
 SENT = "print(float(array[0] + array[-1]), len(array), peak())\n"
 
 
-def measure(tiny: bool, peers: bool) -> sides.Report:
+def measure(tiny: bool, _peers: bool) -> sides.Report:
     size = 8_000_000 if tiny else 2_000_000_000
     heard: list[str] = []
     with sides.network(), kernels.kernels(peer=False) as opened:

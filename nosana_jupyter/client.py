@@ -333,13 +333,13 @@ class Client:
 
     async def _places(self, running: Sequence[Entry]) -> dict[str, Place]:
         """Look where jobs run."""
-        runs = await asyncio.gather(*(self.rpc.run_of(each.intent.job) for each in running))
+        runs = await self.jobs.runs(running)
         return {
             each.intent.job: Place(
                 node=str(run.node), began=run.time, ends=run.time + each.intent.timeout
             )
-            for each, run in zip(running, runs, strict=True)
-            if run is not None
+            for each in running
+            if (run := runs.get(each.intent.job))
         }
 
     def _remind(self, emit: Emit) -> None:

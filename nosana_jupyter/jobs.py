@@ -12,6 +12,7 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -161,7 +162,19 @@ class Jobs:
 
     async def is_open(self, job: Job) -> bool:
         """Say whether a host still works on the job."""
-        return await self.rpc.run_of(job.address) is not None
+        return await self.rpc.run_of(job.address, at=job.intent.run) is not None
+
+    async def runs(self, entries: Sequence[Entry]) -> dict[str, FoundRun]:
+        """Return the runs of those jobs that a host works on, by job."""
+        found = await self.rpc.runs_at({each.intent.job: each.intent.run for each in entries})
+        rest = [
+            each.intent.job
+            for each in entries
+            # Who waits with a job writes down when a host has it.
+            if each.intent.job not in found and not (each.state == "posted" and self.follows(each))
+        ]
+        runs = await asyncio.gather(*map(self.rpc.run_of, rest))
+        return found | {job: run for job, run in zip(rest, runs, strict=True) if run is not None}
 
     async def settle(self, job: Job, *, patience: float = 0) -> Receipt:
         """
@@ -179,7 +192,7 @@ class Jobs:
             account = await self.rpc.job(job.address)
             if account is None or account.state == JobState.DONE:
                 return await self.keep(job, account)
-            run = await self.rpc.run_of(job.address)
+            run = await self.rpc.run_of(job.address, at=job.intent.run)
             if run is not None and time.monotonic() < deadline:
                 await self._wait_for_end(job, deadline)
                 continue

@@ -147,7 +147,7 @@ class Kept:
 
     async def _note(self, session: Session) -> None:
         job = session.job
-        run = await self.client.rpc.run_of(job.address)
+        run = await self.client.rpc.run_of(job.address, at=job.intent.run)
         self._began = float(run.time) if run else session.opened
         wanted = self.terms.order.wanted
         record = SessionRecord(

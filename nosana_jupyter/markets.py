@@ -244,7 +244,7 @@ async def fetch(network: Network, rpc: Rpc) -> list[Market]:
         NetworkError: The list cannot be read.
     """
     listed = await _get(network, "/api/markets/", list[_Listed])
-    accounts = await rpc.markets([entry.address for entry in listed])
+    accounts = await rpc.fronts([entry.address for entry in listed])
     if listed and not accounts:
         raise NetworkError(
             f"the RPC at {shown(network.rpc)} knows none of the markets of {network.name}: it is "
@@ -253,10 +253,9 @@ async def fetch(network: Network, rpc: Rpc) -> list[Market]:
         )
     markets = []
     for entry in listed:
-        account = accounts.get(entry.address)
+        account, waiting = accounts.get(entry.address, (None, 0))
         if account is None or not entry.client or account.job_price == 0:
             continue
-        waiting = len(account.queue)
         markets.append(
             Market(
                 address=entry.address,

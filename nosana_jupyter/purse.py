@@ -252,13 +252,13 @@ class Purse:
             for address, account in (await self.jobs()).items()
             if account.state == JobState.DONE and account.payer == self.payer.pubkey
         }
-        markets = await self.rpc.markets(list({str(each.market) for each in paid_here.values()}))
+        markets = await self.rpc.fronts(list({str(each.market) for each in paid_here.values()}))
         now = time.time() - CLOCKS
         expired = [
             instructions.clean(self._programs, job=address, market=each.market, payer=each.payer)
             for address, each in paid_here.items()
             if (market := markets.get(str(each.market)))
-            and market.job_expiration < now - each.time_end
+            and market[0].job_expiration < now - each.time_end
         ]
         for start in range(0, len(expired), CLEANED_AT_ONCE):
             await self.rpc.send(expired[start : start + CLEANED_AT_ONCE], self.payer)

@@ -6,10 +6,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+import msgspec
 
 from .chain.accounts import Job as JobAccount
 from .chain.accounts import JobState, Market, Run
+from .chain.addresses import key
+from .chain.rpc import FoundRun, found_run
 from .errors import HostFailed, JobError, NetworkError, NoHost
 from .jobs import Job, Jobs
 from .units import duration
@@ -44,11 +48,9 @@ async def wait_for_host(
     # A job's own account does not change when a host takes it; the market's queue does.
     async for _ in jobs.rpc.changes(job.intent.market, every=EVERY):
         try:
-            if node := await _node(jobs, job):
-                job.node = node
-                jobs.journal.mark(job.address, "running")
-                return node
-            text = await _look(jobs, job)
+            run, text = await _look(jobs, job)
+            if run is not None:
+                return _taken(jobs, job, run)
         except NetworkError as error:
             # The queue goes on without us.
             log.info("cannot look for a host of job %s: %s", job.address, error)
@@ -64,32 +66,40 @@ async def wait_for_host(
     )
 
 
-async def _look(jobs: Jobs, job: Job) -> str:
-    """Say in words what a job waits for."""
-    data, market = await jobs.rpc.accounts([job.address, job.intent.market])
+def _taken(jobs: Jobs, job: Job, run: FoundRun) -> str:
+    """Write down that a host has a job, and where its run is: who asks later need not search."""
+    job.node = str(run.node)
+    entry = jobs.journal.find(job.address)
+    if entry is not None and entry.intent.run != str(run.address):
+        job.intent = msgspec.structs.replace(entry.intent, run=str(run.address))
+        jobs.journal.name(job.address, job.intent)
+    jobs.journal.mark(job.address, "running")
+    return job.node
+
+
+async def _look(jobs: Jobs, job: Job) -> tuple[FoundRun | None, str]:
+    """Return the run of a job; or nothing, and in words what it waits for."""
+    # Where a host was waiting, posting itself made the run, at an address of our choice.
+    place = job.intent.run or job.address
+    run, data, market = await jobs.rpc.accounts([place, job.address, job.intent.market])
+    if run and run[:8] == Run.DISCRIMINATOR:
+        return found_run(key(place), run), ""
+    queue = [str(key) for key in Market.decode(market).queue] if market else None
+    # Whose job is in the queue has no host yet: a search for one is long work for a node.
+    if not (queue and job.address in queue) and (found := await jobs.rpc.run_of(job.address)):
+        return found, ""
     state = JobAccount.decode(data).state if data else None
     if state == JobState.STOPPED:
         raise HostFailed(f"a host took job {job.address} and gave it up at once", hint=AGAIN)
     if state != JobState.QUEUED:
         raise JobError(f"job {job.address} ended before a host began it")
-    return _in_words(job, Market.decode(market) if market else None)
+    return None, _in_words(job, queue)
 
 
-async def _node(jobs: Jobs, job: Job) -> str:
-    """Return who works on a job; nothing if nobody does."""
-    # Where a host was waiting, posting itself made the run, at an address of our choice.
-    data = await jobs.rpc.account(job.intent.run) if job.intent.run else None
-    if data and data[:8] == Run.DISCRIMINATOR:
-        return str(Run.decode(data).node)
-    found = await jobs.rpc.run_of(job.address)
-    return str(found.node) if found else ""
-
-
-def _in_words(job: Job, market: Market | None) -> str:
+def _in_words(job: Job, queue: Sequence[str] | None) -> str:
     where = f"a host of {job.intent.slug}"
-    queue = [str(key) for key in market.queue] if market else []
-    if job.address not in queue:
-        return f"{where} is taking the job" if market else f"waiting for {where}"
+    if queue is None or job.address not in queue:
+        return f"waiting for {where}" if queue is None else f"{where} is taking the job"
     ahead = queue.index(job.address)
     place = ("next in line", "1 job ahead")[ahead] if ahead < 2 else f"{ahead} jobs ahead"
     return f"waiting for {where}: none is free, {place}"

@@ -175,7 +175,7 @@ async def _is_late(jobs: Jobs, job: Job) -> bool:
             return False
         if found.state == JobState.DONE:
             return found.time_end - found.time_start >= found.timeout
-        run = await jobs.rpc.run_of(job.address)
+        run = await jobs.rpc.run_of(job.address, at=job.intent.run)
     except NetworkError as error:
         log.info("cannot look how long job %s ran: %s", job.address, error)
         return False

@@ -32,8 +32,7 @@ ADDRESSES = [str(Pubkey([n] * 32)) for n in range(1, 6)]
 def test_the_place_in_the_queue(ahead: int, said: str) -> None:
     """A user hears how many are before them, in words."""
     job: Any = SimpleNamespace(address=ADDRESSES[ahead], intent=SimpleNamespace(slug="nvidia-4090"))
-    market: Any = SimpleNamespace(queue=[Pubkey.from_string(each) for each in ADDRESSES])
-    assert waiting._in_words(job, market) == (
+    assert waiting._in_words(job, ADDRESSES) == (
         f"waiting for a host of nvidia-4090: none is free, {said}"
     )
 
@@ -41,7 +40,7 @@ def test_the_place_in_the_queue(ahead: int, said: str) -> None:
 def test_what_is_not_in_the_queue() -> None:
     """A job that has left the queue is being taken; a market that nobody sees is waited for."""
     job: Any = SimpleNamespace(address=ADDRESSES[0], intent=SimpleNamespace(slug="m"))
-    assert waiting._in_words(job, SimpleNamespace(queue=[])) == "a host of m is taking the job"  # type: ignore[arg-type]
+    assert waiting._in_words(job, []) == "a host of m is taking the job"
     assert waiting._in_words(job, None) == "waiting for a host of m"
 
 

@@ -162,6 +162,25 @@ class Market(Account):
     queue: tuple[Pubkey, ...]
     """Jobs, or nodes, in order of arrival."""
 
+    FRONT: ClassVar[int] = 183
+    """Bytes up to the end of the first key in the queue."""
+
+    @classmethod
+    def front(cls, data: bytes) -> tuple[Self, int]:
+        """
+        Read a market of which only the first `FRONT` bytes are there.
+
+        Returns:
+            The market with the first of its queue alone, and how many wait in it.
+
+        Raises:
+            RemoteProtocolError: The bytes are too short, or of another kind of account.
+        """
+        at = cls.FRONT - 36
+        waiting = int.from_bytes(data[at : at + 4], "little")
+        alone = data[:at] + min(waiting, 1).to_bytes(4, "little") + data[at + 4 :]
+        return cls.decode(alone), waiting
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job(Account):

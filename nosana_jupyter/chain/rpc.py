@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -89,13 +89,16 @@ class Rpc:
             take=lambda found: _data(found["value"]),
         )  # fmt: skip
 
-    async def accounts(self, addresses: Sequence[Key]) -> list[bytes | None]:
-        """Return the data of several accounts, in order."""
+    async def accounts(
+        self, addresses: Sequence[Key], *, most: int | None = None
+    ) -> list[bytes | None]:
+        """Return the data of several accounts, in order; `most` is how many bytes of each."""
+        cut = {} if most is None else {"dataSlice": {"offset": 0, "length": most}}
         found: list[bytes | None] = []
         for start in range(0, len(addresses), BATCH):
             keys = [str(key(address)) for address in addresses[start : start + BATCH]]
             rows = await self._line.read(
-                "getMultipleAccounts", keys, self._encoded(),
+                "getMultipleAccounts", keys, self._encoded() | cut,
                 take=lambda answer: [_data(item) for item in answer["value"]],
             )  # fmt: skip
             if len(rows) != len(keys):
@@ -125,15 +128,43 @@ class Rpc:
             if data and data[:8] == Market.DISCRIMINATOR
         }
 
-    async def run_of(self, job: Key) -> FoundRun | None:
-        """Return the run of a job: it exists while a host works on it."""
+    async def fronts(self, addresses: Sequence[str]) -> dict[str, tuple[Market, int]]:
+        """Return those of some markets that exist, without their queues: see `Market.front`."""
+        found = await self.accounts(addresses, most=Market.FRONT)
+        return {
+            address: Market.front(data)
+            for address, data in zip(addresses, found, strict=True)
+            if data and data[:8] == Market.DISCRIMINATOR
+        }
+
+    async def runs_at(self, places: Mapping[str, str]) -> dict[str, FoundRun]:
+        """Return runs of jobs by job, where they are at the address that is given for each."""
+        asked = {job: place for job, place in places.items() if place}
+        found = await self.accounts(list(asked.values()), most=Run.SIZE)
+        runs = {
+            job: found_run(key(place), data)
+            for (job, place), data in zip(asked.items(), found, strict=True)
+            if data and data[:8] == Run.DISCRIMINATOR
+        }
+        return {job: run for job, run in runs.items() if str(run.job) == job}
+
+    async def run_of(self, job: Key, *, at: str = "") -> FoundRun | None:
+        """
+        Return the run of a job: it exists while a host works on it.
+
+        Args:
+            job: The job.
+            at: Where its run would be, had a host been waiting: asked first, as nodes search long.
+        """
+        if found_there := await self.runs_at({str(job): at}):
+            return found_there[str(job)]
         found = await self._filtered(Run.DISCRIMINATOR, {8: bytes(key(job))})
-        return _found_run(*found[0]) if found else None
+        return found_run(*found[0]) if found else None
 
     async def runs_of_node(self, node: Key) -> list[FoundRun]:
         """Return the runs that a node works on."""
         found = await self._filtered(Run.DISCRIMINATOR, {40: bytes(key(node))})
-        return [_found_run(address, data) for address, data in found]
+        return [found_run(address, data) for address, data in found]
 
     async def jobs_of(self, project: Key) -> dict[str, Job]:
         """Return the jobs that a project listed and whose accounts still exist, by address."""
@@ -258,6 +289,7 @@ def _base58(data: bytes) -> str:
     return base58.b58encode(data).decode()
 
 
-def _found_run(address: Pubkey, data: bytes) -> FoundRun:
+def found_run(address: Pubkey, data: bytes) -> FoundRun:
+    """Read the account of a run."""
     run = Run.decode(data)
     return FoundRun(address=address, job=run.job, node=run.node, payer=run.payer, time=run.time)
