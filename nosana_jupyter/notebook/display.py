@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 GATHER = 0.05
-"""Seconds between two writes of text: what comes sooner is gathered. The first is shown at once."""
+"""Seconds between two writes of text where much is shown: what comes sooner is gathered."""
 
 RATE = 800_000
 """Bytes of text a second that all cells of a kernel show together."""
@@ -65,11 +65,20 @@ class Pace:
         self._level = rate
         self._at = time.monotonic()
 
-    def take(self, count: int) -> None:
-        """Wait until so many bytes may pass."""
+    @property
+    def much(self) -> bool:
+        """Whether much has passed of late."""
+        self._fill()
+        return self._level < self._rate * 3 / 4
+
+    def _fill(self) -> None:
         now = time.monotonic()
         self._level = min(self._rate, self._level + (now - self._at) * self._rate)
         self._at = now
+
+    def take(self, count: int) -> None:
+        """Wait until so many bytes may pass."""
+        self._fill()
         self._level -= count
         if self._level < 0:
             time.sleep(-self._level / self._rate)
@@ -158,7 +167,7 @@ class Screen:
 
     def tick(self) -> None:
         """Show what has been gathered for long enough."""
-        if self._texts and time.monotonic() - self._written >= GATHER:
+        if self.pause == 0:
             self.flush()
         self.widgets.tick()
 
@@ -170,7 +179,9 @@ class Screen:
     @property
     def pause(self) -> float | None:
         """Seconds until what was gathered is due; nothing if there is none."""
-        return max(0.0, self._written + GATHER - time.monotonic()) if self._texts else None
+        if not self._texts:
+            return None
+        return max(0.0, self._written + GATHER - time.monotonic()) if _pace.much else 0.0
 
     def flush(self) -> None:
         """Show the text gathered so far."""
@@ -180,7 +191,7 @@ class Screen:
         for name, text in _joined(texts):
             shown = self._within(text)
             if shown:
-                _pace.take(len(shown))
+                paced(len(shown))
                 self._write(name, shown)
 
     def close(self) -> None:

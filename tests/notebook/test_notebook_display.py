@@ -130,8 +130,10 @@ def test_streams_keep_their_order(shell: Any) -> None:
 
 def test_text_waits_for_a_moment_only(shell: Any) -> None:
     """
-    The first text is shown at once; what follows is gathered, and shown by the clock.
+    Where much was shown of late, the first text is shown at once; what follows is gathered, and
+    shown by the clock.
     """
+    display._pace.take(display.RATE // 2)
     screen = Screen(shell, "job")
 
     with streams(shell):
@@ -146,6 +148,24 @@ def test_text_waits_for_a_moment_only(shell: Any) -> None:
             screen.tick()
 
     assert shell.told == [("stdout", "ab")]
+
+
+def test_few_lines_never_wait(shell: Any) -> None:
+    """
+    Lines that come one by one are each shown at once, and a burst of them is not.
+    """
+    screen = Screen(shell, "job")
+
+    with streams(shell):
+        for number in range(100):
+            screen.show(Stream("stdout", "line\n"))
+            assert shell.told == [("stdout", "line\n" * (number + 1))]
+        for _ in range(1_000):
+            screen.show(Stream("stdout", "line\n"))
+        assert screen.pause is not None
+        screen.close()
+
+    assert shell.told == [("stdout", "line\n" * 1_100)]
 
 
 def test_display_ids_are_the_job_s(shell: Any) -> None:
