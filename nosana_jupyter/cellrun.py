@@ -41,7 +41,7 @@ Confirm = Callable[["Quote", "Network"], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class Question:
     """Whether to spend. It waits among the events for the thread that follows the cell."""
 
     quote: Quote
@@ -72,7 +72,7 @@ class Following(Generic[T]):
 
         self._portal = portal
         self._confirm = confirm
-        self._events: queue.SimpleQueue[Event | _Question | None] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Event | Question | None] = queue.SimpleQueue()
         self._control = Control()
         self._put = 0
         """Bytes of outputs that have come in. Counted on the loop."""
@@ -102,6 +102,10 @@ class Following(Generic[T]):
     def abandon(self) -> None:
         """End the job. The events go on until it is settled."""
         self._portal.loop.call_soon_threadsafe(self._control.abandon)
+
+    def let_go(self) -> None:
+        """Stop following a detached cell, which goes on by itself; end the job of any other."""
+        self._portal.loop.call_soon_threadsafe(self._control.let_go)
 
     def __iter__(self) -> Iterator[Event]:
         return (event for event in self.ticks() if event is not None)
@@ -144,20 +148,20 @@ class Following(Generic[T]):
                     found.append(event)
         return found
 
-    def _next(self, found: Event | _Question | None) -> Event | None:
+    def _next(self, found: Event | Question | None) -> Event | None:
         """Return an event; answer a question, and note the end."""
         if found is None:
             self._done = True
-        elif isinstance(found, _Question):
+        elif isinstance(found, Question):
             self._ask(found)
         else:
-            self._taken += _weight(found)
+            self._taken += weight(found)
             if not self._control.room.is_set() and self._put - self._taken < PENDING // 2:
                 self._portal.loop.call_soon_threadsafe(self._control.room.set)
             return found
         return None
 
-    def _ask(self, question: _Question) -> None:
+    def _ask(self, question: Question) -> None:
         """
         Ask the user, on the thread that follows the cell.
 
@@ -198,15 +202,18 @@ class Following(Generic[T]):
             if self.late is not None:
                 self.late(event)
             return
-        self._put += _weight(event)
+        self._put += weight(event)
         if self._put - self._taken > PENDING:
             self._control.room.clear()
         self._events.put(event)
 
     async def _confirmed(self, quote: Quote, network: Network) -> bool:
-        question = _Question(quote, network, asyncio.get_running_loop().create_future())
-        self._events.put(question)
+        question = Question(quote, network, asyncio.get_running_loop().create_future())
+        self._question(question)
         return await question.answer
+
+    def _question(self, question: Question) -> None:
+        self._events.put(question)
 
     async def _run(self, work: Work[T]) -> T:
         confirm = self._confirmed if self._confirm else None
@@ -216,7 +223,7 @@ class Following(Generic[T]):
 CellRun: TypeAlias = "Following[Outcome]"
 
 
-def _weight(event: Event) -> int:
+def weight(event: Event) -> int:
     """Return about how many bytes of memory an event takes."""
     message = getattr(event, "message", None)
     data = getattr(message, "data", None)

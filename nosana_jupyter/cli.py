@@ -193,6 +193,8 @@ def _exec(words: Sequence[str]) -> int:
     options = parser.parse_args(words)
     if options.dry_run:
         raise UsageError("--dry-run is for cells", hint="See nosana-jupyter quote.")
+    if options.detach:
+        raise UsageError("--detach is for cells of a notebook", hint="Leave it out.")
     from . import script
     from .errors import JobError
     from .notebook.asked import cell_of

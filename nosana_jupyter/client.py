@@ -22,6 +22,7 @@ from .journal import Entry, Journal, Receipt
 from .logbook import SessionRecord
 from .markets import Quote
 from .network import Network
+from .noting import alone
 from .payer import Extended
 from .payers import open_payer
 from .prepare import Prepared, prepare, rows, title
@@ -146,7 +147,7 @@ class Client:
         while True:
             try:
                 async with self._hosted(quote, order, tries, emit, control) as session:
-                    ended = await session.run(prepared, emit, control)
+                    ended = await alone(self.journal, session, prepared, cell, emit, control)
                     session.job.status = STATUS.get(ended.status, ended.status)
                 break
             except NosanaError as error:

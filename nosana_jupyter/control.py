@@ -31,6 +31,13 @@ class Control:
 
         self._interrupted_at = 0.0
         self._ended: asyncio.Task[Any] | None = None
+
+        self.detached = False
+        """Whether the cell is to go on when nobody follows it."""
+
+        self.leaving: Callable[[], None] | None = None
+        """Lets the job of a detached cell go on without this process."""
+
         self.talking = False
         """Whether it is in the middle of what it says to a runner."""
 
@@ -63,6 +70,15 @@ class Control:
             return
         if self.body is not None and self.body is not self._ended:
             self._ended = self.body
+            self.body.cancel()
+
+    def let_go(self) -> None:
+        """Stop following a detached cell, which goes on; end the job of any other."""
+        if self.leaving is None:
+            self.abandon()
+            return
+        self.leaving()
+        if self.body is not None:
             self.body.cancel()
 
     async def _soften(self, soft: Callable[[], Awaitable[None]]) -> None:

@@ -85,6 +85,13 @@ class Load:
     """Files that come back."""
 
 
+NO_CODE = Load(
+    code="", count=0, header=b"", buffers=(), has_code=(), packages=(), extras=(),
+    modules=(), sources=(), returns=(), explicit=False, environment={},
+)  # fmt: skip
+"""A cell that leaves no trace."""
+
+
 async def greet(link: Link) -> say.Hello:
     """
     Wait for the runner to say what it is.

@@ -10,6 +10,8 @@ from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
+from . import attaching, serving
+from .attaching import Attached, Found
 from .control import Control
 from .errors import SessionLost, UsageError
 from .hearing import Ended
@@ -80,37 +82,75 @@ class Keeping:
         )
         return await self._opened(kept, block, emit, control)
 
-    async def attach(self, client: Client, name: str, emit: Emit, control: Control) -> Kept:
+    def attachable(self, client: Client) -> list[Found]:
+        """Return what a client's wallet can attach to, newest first."""
+        ours = {view.job for view in self.views()}
+        found = attaching.find(client, self.logbook)
+        followed = client.jobs.followed
+        return [
+            each
+            for each in found
+            if each.session.job not in (followed if each.session.single else ours)
+        ]
+
+    async def take_up(
+        self, client: Client, name: str, emit: Emit, control: Control, *, peek: bool
+    ) -> Attached:
+        """
+        Attach to the one job that is meant: a session, or that of a cell.
+
+        Raises:
+            UsageError: There is none, or several are meant.
+            NosanaError: It is over and nothing is left of it, or the path broke.
+            CancelledError: The user gave it up, or let it go.
+        """
+        meant = attaching.pick(self.attachable(client), name)
+        if len(meant) > 1:
+            which = ", ".join(each.session.name or each.session.job[:12] for each in meant)
+            raise UsageError(f"which: {which}?", hint="Write %nosana attach and one of them.")
+        found = meant[0]
+        if found.session.single:
+            outcome = await attaching.alone(client, found, emit, control, peek=peek)
+            return Attached(ends=((found.cells[-1], outcome),))
+        kept = await self.attach(client, found.session.job, emit, control, peek=peek)
+        return Attached(ends=tuple(kept.resumed), session=kept.view())
+
+    async def attach(
+        self, client: Client, name: str, emit: Emit, control: Control, *, peek: bool = False
+    ) -> Kept:
         """
         Take up a session that another process has opened; the one that keeps it, if any, lets go.
 
         Args:
             client: Of the wallet that pays.
             name: Its name or job. Empty: the only one there is.
-            emit: Takes what happens.
+            emit: Takes what happens, and what its cells say whose end nobody has heard.
             control: Stops it.
+            peek: Whether it goes on when it is let go.
 
         Raises:
             UsageError: There is none such, or one of that name is open here.
             NosanaError: It is over, or its runner does not answer.
         """
-        found = [
-            each
-            for each in self.elsewhere(client)
-            if not name or each.name == name or each.job.startswith(name)
-        ]
+        sessions = [each for each in self.attachable(client) if not each.session.single]
+        found = [each for each in sessions if not name or each.answers_to(name)]
         if len(found) != 1:
-            which = ", ".join(f"{each.name} ({each.job[:12]})" for each in found)
+            which = ", ".join(f"{each.session.name} ({each.session.job[:12]})" for each in found)
             raise UsageError(
                 f"which session: {which}?" if found else "there is no such session to attach to",
                 hint="See %nosana sessions.",
             )
-        record, keys = found[0], self.logbook.keys(found[0].job)
-        if keys is None:
-            raise UsageError(f"session {record.name} is over", hint="See %nosana sessions.")
+        record, cells = found[0].session, found[0].cells
         kept = self._reserve(client, terms_of(record))
-        block = client.reopen(record, keys, lambda event: kept.emit(event), control)
-        return await self._opened(kept, block, emit, control, again=True)
+        block = client.reopen(record, found[0].keys, lambda event: kept.emit(event), control)
+        await self._opened(kept, block, emit, control, again=not cells)
+        try:
+            await serving.resume_all(kept, cells, emit, control, peek=peek)
+        except asyncio.CancelledError:
+            if kept.is_left and self._kept.get(kept.name) is kept:
+                del self._kept[kept.name]
+            raise
+        return kept
 
     def _reserve(self, client: Client, terms: Terms) -> Kept:
         before = self._kept.get(terms.name)

@@ -11,24 +11,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from . import extending, quoting
-from .bills import CellBill, share, worth
+from . import extending, quoting, serving
+from .bills import CellBill, worth
 from .control import Control
 from .errors import NosanaError, SessionLost
-from .events import Billed, Cell, Event, Joined, Outcome, Said
-from .hearing import Bookmark
+from .events import Cell, Event, Outcome, Said
 from .journal import DETACHED
 from .logbook import CellRecord, Logbook, SessionRecord, mine
-from .prepare import title
 from .receipt import Receipt
 from .sessions import ANEW, Session
 from .standing import Terms, View, refuse
@@ -48,9 +44,6 @@ AGAIN = 20.0
 
 LOOK = 30.0
 """Most seconds between two looks at the clock."""
-
-GRACE = 2.0
-"""Seconds in which two interrupts of a cell are one, and do not end the session."""
 
 LISTED = 20
 """Most names that are listed as lost."""
@@ -86,14 +79,17 @@ class Kept:
         self.released = False
         """Whether it was let go of, and another may have its name."""
 
+        self.resumed: list[tuple[CellRecord, Outcome]] = []
+        """Cells that another process had begun, and what came of them."""
+
         self.bills: list[CellBill] = []
         self.emit: Emit = lambda _: None
         """Takes what happens to the job outside of cells."""
 
         self.task: asyncio.Task[None] | None = None
-        self._logbook = logbook
+        self.logbook = logbook
         self._closing = asyncio.Event()
-        self._began = 0.0
+        self.began = 0.0
         self._paid = terms.order.timeout
         self._not_before = 0.0
         self._record: SessionRecord | None = None
@@ -133,7 +129,7 @@ class Kept:
                 self.over = self.over or "it was ended"
                 self.session.close(self.failure)
                 if not self.session.job.released:
-                    self._logbook.end(self.session.job.address)
+                    self.logbook.end(self.session.job.address)
 
     def _fail(self, error: NosanaError, opened: asyncio.Future[None]) -> None:
         self.failure = error
@@ -148,7 +144,7 @@ class Kept:
     async def _note(self, session: Session) -> None:
         job = session.job
         run = await self.client.rpc.run_of(job.address, at=job.intent.run)
-        self._began = float(run.time) if run else session.opened
+        self.began = float(run.time) if run else session.opened
         wanted = self.terms.order.wanted
         record = SessionRecord(
             job=job.address,
@@ -159,7 +155,7 @@ class Kept:
             url=session.url,
             opened=session.opened,
             step=self.terms.order.timeout,
-            began=self._began,
+            began=self.began,
             most=self.terms.most,
             idle=self.terms.idle,
             lease=parse_seconds(session.settings.lease),
@@ -172,7 +168,7 @@ class Kept:
         )
         self._record = record
         self._paid = Seconds(session.job.intent.timeout)
-        self._logbook.open(record, secret=session.key.secret(), token=session.token)
+        self.logbook.open(record, secret=session.key.secret(), token=session.token)
 
     async def _watch(self, session: Session) -> None:
         """Wait until the session is to end; give it more time meanwhile."""
@@ -205,9 +201,9 @@ class Kept:
         return 0.0 if session is None or session.busy else time.monotonic() - session.used
 
     @property
-    def _left(self) -> float:
+    def left(self) -> float:
         """Seconds that are paid and not used."""
-        return self._began + self._paid - time.time()
+        return self.began + self._paid - time.time()
 
     @property
     def _margin(self) -> float:
@@ -219,7 +215,7 @@ class Kept:
         if not session.busy:
             pauses.append(self.terms.idle - self.idle)
         if self._paid < self.terms.most:
-            pauses.append(max(self._left - self._margin, self._not_before - time.time()))
+            pauses.append(max(self.left - self._margin, self._not_before - time.time()))
         return max(0.02, min(pauses))
 
     def _wants_more(self, session: Session) -> bool:
@@ -227,11 +223,18 @@ class Kept:
         if self._paid >= self.terms.most or time.time() < self._not_before:
             return False
         ends = math.inf if session.busy else self.terms.idle - self.idle
-        return self._left <= self._margin and ends > self._left - self._margin / 2
+        return self.left <= self._margin and ends > self.left - self._margin / 2
 
-    async def _extend(self, session: Session) -> None:
+    async def cover(self, seconds: Seconds) -> None:
+        """See that a cell has so much time, which nobody may be there to prolong."""
+        session = self.session
+        lacks = Seconds(math.ceil(seconds - self.left))
+        if session is not None and lacks > 0 and self._paid < self.terms.most:
+            await self._extend(session, Seconds(max(lacks, 60)))
+
+    async def _extend(self, session: Session, step: Seconds | None = None) -> None:
         """Give the job more time; where it is not to be had, say so with the next cell."""
-        more = Seconds(min(self.terms.order.timeout, self.terms.most - self._paid))
+        more = Seconds(min(step or self.terms.order.timeout, self.terms.most - self._paid))
         client, order = self.client, self.terms.order
         try:
             cap = await quoting.cap(client.network, client.settings, order.max_cost)
@@ -244,6 +247,13 @@ class Kept:
             self._paid = Seconds(done.timeout)
             self.trouble = ""
 
+    def tell_time(self, emit: Emit) -> None:
+        """Say so where the session gets no more time."""
+        if self.trouble:
+            left = duration(max(0, int(self.left)))
+            text = f"The session has {left} left, and gets no more: {self.trouble}\n"
+            emit(Said(Stream("stderr", text)))
+
     @property
     def is_over(self) -> bool:
         """Whether it is over, and only waits to be let go."""
@@ -252,61 +262,8 @@ class Kept:
     # Cells
 
     async def run(self, cell: Cell, emit: Emit, control: Control) -> Outcome:
-        """
-        Run a cell in the session.
-
-        Raises:
-            SessionLost: It is over; says what was in it.
-            NosanaError: The path broke.
-            CancelledError: The user gave the cell up.
-        """
-        session = self.session
-        if session is None or session.ended.is_set():
-            raise self.gone()
-        if self.trouble:
-            left = duration(max(0, int(self._left)))
-            text = f"The session has {left} left, and gets no more: {self.trouble}\n"
-            emit(Said(Stream("stderr", text)))
-        ran_by = self.client.jobs.who(session.quote.market.gpu)
-        words = f"in session {self.name} on {ran_by}"
-        emit(Joined(self.name, session.job.address, session.quote, words))
-        note = CellRecord(
-            cell=os.urandom(8).hex(), job=session.job.address, title=title(cell.source),
-            count=cell.count, started=time.time(), detached=cell.detach,
-            gets=cell.gets, gets_limit=cell.gets_limit, folder=str(Path.cwd()),
-        )  # fmt: skip
-        began = time.monotonic()
-        state = "lost"
-        control.body = asyncio.current_task()
-        control.grace = GRACE
-        try:
-            ended = await session.run(cell, emit, control, Bookmark(cell=note.cell))
-            state = ended.status
-        except SessionLost as error:
-            raise self.gone(error) from None
-        except NosanaError:
-            state = "error"
-            raise
-        except asyncio.CancelledError:
-            state = "interrupted"
-            raise
-        finally:
-            control.body = None
-            bill = self._bill(time.monotonic() - began)
-            self._logbook.note(replace(note, state=state, seconds=bill.seconds, cost=bill.cost))
-        emit(Billed(bill))
-        return Outcome(
-            job=session.job.address,
-            receipt=None,
-            session=self.name,
-            held=session.held,
-            bill=bill,
-            status=ended.status,
-            values=ended.values,
-            handles=ended.handles,
-            changed=ended.changed,
-            landed=ended.landed,
-        )
+        """Run a cell in the session: see `serving`."""
+        return await serving.run(self, cell, emit, control)
 
     def gone(self, error: SessionLost | None = None) -> SessionLost:
         """Return what to raise in a cell that came too late, or was there when it ended."""
@@ -323,14 +280,6 @@ class Kept:
         told.receipt = self.receipt
         return told
 
-    def _bill(self, seconds: float) -> CellBill:
-        session = self.session
-        assert session is not None
-        startup = max(0.0, session.opened - self._began)
-        bill = share(session.quote, seconds, startup=startup, cells=max(1, session.cells))
-        self.bills.append(bill)
-        return bill
-
     @property
     def receipt(self) -> Receipt | None:
         """What it cost, once it is over."""
@@ -343,9 +292,14 @@ class Kept:
             return
         self.over = "it was left to go on by itself"
         session.job.released = True
-        self._logbook.change(replace(record, owner="", detached=True))
+        self.logbook.change(replace(record, owner="", detached=True))
         self.client.journal.own(record.job, DETACHED)
         self._closing.set()
+
+    @property
+    def is_left(self) -> bool:
+        """Whether its job goes on without this process."""
+        return self.session is not None and self.session.job.released
 
     def close(self) -> None:
         """Let the session end."""
@@ -380,7 +334,7 @@ class Kept:
             )  # fmt: skip
         over = session.ended.is_set()
         receipt = self.receipt
-        passed = max(0.0, time.time() - self._began)
+        passed = max(0.0, time.time() - self.began)
         return View(
             name=self.name,
             job=session.job.address,
@@ -389,7 +343,7 @@ class Kept:
             most=self.terms.most,
             state=self.over if over else "busy" if session.busy else "open",
             opened=session.opened,
-            left=max(0.0, self._began + self.terms.most - time.time()),
+            left=max(0.0, self.began + self.terms.most - time.time()),
             idle=self.idle,
             ends_idle=self.terms.idle,
             spent=receipt.spent if receipt else worth(session.quote, passed),

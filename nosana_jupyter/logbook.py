@@ -85,6 +85,9 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
     detached: bool = False
     """Whether it goes on without a process that keeps it."""
 
+    single: bool = False
+    """Whether it is the job of one cell, and ends with that."""
+
     @property
     def kept_elsewhere(self) -> bool:
         """Whether another process that lives keeps it."""
@@ -99,6 +102,9 @@ class CellRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Its id, as the runner knows it."""
 
     job: str
+    source: str = ""
+    """What its writer has written: from it functions are made again where it comes back."""
+
     title: str
     count: int
     """Execution count in the notebook."""
@@ -114,6 +120,9 @@ class CellRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What these seconds cost."""
 
     detached: bool = False
+    outs: tuple[str, ...] | None = None
+    """Names that its writer wants back; nothing if it was left to us."""
+
     returns: tuple[str, ...] = ()
     """Names that come back."""
 
@@ -124,6 +133,14 @@ class CellRecord(msgspec.Struct, frozen=True, kw_only=True):
     gets_limit: int | None = None
     folder: str = ""
     """The notebook's, below which they are written."""
+
+    secrets: tuple[str, ...] = ()
+    """Names of what nothing shows. The values are not here."""
+
+    @property
+    def unfetched(self) -> bool:
+        """Whether nobody has heard its end."""
+        return self.state == "running"
 
 
 class Logbook:
@@ -172,6 +189,10 @@ class Logbook:
 
     def sessions(self, network: str, wallet: str) -> list[SessionRecord]:
         """Return the sessions of a wallet that are not known to be over, oldest first."""
+        return [each for each in self.remembered(network, wallet) if not each.single]
+
+    def remembered(self, network: str, wallet: str) -> list[SessionRecord]:
+        """Return the same with the jobs of single cells whose end nobody has heard."""
         rows = self._db.execute(
             "select record from sessions where network = ? and wallet = ? and state = 'open' "
             "order by opened",

@@ -18,26 +18,24 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .cellrun import TICK, CellRun, Confirm, Following
 from .errors import NosanaError
+from .looks import Looks
 from .presses import Presses
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from .attaching import Attached, Found
     from .cellrun import Ask, Work
-    from .choosing import Requirements
     from .client import Client
     from .control import Control
-    from .events import Cell, Outcome, Plan, Status, Swept
+    from .events import Cell, Outcome
     from .hearing import Ended
-    from .journal import Entry, Receipt
     from .keeping import Keeping
     from .kept import Emit, Kept
     from .logbook import CellRecord, SessionRecord
-    from .markets import Market, Quote
     from .needs import Needs
-    from .payer import Extended
     from .standing import Terms, View
-    from .units import Seconds
+    from .taping import Taped
 
 __all__ = ["TICK", "CellRun", "Confirm", "Portal", "Presses", "shared"]
 
@@ -86,7 +84,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begin_anew)
 
 
-class Portal:
+class Portal(Looks):
     """The background loop, and the client in it. Both are made on first use."""
 
     def __init__(self) -> None:
@@ -97,6 +95,9 @@ class Portal:
         self._opening = asyncio.Lock()
         self._process = os.getpid()
         self._runs: weakref.WeakSet[Following[Any]] = weakref.WeakSet()
+        self.detached: list[Taped] = []
+        """Cells that were detached here, oldest first."""
+
         self._keeping: Keeping | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         """What somebody waits for."""
@@ -129,6 +130,13 @@ class Portal:
             client = await self.client()
             return await client.run(cell, emit, control=control, confirm=ask)
 
+        if cell.detach:
+            from .taping import Taped
+
+            taped = Taped(self, work, confirm, cell)
+            self._runs.add(taped)
+            self.detached.append(taped)
+            return taped
         return self._follow(work, confirm)
 
     def up(self, terms: Terms, *, confirm: Confirm | None = None) -> Following[Kept]:
@@ -140,11 +148,23 @@ class Portal:
 
         return self._follow(work, confirm)
 
-    def attach(self, name: str = "") -> Following[Kept]:
-        """Take up a session that another process has opened; its events end when that is done."""
+    def attachable(self) -> list[Found]:
+        """Return what can be attached to that this process does not follow, newest first."""
+        return self.call(self._attachable)
 
-        async def work(emit: Emit, control: Control, _ask: Ask | None) -> Kept:
-            return await self.sessions.attach(await self.client(), name, emit, control)
+    async def _attachable(self, client: Client) -> list[Found]:
+        return self.sessions.attachable(client)
+
+    def attach(self, name: str = "", *, peek: bool = False) -> Following[Attached]:
+        """
+        Take up a session or a cell that another process has begun: see `attaching`.
+
+        The events end when all is heard that its cells say.
+        """
+
+        async def work(emit: Emit, control: Control, _ask: Ask | None) -> Attached:
+            client = await self.client()
+            return await self.sessions.take_up(client, name, emit, control, peek=peek)
 
         return self._follow(work, None)
 
@@ -193,57 +213,22 @@ class Portal:
         self._runs.add(following)
         return following
 
-    def plan(self, cell: Cell) -> Plan:
-        """Say what a cell needs and may cost. Spends nothing."""
-        return self.call(lambda client: client.plan(cell))
-
-    def quote(
-        self, wanted: Requirements, timeout: Seconds, *, max_cost: str | None = None
-    ) -> Quote:
-        """Return the quote for a run. Spends nothing."""
-        return self.call(lambda client: client.quote(wanted, timeout, max_cost=max_cost))
-
-    def markets(self) -> list[Market]:
-        """Return the markets of the network, cheapest first."""
-        return self.call(lambda client: client.markets())
-
-    def status(self) -> Status:
-        """Say where the user is: network, wallet, balances, open jobs."""
-        return self.call(lambda client: client.status())
-
     def needs(self) -> Needs:
         """Say what the network needs of the user; also where no client can be opened."""
         from . import needs, settings
 
         return self.wait(self.start(needs.look(settings.load())))
 
-    def jobs(self, limit: int = 20) -> list[Entry]:
-        """Return the newest jobs, newest first."""
-        return self.call(lambda client: client.entries(limit))
-
-    def receipts(self, limit: int = 20) -> list[Receipt]:
-        """Return the newest receipts, newest first."""
-        return self.call(lambda client: client.receipts(limit))
-
-    def stop(self, job: str) -> Receipt:
-        """End a job by its address or the beginning of it."""
-        return self.call(lambda client: client.stop(job))
-
-    def extend(self, job: str, seconds: Seconds) -> Extended:
-        """Give a job more time, by its address or the beginning of it."""
-        return self.call(lambda client: client.extend(job, seconds))
-
-    def sweep(self) -> Swept:
-        """Settle everything this wallet left behind, and fetch the rent of what is long over."""
-        return self.call(lambda client: client.sweep())
-
     def reload(self) -> None:
         """Open the client anew on next use: a setting has changed. Cells keep the one they have."""
         self.wait(self.start(self._retire()))
 
     def leave(self) -> None:
-        """Settle the sessions: this process is ending."""
-        if os.getpid() == self._process and self._keeping is not None and self._keeping.names():
+        """Settle the sessions, and what was detached and runs nowhere: this process is ending."""
+        if os.getpid() != self._process:
+            return
+        waits = any(not each.future.done() for each in self.detached)
+        if waits or (self._keeping is not None and self._keeping.names()):
             self.close()
 
     def close(self) -> None:
@@ -370,7 +355,7 @@ class Portal:
     async def _end(self) -> None:
         """Settle the jobs of cells, end the rest, and close the client."""
         for run in list(self._runs):
-            run.abandon()
+            run.let_go()
         if self._keeping is not None:
             self._keeping.end()
         if others := self._others():

@@ -5,6 +5,7 @@ What earlier kernels have left open, told once by the one that comes after them.
 from __future__ import annotations
 
 from .jobs import Jobs
+from .journal import DETACHED
 from .logbook import Logbook
 
 
@@ -16,25 +17,34 @@ def reminder(jobs: Jobs) -> str:
         return ""
     logbook = Logbook(jobs.journal.path)
     try:
-        sessions = [
+        open_ = [
             each
-            for each in logbook.sessions(network, account)
-            if each.job in running and not each.kept_elsewhere
+            for each in logbook.remembered(network, account)
+            if each.job in running and each.job not in jobs.followed and not each.kept_elsewhere
         ]
     finally:
         logbook.close()
+    sessions = [each for each in open_ if not each.single]
+    lone = [each for each in open_ if each.single]
     lines = []
+    if lone:
+        what = "A cell of an earlier kernel goes on" if len(lone) == 1 else (
+            f"{len(lone)} cells of earlier kernels go on"
+        )  # fmt: skip
+        ends = "%nosana stop JOB" if any(each.detached for each in lone) else "%nosana sweep"
+        lines.append(f"{what}: %nosana attach brings it back, {ends} ends it.\n")
     if sessions:
         names = ", ".join(each.name for each in sessions)
         what = "A session of an earlier kernel is" if len(sessions) == 1 else (
             f"{len(sessions)} sessions of earlier kernels are"
         )  # fmt: skip
         typed = "%nosana attach" if len(sessions) == 1 else f"%nosana attach {sessions[0].name}"
+        alone = any(running[each.job].intent.owner == DETACHED for each in sessions)
+        ends = "%nosana stop JOB" if alone else "%nosana sweep"
         lines.append(
-            f"{what} still open, and costs money: {names}. {typed} takes it up, %nosana sweep "
-            "ends it.\n"
+            f"{what} still open, and costs money: {names}. {typed} takes it up, {ends} ends it.\n"
         )
-    known = {each.job for each in sessions}
+    known = {each.job for each in open_}
     left = [entry for job, entry in running.items() if job not in known and not jobs.follows(entry)]
     if left:
         what = "A job of an earlier kernel is" if len(left) == 1 else (

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
-from . import conversation, transfer
+from . import conversation, stored, transfer
 from .cell.held import Held
-from .choosing import Requirements
 from .control import Control
 from .conversation import Load
 from .errors import CellError, HostFailed, NosanaError, RemoteProtocolError, SessionLost, TakenOver
@@ -24,43 +24,24 @@ from .events import Cell, Event, Said, Waiting
 from .hearing import Bookmark, Ended
 from .installing import Environment
 from .jobs import Job
+from .landing import Wanted
 from .link import Link
 from .markets import Quote
 from .node import Node
+from .orders import Order
 from .prepare import Prepared, prepare
 from .secrecy import NO_SECRETS, Secrets
 from .settings import Settings
-from .units import Seconds
 from .wire import seal
-from .wire.messages import Hello, Interrupt, Stream
+from .wire.messages import Hello, Interrupt, Lease, Stream
+
+__all__ = ["ANEW", "TURN", "Emit", "Order", "Session"]
 
 ANEW = "Open another with %nosana up, and run again the cells that made what this one needs."
 
+TURN = "waiting for another cell of the session to end"
+
 Emit = Callable[[Event], None]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Order:
-    """What a host is rented for."""
-
-    wanted: Requirements
-    timeout: Seconds
-    """Longest run to pay for, in seconds."""
-
-    image: str
-    """With the version of Python in it."""
-
-    title: str = ""
-    """What lists of jobs show."""
-
-    max_cost: str | None = None
-    """Cap on deposit and fee, as written."""
-
-    has_code: tuple[str, ...] = ()
-    """Names whose values need a host with our Python."""
-
-    environment: Mapping[str, str] = field(default_factory=dict)
-    """What installers are to know is taken from it."""
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -110,6 +91,9 @@ class Session:
     _secrets: Secrets = NO_SECRETS
     """Of all cells so far: what one was given, a later one can show."""
 
+    _lease: Lease | None = None
+    """What the runner was told of it."""
+
     held: Held = field(init=False)
     """The names that live there."""
 
@@ -123,6 +107,7 @@ class Session:
         emit: Emit,
         control: Control | None = None,
         mark: Bookmark | None = None,
+        begins: Callable[[Prepared], None] | None = None,
     ) -> Ended:
         """
         Run a cell here, after those that came before it.
@@ -132,6 +117,7 @@ class Session:
             emit: Takes what happens.
             control: Stops it.
             mark: Under which name it runs, for who comes later.
+            begins: Takes what was made of it, right before its runner is told to run it.
 
         Raises:
             NosanaError: The path broke. What the cell itself raises is among the events.
@@ -139,7 +125,7 @@ class Session:
         """
         control = control or Control()
         if self._turn.locked():
-            emit(Waiting("waiting for another cell of the session to end"))
+            emit(Waiting(TURN))
         async with self._turn:
             self.check()
             if isinstance(cell, Prepared):
@@ -156,7 +142,10 @@ class Session:
                 conversation.check_room(self.hello, prepared.load)
                 if prepared.load.has_code:
                     conversation.check_python(self.hello, prepared.load.has_code)
-            ended = await self._followed(prepared.load, emit, control, mark)
+            begin = partial(begins, prepared) if begins else None
+            ended = await self._followed(
+                self._converse(prepared.load, emit, control, mark, begin), control
+            )
             if namespace is not None:
                 self._learn(prepared, ended, namespace)
             return replace(ended, changed=prepared.changes)
@@ -177,10 +166,60 @@ class Session:
 
     async def _aside(self, returns: tuple[str, ...]) -> Ended:
         """Bring back names with a cell of no code, which leaves no trace."""
-        load = replace(_NOTHING, returns=returns, wanted=returns, most=0)
+        load = replace(conversation.NO_CODE, returns=returns, wanted=returns, most=0)
         async with self._turn:
             self.check()
-            return await self._followed(load, lambda _: None, Control(), None)
+            control = Control()
+            return await self._followed(
+                self._converse(load, lambda _: None, control, None, None), control
+            )
+
+    async def resume(
+        self,
+        mark: Bookmark,
+        emit: Emit,
+        control: Control,
+        *,
+        returns: Sequence[str],
+        gets: Wanted | None,
+        secrets: Secrets,
+    ) -> Ended:
+        """
+        Follow a cell that another process has begun here, from the place of its bookmark on.
+
+        Raises:
+            NosanaError: The path broke. What the cell itself raises is among the events.
+            CancelledError: The user gave the cell up.
+        """
+        async with self._turn:
+            self.check()
+            self._secrets = secrets.after(self._secrets)
+            with self._secrets.hiding(emit) as hidden:
+                return await self._followed(
+                    self._taken_up(mark, hidden, control, returns, gets), control
+                )
+
+    async def _taken_up(
+        self,
+        mark: Bookmark,
+        emit: Emit,
+        control: Control,
+        returns: Sequence[str],
+        gets: Wanted | None,
+    ) -> Ended:
+        control.talking = True
+        await self.lease(detached=control.detached)
+        return await self._heard(
+            conversation.attach(self.link, mark, emit, returns=returns, gets=gets), control
+        )
+
+    async def lease(self, *, detached: bool) -> None:
+        """Say how long the runner is to wait for a client, if that is another time than before."""
+        terms = stored.lease(self.settings, self.job.address, detached=detached)
+        before = self._lease or stored.lease(self.settings, self.job.address, detached=False)
+        if terms != before:
+            self._lease = terms
+            await self.link.send(terms)
 
     def _learn(self, prepared: Prepared, ended: Ended, namespace: Mapping[str, Any]) -> None:
         """Note which names live there now. What came back is put into its place later."""
@@ -239,14 +278,12 @@ class Session:
         if self._talking is not None:
             self._talking.cancel()
 
-    async def _followed(
-        self, load: Load, emit: Emit, control: Control, mark: Bookmark | None
-    ) -> Ended:
-        """Run a cell, and let the block that holds the job know if that cannot go on."""
+    async def _followed(self, talk: Coroutine[Any, Any, Ended], control: Control) -> Ended:
+        """Follow a cell, and let the block that holds the job know if that cannot go on."""
         self.busy = True
         self._talking = asyncio.current_task() if self.kept else None
         try:
-            return await self._converse(load, emit, control, mark)
+            return await talk
         except asyncio.CancelledError:
             if not self.kept:
                 raise
@@ -256,7 +293,7 @@ class Session:
                 assert task is not None
                 task.uncancel()
                 raise self._lost() from None
-            if not control.talking:
+            if not control.talking or self.job.released:
                 raise
             # What it was in the middle of cannot be taken up again.
             self.lose(HostFailed("a cell did not heed its interrupt, and was given up"))
@@ -283,30 +320,52 @@ class Session:
         await self.ended.wait()
 
     async def _converse(
-        self, load: Load, emit: Emit, control: Control, mark: Bookmark | None
+        self,
+        load: Load,
+        emit: Emit,
+        control: Control,
+        mark: Bookmark | None,
+        begin: Callable[[], None] | None,
     ) -> Ended:
         """Install, send, run, and take what comes back, without the secrets that went there."""
         self._secrets = load.secrets.after(self._secrets)
         with self._secrets.hiding(emit) as hidden:
-            ended = await self._talk(load, hidden, control, mark)
+            ended = await self._talk(load, hidden, control, mark, begin)
         return replace(ended, handles=self._secrets.handles(ended.handles))
 
-    async def _talk(self, load: Load, emit: Emit, control: Control, mark: Bookmark | None) -> Ended:
-        job, link = self.job, self.link
+    async def _talk(
+        self,
+        load: Load,
+        emit: Emit,
+        control: Control,
+        mark: Bookmark | None,
+        begin: Callable[[], None] | None,
+    ) -> Ended:
+        link = self.link
         control.talking = True
         if self.kept:
             control.soft = lambda: link.send(Interrupt())
         try:
             await self._ready(load, emit, control)
-            emit(Waiting(""))
-            control.soft = lambda: link.send(Interrupt())
-            job.begun = True
-            self.cells += bool(load.code)
-            ended = await conversation.execute(link, load, emit, mark)
+            await self.lease(detached=control.detached)
         finally:
             control.soft = None
-        job.cell_seconds += ended.seconds
-        job.peak_memory = max(job.peak_memory, ended.peak_memory)
+        emit(Waiting(""))
+        self.job.begun = True
+        self.cells += bool(load.code)
+        if begin is not None:
+            begin()
+        return await self._heard(conversation.execute(link, load, emit, mark), control)
+
+    async def _heard(self, talk: Coroutine[Any, Any, Ended], control: Control) -> Ended:
+        """Let the user interrupt the cell while it runs; note what it used."""
+        control.soft = lambda: self.link.send(Interrupt())
+        try:
+            ended = await talk
+        finally:
+            control.soft = None
+        self.job.cell_seconds += ended.seconds
+        self.job.peak_memory = max(self.job.peak_memory, ended.peak_memory)
         return ended
 
     async def _ready(self, load: Load, emit: Emit, control: Control) -> None:
@@ -330,14 +389,7 @@ class Session:
         if self.kept and control.interrupted:
             # The runner takes with a cell of no code what was sent for this one.
             await conversation.execute(
-                self.link, replace(_NOTHING, buffers=load.buffers), lambda _: None
+                self.link, replace(conversation.NO_CODE, buffers=load.buffers), lambda _: None
             )
             control.talking = False
             raise asyncio.CancelledError
-
-
-_NOTHING = Load(
-    code="", count=0, header=b"", buffers=(), has_code=(), packages=(), extras=(),
-    modules=(), sources=(), returns=(), explicit=False, environment={},
-)  # fmt: skip
-"""A cell of no code."""

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 from . import hearing
 from .errors import HostFailed, NetworkError, RemoteProtocolError
 from .hearing import Bookmark, Emit, Ended
+from .landing import Wanted
 from .node import Node
 from .settings import Settings
 from .units import parse_seconds
@@ -57,7 +58,12 @@ async def fetch(
 
 
 async def recall(
-    kept: Kept, mark: Bookmark, emit: Emit, *, returns: Sequence[str] | None = None
+    kept: Kept,
+    mark: Bookmark,
+    emit: Emit,
+    *,
+    returns: Sequence[str] | None = None,
+    gets: Wanted | None = None,
 ) -> Ended:
     """
     Pass on what a cell has said, as `conversation.attach` does.
@@ -66,7 +72,7 @@ async def recall(
         HostFailed: The job ended before the cell did.
         RemoteProtocolError: It says what no cell says.
     """
-    return await hearing.follow(_said(kept, mark), mark, emit, returns=returns)
+    return await hearing.follow(_said(kept, mark), mark, emit, returns=returns, gets=gets)
 
 
 async def _said(kept: Kept, mark: Bookmark) -> AsyncIterator[AnyMessage]:

@@ -13,7 +13,7 @@ from . import posting
 from .chain.accounts import JobState
 from .errors import NosanaError
 from .jobs import Jobs
-from .journal import Entry, Receipt
+from .journal import DETACHED, Entry, Receipt
 from .units import Lamports
 
 
@@ -21,7 +21,8 @@ async def sweep(jobs: Jobs, *, unsent_after: float | None = None) -> list[Receip
     """
     Find and settle everything this wallet left behind, in the journal and on chain.
 
-    What a living process follows, here or in another kernel, is left alone.
+    What a living process follows, here or in another kernel, is left alone, and so is what goes on
+    by itself while its time runs.
 
     Args:
         jobs: Of the wallet.
@@ -47,7 +48,8 @@ async def sweep(jobs: Jobs, *, unsent_after: float | None = None) -> list[Receip
         receipts.append(await jobs.settle(jobs.recall(known or jobs.adopt(address, account))))
     failed: NosanaError | None = None
     for entry in entries.values():
-        if jobs.follows(entry):
+        # A job that goes on by itself would be among those on chain.
+        if jobs.follows(entry) and entry.intent.owner != DETACHED:
             continue
         try:
             receipts += await _settle(jobs, entry, unsent_after)

@@ -59,13 +59,24 @@ PATH = {
     "rental",
     "sessions",
     "opening",
+    "orders",
     "pythons",
     "requirements",
     "waiting",
     "watch",
 }
-KEPT = {"client", "bills", "logbook", "standing", "kept", "keeping"}
-ROW6 = ROW5 | PATH | KEPT | {"cellrun", "portal", "presses"}
+KEPT = {
+    "client",
+    "bills",
+    "logbook",
+    "standing",
+    "kept",
+    "keeping",
+    "noting",
+    "serving",
+    "attaching",
+}
+ROW6 = ROW5 | PATH | KEPT | {"cellrun", "portal", "presses", "taping", "looks"}
 LAYERS = {
     "errors": set[str](),
     "units": {"errors"},
@@ -136,7 +147,7 @@ LAYERS = {
     "asking": ROW2,
     "control": ROW1,
     "verdict": ROW1 | {"sanitize", "wire"},
-    "stored": ROW1 | {"settings", "wire", "node", "hearing"},
+    "stored": ROW1 | {"settings", "wire", "node", "hearing", "landing"},
     "hearing": ROW1 | {"absent", "landing", "transfer", "events", "wire"},
     "attempts": ROW5,
     "boot": ROW3 | {"conversation", "events"},
@@ -144,9 +155,15 @@ LAYERS = {
     "waiting": ROW1 | {"chain", "jobs"},
     "watch": ROW1 | {"verdict", "chain", "jobs", "node"},
     "sessions": ROW5 | PATH,
+    "orders": ROW1 | {"choosing"},
     "opening": ROW5 | PATH | {"logbook"},
-    "reminders": ROW1 | {"jobs", "logbook"},
-    "client": ROW5 | PATH | {"logbook", "reminders", "standing"},
+    "reminders": ROW1 | {"jobs", "journal", "logbook"},
+    "client": ROW5 | PATH | {"logbook", "reminders", "standing", "noting"},
+    "noting": ROW5 | PATH | {"bills", "logbook"},
+    "serving": ROW5 | PATH | KEPT,
+    "attaching": ROW5 | PATH | KEPT,
+    "taping": ROW6,
+    "looks": ROW6,
     "bills": ROW1 | {"markets"},
     "logbook": ROW1 | {"settings", "journal"},
     "standing": ROW1

@@ -50,5 +50,6 @@ def cell_of(
         deps=options.deps or find.AUTO,
         max_cost=options.max_cost,
         session=session_of(options),
+        detach=options.detach,
         widgets=widgets,
     )

@@ -24,7 +24,7 @@ COMMANDS = {
     "jobs": "the newest jobs: jobs [NUMBER]",
     "receipts": "what they cost: receipts [NUMBER], or all of one: receipts JOB",
     "up": "open a session, in which cells keep their state: up [NAME] [--vram 16] [--for 2h]",
-    "attach": "take up a session that another kernel has opened: attach [NAME|JOB]",
+    "attach": "bring back a cell or session that goes on: attach [JOB|CELL|NAME] [--peek]",
     "down": "end a session, and pay it: down [NAME|--all]",
     "sessions": "what is open: host, time left, cost so far",
     "stop": "end a job: stop JOB",
@@ -41,7 +41,7 @@ COMMANDS = {
 """What `%nosana` understands, and what each does."""
 
 MOST_WORDS = {
-    "": 0, "sweep": 0, "sessions": 0, "down": 1, "attach": 1,
+    "": 0, "sweep": 0, "sessions": 0, "down": 1, "attach": 2,
     "jobs": 1, "receipts": 1, "stop": 1, "network": 1, "help": 1,
 }  # fmt: skip
 """Most words that a command takes; the others read their own."""
@@ -290,6 +290,10 @@ def cell_grammar() -> Grammar:
     grammar.add_argument(
         "--cold", action="store_true", help="run in a job of the cell's own, whatever is open"
     )
+    grammar.add_argument(
+        "--detach", action="store_true",
+        help="return at once; the cell goes on without this kernel: see %%nosana attach",
+    )  # fmt: skip
     grammar.add_argument(
         "--dry-run", action="store_true", help="show what would travel and cost; spend nothing"
     )

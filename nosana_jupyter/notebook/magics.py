@@ -8,6 +8,7 @@ whatever a magic can do, `nosana_jupyter.run()` can do too.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import inspect
 import re
 from concurrent.futures import CancelledError
@@ -17,23 +18,26 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 
 from .. import settings
 from ..errors import NosanaError, RemoteError, UsageError
-from . import asked, complete, grammar
+from ..taping import Taped
+from . import asked, complete, detached, grammar
+from .attach import AttachCommands
 from .commands import confirming
 from .interrupts import Interrupted, Presses
-from .sessions import SessionCommands
 from .widgets import relaying
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from IPython.core.interactiveshell import InteractiveShell
 
-    from ..events import Cell
-    from ..portal import CellRun
+    from ..cellrun import Following
+    from ..events import Cell, Outcome
     from .card import Card
     from .display import Screen
 
 
 @magics_class
-class NosanaMagics(SessionCommands, Magics):  # type: ignore[misc]  # IPython has no types
+class NosanaMagics(AttachCommands, Magics):  # type: ignore[misc]  # IPython has no types
     """The magics of one shell."""
 
     @no_var_expand  # type: ignore[untyped-decorator]
@@ -76,7 +80,9 @@ class NosanaMagics(SessionCommands, Magics):  # type: ignore[misc]  # IPython ha
         try:
             cell = self._request(options, source)
             run = self.portal.run(cell, confirm=confirming(yes=options.yes))
-            return self._follow(run, cell, card, presses, trust=options.trust)
+            if isinstance(run, Taped):
+                return detached.launched(run, card, presses)
+            return self._followed(run, card, presses, lambda: [(cell, run.outcome)], options.trust)
         except NosanaError as error:
             if not isinstance(error, RemoteError):
                 card.close(f"{type(error).__name__}: {error}")
@@ -100,10 +106,27 @@ class NosanaMagics(SessionCommands, Magics):  # type: ignore[misc]  # IPython ha
         for table in (travels, deps.of_cell(cell), costs):
             display(table)
 
-    def _follow(
-        self, run: CellRun, cell: Cell, card: Card, presses: Presses, *, trust: bool
+    def _followed(
+        self,
+        run: Following[Any],
+        card: Card,
+        presses: Presses,
+        ends: Callable[[], Sequence[tuple[Cell, Outcome]]],
+        trust: bool = False,
+        *,
+        peek: bool = False,
     ) -> Any:
-        """Draw what happens, here on the kernel's own thread, so that it lands under this cell."""
+        """
+        Draw what happens, here on the kernel's own thread, so that it lands under this cell.
+
+        Args:
+            run: What happens.
+            card: How it stands.
+            presses: Of Ctrl-C.
+            ends: Says what came of which cells, once it is over.
+            trust: Whether the user lets the host run what it likes in the page.
+            peek: Whether Ctrl-C lets the cell go, and does not interrupt it.
+        """
         from ..api import remote_error
         from . import returned
         from .display import Screen
@@ -113,7 +136,10 @@ class NosanaMagics(SessionCommands, Magics):  # type: ignore[misc]  # IPython ha
         try:
             for event in run.ticks(lambda: screen.pause):
                 self._draw(event, card, screen)
-                presses.act(run)
+                if not peek:
+                    presses.act(run)
+                elif presses.count:
+                    return self._let_go(run, card, screen)
         except CancelledError:
             screen.close()
             card.close("interrupted")
@@ -126,23 +152,35 @@ class NosanaMagics(SessionCommands, Magics):  # type: ignore[misc]  # IPython ha
             raise
         screen.close()
         card.close()
-        outcome = run.outcome
-        for note in returned.leave(self.shell, cell, outcome):
-            print(note)  # noqa: T201
-        if outcome.status == "interrupted" or (presses.count and outcome.status == "ok"):
+        status = ""
+        for cell, outcome in ends():
+            status = outcome.status
+            for note in returned.leave(self.shell, cell, outcome):
+                print(note)  # noqa: T201
+        if status == "interrupted" or (presses.count and status == "ok"):
             raise Interrupted(screen.error, card.untold)
-        if screen.error is not None and outcome.status == "error":
+        if screen.error is not None and status == "error":
             raise remote_error(screen.error) from None
         return screen.result
 
+    def _let_go(self, run: Following[Any], card: Card, screen: Screen) -> None:
+        """Stop following a cell, which goes on."""
+        if not isinstance(run, Taped):
+            run.let_go()
+            with contextlib.suppress(CancelledError, NosanaError):
+                for _ in run.ticks():
+                    pass
+        screen.close()
+        card.stay("let go; the cell goes on: %nosana attach brings it back")
+
     def _draw(self, event: Any, card: Card, screen: Screen) -> None:
-        from ..events import Asked, Begun, Joined, Posted, Relayed, Said, SaidLate
+        from ..events import Asked, Begun, Joined, Posted, Relayed, Running, Said, SaidLate
         from . import earlier
 
         if event is None:
             screen.tick()
         match event:
-            case Posted(job=job) | Joined(job=job):
+            case Posted(job=job) | Joined(job=job) | Running(job=job):
                 screen.label = job
             case Begun(cell=cell):
                 earlier.remember(self.shell, cell, screen)

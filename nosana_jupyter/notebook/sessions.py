@@ -46,15 +46,6 @@ class SessionCommands(Commands):
                 raise
         card.stay(opened(kept.view()))
 
-    def do_attach(self, rest: str) -> None:
-        """Take up a session that another kernel has opened."""
-        from .card import Card
-
-        card = Card(self.shell)
-        with Presses() as presses:
-            kept = follow(self.portal.attach(rest), card, presses)
-        card.stay(opened(kept.view()))
-
     def do_down(self, rest: str) -> Table | None:
         """End sessions and show their receipts."""
         from . import tables

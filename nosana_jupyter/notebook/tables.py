@@ -25,6 +25,7 @@ from ..receipt import together
 from ..sanitize import line
 from ..units import duration, nos, size, sol, usd
 from .grammar import COMMANDS, deps_grammar, market_grammar, option_help, quote_grammar
+from .left import alone, spared, state_of
 
 if TYPE_CHECKING:
     from ..logbook import CellRecord, SessionRecord
@@ -80,7 +81,7 @@ def status(
     ]
     if network.stand_in:
         rows.append(("hosts", f"stand in for the cards of their market: {network.stand_in}"))
-    running = [_place(entry.intent.job, found.places) for entry in found.running]
+    running = [_place(each.intent.job, found.places) + alone(each) for each in found.running]
     rows += [("open jobs" if not n else "", each) for n, each in enumerate(running or ["none"])]
     open_ = [
         f"{each.name}: {line(each.state)}, {each.spent or 'nothing'} so far, "
@@ -168,7 +169,7 @@ def jobs(entries: Sequence[Entry]) -> Table:
     rows = []
     for entry in entries:
         receipt = entry.receipt
-        state = receipt.status if receipt else entry.state
+        state = receipt.status if receipt else state_of(entry)
         cost = receipt.spent if receipt else f"up to {entry.intent.most}"
         rows.append(
             (entry.intent.job, state, entry.intent.slug, _moment(entry.created), cost,
@@ -272,8 +273,7 @@ def swept(found: Swept, *, young: int) -> Table:
     if found.rent:
         parts.append(f"{sol(found.rent)} of rent came back from jobs that ended long ago.")
     if followed:
-        names = ", ".join(entry.intent.job for entry in found.followed)
-        parts.append(f"Left alone, as a running cell follows it: {names}.")
+        parts += spared(found.followed)
     for entry in found.elsewhere:
         what = f"Job {entry.intent.job} is open, and"
         if entry.intent.pay == "credits":
