@@ -13,6 +13,7 @@ import queue
 import signal
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
@@ -30,6 +31,14 @@ TICK = 0.1
 
 PENDING = 64 << 20
 """Bytes of outputs that may wait to be taken; then the host has to wait."""
+
+OFTEN = 0.04
+"""Seconds between two calls of who is patient."""
+
+Patient = Callable[[], None]
+
+patience: ContextVar[Patient | None] = ContextVar("patience", default=None)
+"""Called again and again while the thread that set it waits for an answer."""
 
 T = TypeVar("T")
 

@@ -82,7 +82,26 @@ def choose(
         quote = Quote(market=affordable, timeout=timeout, usd_per_nos=price)
         if quote.most > cap.amount:
             raise _too_dear(quote, cap)
-    return quote
+    return replace(quote, relaxed=_relaxed(markets, wanted)) if not quote.market.hosts else quote
+
+
+def _relaxed(markets: Sequence[Market], wanted: Requirements) -> str:
+    """Say which single thing to leave out, so that a host is free."""
+    wishes = {"market": wanted.market, "gpu": wanted.gpu, "vram": wanted.vram}
+    for name, value in wishes.items():
+        if value is None:
+            continue
+        # What fits already has no host that is free.
+        fits = fitting(markets, replace(wanted, market=None if name == "market" else wanted.market,
+                                        gpu=None if name == "gpu" else wanted.gpu,
+                                        vram=None if name == "vram" else wanted.vram))  # fmt: skip
+        free = sorted((each for each in fits if each.hosts), key=lambda each: each.price)
+        if free:
+            number = sum(each.hosts for each in free)
+            hosts = "1 host is" if number == 1 else f"{number} hosts are"
+            shown = f"{value:g}" if isinstance(value, float | int) else value
+            return f"without --{name} {shown}, {hosts} free, the cheapest on {free[0].slug}"
+    return ""
 
 
 def _too_dear(quote: Quote, cap: Cap) -> FundsError:

@@ -59,16 +59,17 @@ class Client:
     _reminded: bool = field(default=False)
 
     @classmethod
-    async def open(cls) -> Client:
+    async def open(cls, tell: Callable[[str], None] = lambda _: None) -> Client:
         """
-        Open the network and the wallet that the settings name.
+        Open the network and the wallet that the settings name; tell in words what is waited for.
 
         Raises:
             NetworkError: The local network does not start.
             UsageError: There is no wallet where the settings say.
         """
         chosen = settings.load()
-        chain = await asyncio.to_thread(network.load, chosen.network, chosen)
+        tell(f"connecting to {chosen.network}")
+        chain = await network.reached(chosen, tell)
         async with AsyncExitStack() as opened:
             journal = Journal()
             opened.callback(journal.close)
@@ -84,15 +85,14 @@ class Client:
             _stack=stack,
         )
 
-    async def is_current(self) -> bool:
+    async def is_current(self, tell: Callable[[str], None] = lambda _: None) -> bool:
         """
         Say whether this is still the network the settings name; start a local one that stopped.
 
         Raises:
             NetworkError: The local network does not start.
         """
-        chain = await asyncio.to_thread(network.load, self.settings.network, self.settings)
-        return chain == self.network
+        return await network.reached(self.settings, tell) == self.network
 
     async def close(self) -> None:
         await self._stack.aclose()
@@ -130,9 +130,15 @@ class Client:
         self._remind(emit)
         emit(Waiting("finding out what the cell needs"))
         tries = self._tries(cell.wanted, cell.timeout, cell.max_cost, title(cell.source))
-        prepared, quote = await asyncio.gather(
-            asyncio.to_thread(prepare, cell, self.settings), tries.quote()
-        )
+        quoting = asyncio.ensure_future(tries.quote())
+
+        async def ready() -> Prepared:
+            done = await asyncio.to_thread(prepare, cell, self.settings)
+            if not quoting.done():
+                emit(Waiting(f"asking {self.network.name} for its markets and hosts"))
+            return done
+
+        prepared, quote = await asyncio.gather(ready(), quoting)
         self._check_python(prepared)
         for note in (*prepared.notes, *quote.notes):
             emit(Said(Stream("stderr", f"{note}\n")))
@@ -193,6 +199,7 @@ class Client:
         self._remind(emit)
         control = control or Control()
         tries = self._tries(order.wanted, order.timeout, order.max_cost, order.title)
+        emit(Waiting(f"asking {self.network.name} for its markets and hosts"))
         quote = await tries.quote()
         for note in quote.notes:
             emit(Said(Stream("stderr", f"{note}\n")))
@@ -389,11 +396,3 @@ class Client:
                     hint="Say `--yes`, or for good: %nosana config confirm yes",
                 )
             self._confirmed = True
-
-
-def warm() -> None:
-    """Import what the first cell needs, so that it need not wait for it."""
-    import httpx  # noqa: F401
-    import websockets.asyncio.client  # noqa: F401
-
-    from . import prepare as _prepare  # noqa: F401

@@ -116,6 +116,9 @@ class Quote:
     usual: Seconds | None = None
     """What such cells took of late, in seconds. None: this one was not run here before."""
 
+    relaxed: str = ""
+    """What to ask for instead, where no host that fits is free, in words."""
+
     @property
     def price(self) -> MicroNos:
         """Price of one second, in micro-NOS."""

@@ -7,10 +7,12 @@ so that nothing outside this module and `local/` needs to know which one it talk
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -228,7 +230,11 @@ def local_folder() -> Path:
     return settings.home() / "local"
 
 
-def load(name: str, chosen: settings.Settings | None = None) -> Network:
+def load(
+    name: str,
+    chosen: settings.Settings | None = None,
+    starting: Callable[[], None] = lambda: None,
+) -> Network:
     """
     Return a network by name; the local one is started if it does not run.
 
@@ -236,17 +242,33 @@ def load(name: str, chosen: settings.Settings | None = None) -> Network:
         name: `local`, `devnet` or `mainnet`.
         chosen: Settings whose addresses and bids take the place of the public ones. Not for the
             local network, which brings its own.
+        starting: Called before the local network is started.
 
     Raises:
         UsageError: There is no network of that name.
         NetworkError: The local network cannot be started.
     """
     if name == "local":
-        return _local()
+        return _local(starting)
     for network in (DEVNET, MAINNET):
         if network.name == name:
             return network if chosen is None else adapted(network, chosen)
     raise UsageError(f"there is no network {name!r}", hint=f"Networks are {', '.join(NAMES)}.")
+
+
+async def reached(chosen: settings.Settings, tell: Callable[[str], None]) -> Network:
+    """
+    Return the network that settings name; tell it where it has to be started.
+
+    Raises:
+        NetworkError: The local network cannot be started.
+    """
+    loop = asyncio.get_running_loop()
+
+    def starting() -> None:
+        loop.call_soon_threadsafe(tell, "starting the local network")
+
+    return await asyncio.to_thread(load, chosen.network, chosen, starting)
 
 
 def adapted(network: Network, chosen: settings.Settings) -> Network:
@@ -289,11 +311,12 @@ def pin_token(network: Network, chosen: settings.Settings) -> str:
     return chosen.pin_token
 
 
-def _local() -> Network:
+def _local(starting: Callable[[], None]) -> Network:
     """Return the local network if it runs; start it otherwise, and read what it says of itself."""
     running = _running()
     if running is not None:
         return running
+    starting()
     done = subprocess.run(
         [sys.executable, "-m", "nosana_jupyter.local", "start", "--json"],
         capture_output=True,

@@ -66,6 +66,7 @@ async def hosted(
         NosanaError: The host failed, or what was raised inside; says where the money is.
         CancelledError: The user gave it up; the job is settled all the same.
     """
+    emit(Waiting("publishing the part of the job that all may see"))
     cid = await ipfs.publish(network, jobs.payer.stub(), token=pin_token)
     key, token = seal.Key(), os.urandom(32)
     asked = launch.cell_definition(
@@ -73,8 +74,10 @@ async def hosted(
         python=pythons.needed(order.has_code), lease=int(parse_seconds(settings.lease)),
         settings=launch.installer_settings(order.environment),
     )  # fmt: skip
+    emit(Waiting("posting the job: waiting for the chain"))
     async with rent(jobs, quote, cid, title=order.title, emit=emit, control=control) as job:
         posted(job)
+        emit(Waiting(f"waiting for a host of {quote.market.slug}"))
         node = await wait_for_host(
             jobs, job, at_most=parse_seconds(settings.wait), tell=lambda text: emit(Waiting(text))
         )
@@ -95,6 +98,7 @@ async def hosted(
                     settings=settings, kept=kept, url=url, key=key, token=token,
                 )  # fmt: skip
                 if not job.released:
+                    emit(Waiting("waiting for the host to end the job"))
                     await link.goodbye()
         if not job.released:
             await collect(host, within=FINISH)

@@ -16,7 +16,7 @@ import weakref
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .cellrun import TICK, CellRun, Confirm, Following
+from .cellrun import OFTEN, TICK, CellRun, Confirm, Following, patience
 from .errors import NosanaError
 from .looks import Looks
 from .presses import Presses
@@ -120,14 +120,17 @@ class Portal(Looks):
         Raises:
             UsageError: There is no such session, or it has not what the cell asks for.
         """
-        kept = None if cell.session is None else self.sessions.pick(cell.session)
+        kept = None
+        # Where no session was ever open, what knows of them need not be imported.
+        if cell.session or (cell.session is not None and self._keeping is not None):
+            kept = self.sessions.pick(cell.session)
         if kept is not None:
             kept.serves(cell)
 
         async def work(emit: Emit, control: Control, ask: Ask | None) -> Outcome:
             if kept is not None:
                 return await kept.run(cell, emit, control)
-            client = await self.client()
+            client = await self.client(emit)
             return await client.run(cell, emit, control=control, confirm=ask)
 
         if cell.detach:
@@ -143,7 +146,7 @@ class Portal(Looks):
         """Open a session; its events end when the runner has said hello."""
 
         async def work(emit: Emit, control: Control, ask: Ask | None) -> Kept:
-            client = await self.client()
+            client = await self.client(emit)
             return await self.sessions.up(client, terms, emit, control, ask)
 
         return self._follow(work, confirm)
@@ -163,7 +166,7 @@ class Portal(Looks):
         """
 
         async def work(emit: Emit, control: Control, _ask: Ask | None) -> Attached:
-            client = await self.client()
+            client = await self.client(emit)
             return await self.sessions.take_up(client, name, emit, control, peek=peek)
 
         return self._follow(work, None)
@@ -187,11 +190,11 @@ class Portal(Looks):
 
     def session_names(self) -> list[str]:
         """Return the names of the sessions that are not let go."""
-        return self.sessions.names()
+        return [] if self._keeping is None else self.sessions.names()
 
     def session_views(self) -> list[View]:
         """Say how the sessions stand."""
-        return self.sessions.views()
+        return [] if self._keeping is None else self.sessions.views()
 
     def sessions_elsewhere(self) -> list[SessionRecord]:
         """Return the sessions of this wallet that this process does not keep."""
@@ -288,37 +291,36 @@ class Portal(Looks):
 
     def wait(self, future: Future[T]) -> T:
         """Wait for a result so that a signal gets through; a Ctrl-C cancels the work."""
+        wait = patience.get()
         while True:
             try:
-                return future.result(TICK)
+                return future.result(TICK if wait is None else OFTEN)
             except TimeoutError:
                 if future.done():
                     return future.result()
                 self.check()
+                if wait is not None:
+                    wait()
             except KeyboardInterrupt:
                 future.cancel()
                 raise
 
-    async def client(self) -> Client:
-        """Return the client, opened on first use. On the loop only."""
+    async def client(self, emit: Emit | None = None) -> Client:
+        """Return the client, opened on first use; tell how that goes. On the loop only."""
         from .client import Client
+        from .events import Waiting
+
+        def tell(text: str) -> None:
+            if emit is not None:
+                emit(Waiting(text))
 
         async with self._opening:
-            if self._client is not None and not await self._client.is_current():
+            if self._client is not None and not await self._client.is_current(tell):
                 # A local network that stopped has come back, at other ports.
                 self._let_go()
             if self._client is None:
-                self._client = await Client.open()
+                self._client = await Client.open(tell)
             return self._client
-
-    def warm(self) -> None:
-        """Import on the background thread what the first cell needs."""
-        self.loop.call_soon_threadsafe(self._import)
-
-    def _import(self) -> None:
-        from . import client
-
-        client.warm()
 
     async def _followed(self, work: Coroutine[Any, Any, T]) -> T:
         task = asyncio.current_task()

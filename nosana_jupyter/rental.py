@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from .control import Control
 from .errors import NosanaError, TakenOver
-from .events import Event, Posted, Said, Settled
+from .events import Event, Posted, Said, Settled, Waiting
 from .jobs import Job, Jobs
 from .markets import Quote
 from .wire.messages import Stream
@@ -20,6 +20,8 @@ from .wire.messages import Stream
 log = logging.getLogger("nosana_jupyter.rental")
 
 T = TypeVar("T")
+
+SETTLING = "settling the job: waiting for the chain"
 
 FINISH = 5.0
 """Seconds that a host has for closing a job whose cell has ended; then the client ends it."""
@@ -101,6 +103,7 @@ async def settling(
         jobs.followed.discard(job.address)
     if job.released:
         return
+    emit(Waiting(SETTLING))
     try:
         receipt, cancelled = await _uncancelled(jobs.settle(job, patience=FINISH))
     except NosanaError as error:
@@ -114,6 +117,7 @@ async def settling(
 
 async def _settle_failed(jobs: Jobs, job: Job, emit: Callable[[Event], None]) -> str:
     """Settle after an error, and say where the money is."""
+    emit(Waiting(SETTLING))
     try:
         receipt, _ = await _uncancelled(jobs.settle(job))
     except NosanaError as error:

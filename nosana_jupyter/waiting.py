@@ -60,9 +60,14 @@ async def wait_for_host(
             said = text
         if time.monotonic() > deadline:
             break
+    offer = job.quote.relaxed if job.quote else ""
     raise NoHost(
         f"no host of {job.intent.slug} took the job within {duration(at_most)}",
-        hint="Ask for less (`--vram`, `--gpu`), or see %nosana markets for who has free hosts.",
+        hint=(
+            f"{offer[0].upper()}{offer[1:]}: see %nosana markets."
+            if offer
+            else "Ask for less (`--vram`, `--gpu`), or see %nosana markets for who has free hosts."
+        ),
     )
 
 
@@ -102,4 +107,5 @@ def _in_words(job: Job, queue: Sequence[str] | None) -> str:
         return f"waiting for {where}" if queue is None else f"{where} is taking the job"
     ahead = queue.index(job.address)
     place = ("next in line", "1 job ahead")[ahead] if ahead < 2 else f"{ahead} jobs ahead"
-    return f"waiting for {where}: none is free, {place}"
+    offer = f"; {job.quote.relaxed}" if job.quote and job.quote.relaxed else ""
+    return f"waiting for {where}: none is free, {place}{offer}"

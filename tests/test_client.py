@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import sys
 import time
 from typing import Any
 
@@ -489,10 +488,3 @@ def test_what_was_opened_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NetworkError, match="no chain"):
         asyncio.run(Client.open())
     assert closed == [True]
-
-
-def test_what_a_first_cell_needs_can_be_imported_before() -> None:
-    """`warm` imports, and does nothing else."""
-    client_module.warm()
-
-    assert {"httpx", "websockets.asyncio.client", "nosana_jupyter.prepare"} <= set(sys.modules)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,10 +16,12 @@ from solders.pubkey import Pubkey
 
 from nosana_jupyter import ipfs, waiting
 from nosana_jupyter.chain import transport
-from nosana_jupyter.choosing import Requirements
+from nosana_jupyter.choosing import Requirements, choose
 from nosana_jupyter.client import Client
 from nosana_jupyter.errors import JobError, NoHost
 from nosana_jupyter.jobs import Job
+from nosana_jupyter.markets import Market
+from nosana_jupyter.units import GiB, MicroNos, Seconds
 from nosana_jupyter.waiting import wait_for_host
 from nosana_jupyter.wire import definition
 
@@ -31,10 +34,43 @@ ADDRESSES = [str(Pubkey([n] * 32)) for n in range(1, 6)]
 )
 def test_the_place_in_the_queue(ahead: int, said: str) -> None:
     """A user hears how many are before them, in words."""
-    job: Any = SimpleNamespace(address=ADDRESSES[ahead], intent=SimpleNamespace(slug="nvidia-4090"))
+    job: Any = SimpleNamespace(
+        address=ADDRESSES[ahead], intent=SimpleNamespace(slug="nvidia-4090"), quote=None
+    )
     assert waiting._in_words(job, ADDRESSES) == (
         f"waiting for a host of nvidia-4090: none is free, {said}"
     )
+
+
+def test_what_to_ask_for_instead() -> None:
+    """Where no host is free, a user hears which one wish to drop, and how many are then."""
+    cards = {"nvidia-4090": (24, 0, 9), "nvidia-3090": (24, 4, 5), "nvidia-3060": (12, 2, 2)}
+    markets = [
+        Market(
+            address=slug, slug=slug, name=slug, kind="PREMIUM", gpus=(slug,), vram=GiB(vram),
+            price=MicroNos(price), fee_percent=Decimal(10), usd_per_hour=Decimal(1), hosts=hosts,
+        )
+        for slug, (vram, hosts, price) in cards.items()
+    ]  # fmt: skip
+
+    def said(**wanted: Any) -> str:
+        quote = choose(markets, Requirements(**wanted), Seconds(60))
+        job: Any = SimpleNamespace(
+            address=ADDRESSES[0], intent=SimpleNamespace(slug=quote.market.slug), quote=quote
+        )
+        return waiting._in_words(job, ADDRESSES[:1])
+
+    none = "waiting for a host of nvidia-4090: none is free, next in line"
+    assert said(gpu="4090") == (
+        f"{none}; without --gpu 4090, 6 hosts are free, the cheapest on nvidia-3060"
+    )
+    assert said(gpu="4090", vram=GiB(24)) == (
+        f"{none}; without --gpu 4090, 4 hosts are free, the cheapest on nvidia-3090"
+    )
+    assert said(market="nvidia-4090").startswith(f"{none}; without --market nvidia-4090, 6 hosts")
+    assert "without" not in said(gpu="3090")
+    markets[1:] = []
+    assert said(gpu="4090") == none
 
 
 def test_what_is_not_in_the_queue() -> None:

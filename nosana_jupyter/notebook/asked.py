@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import secret_store, settings
-from ..project import find
 
 if TYPE_CHECKING:
     import argparse
@@ -26,6 +25,7 @@ def cell_of(
 ) -> Cell:
     """Return the cell that options ask for."""
     from ..events import Cell
+    from ..project import find
     from ..units import parse_seconds
     from . import setup
     from .sessions import session_of

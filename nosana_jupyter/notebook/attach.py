@@ -12,6 +12,7 @@ from ..sanitize import line
 from ..units import Seconds
 from . import grammar
 from .interrupts import Presses
+from .notice import Notice
 from .sessions import SessionCommands, opened
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ class AttachCommands(SessionCommands):
         peek = PEEK in words
         name = " ".join(word for word in words if word != PEEK)
         ours = _ours(self.portal.detached, name)
-        others = _others(self.portal.attachable(), name, alone=not ours)
+        with Notice(self.shell, "looking for what goes on"):
+            others = _others(self.portal.attachable(), name, alone=not ours)
         if len(ours) + len(others) > 1:
             return _table(ours, others)
         card = Card(self.shell)

@@ -42,7 +42,7 @@ MIME = "application/vnd.nosana.job+json"
 REDRAW = 1.0
 """Least seconds between two looks of the clock."""
 
-SOON = 0.3
+SOON = 0.05
 """Seconds in which most cells of a session are over, and no card need say how they stand."""
 
 LONG = 2.0
@@ -56,9 +56,16 @@ class Card:
     Args:
         shell: The notebook's.
         lazy: Show it when something has to be waited for, as in a session nothing mostly has.
+        text: What is waited for first, in words.
     """
 
-    def __init__(self, shell: InteractiveShell, *, lazy: bool = False) -> None:
+    def __init__(
+        self,
+        shell: InteractiveShell,
+        *,
+        lazy: bool = False,
+        text: str = "finding out what the cell needs",
+    ) -> None:
         self._shell = shell
         self._lazy = lazy
         self._rich = getattr(shell, "kernel", None) is not None
@@ -66,7 +73,7 @@ class Card:
         self._shown = False
         self._clearing = False
         self._at = 0.0
-        self._text = "finding out what the cell needs"
+        self._text = text
         self._told = ""
         self._since = time.monotonic()
         self._quote: Quote | None = None
@@ -79,6 +86,11 @@ class Card:
 
         self._bill: CellBill | None = None
         self._left: list[Left] = []
+
+    @property
+    def due(self) -> float | None:
+        """Seconds until it is to be shown, if it waits for that."""
+        return max(0.0, self._since + SOON - time.monotonic()) if self._lazy else None
 
     @property
     def untold(self) -> str:
@@ -128,12 +140,11 @@ class Card:
                 return
             case Quoted(quote=quote):
                 self._quote = quote
-                again = f"{self._left[-1].why} · " if self._left else ""
-                self._say(f"{again}posting to {quote.market.slug}: at most {quote.bound}")
+                self._say(self._again(f"posting to {quote.market.slug}: at most {quote.bound}"))
             case Posted(job=job):
                 self._job = job
             case Waiting(text=text):
-                self._say(text)
+                self._say(self._again(text))
             case Booting(stage=stage, text=text):
                 # A terminal hears of each stage once, and not how far it is.
                 if self._rich or stage != self._text:
@@ -196,6 +207,10 @@ class Card:
         elif self._receipt is not None:
             job = self._receipt.job
             sys.stdout.write(f"{self.cost}\n  all of it: %nosana receipts {job}\n")
+
+    def _again(self, text: str) -> str:
+        """Say why another host is asked, until it has the job."""
+        return f"{self._left[-1].why} · {text}" if self._left and not self._job else text
 
     def _say(self, text: str) -> None:
         # What is waited for is put together from what strangers sent.

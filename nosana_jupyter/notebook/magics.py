@@ -19,7 +19,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 from .. import settings
 from ..errors import NosanaError, RemoteError, UsageError
 from ..taping import Taped
-from . import asked, complete, detached, grammar
+from . import asked, complete, detached, grammar, notice
 from .attach import AttachCommands
 from .commands import confirming
 from .interrupts import Interrupted, Presses
@@ -50,7 +50,8 @@ class NosanaMagics(AttachCommands, Magics):  # type: ignore[misc]  # IPython has
                 return None
             if cell is None:
                 command, rest = grammar.split_command(line)
-                return getattr(self, f"do_{command or 'status'}")(rest)
+                with notice.of_command(self.shell, command):
+                    return getattr(self, f"do_{command or 'status'}")(rest)
             return self._cell(grammar.cell_grammar().read(line), cell)
         except Interrupted:
             raise
@@ -134,7 +135,7 @@ class NosanaMagics(AttachCommands, Magics):  # type: ignore[misc]  # IPython has
         screen = Screen(self.shell, f"job-{id(run):x}", trust=trust)
         run.late = screen.widgets.late
         try:
-            for event in run.ticks(lambda: screen.pause):
+            for event in run.ticks(lambda: _sooner(screen.pause, card.due)):
                 self._draw(event, card, screen)
                 if not peek:
                     presses.act(run)
@@ -193,6 +194,10 @@ class NosanaMagics(AttachCommands, Magics):  # type: ignore[misc]  # IPython has
             case SaidLate():
                 earlier.show(self.shell, event, screen)
         card.take(event)
+
+
+def _sooner(one: float | None, other: float | None) -> float | None:
+    return other if one is None else one if other is None else min(one, other)
 
 
 def _count(shell: InteractiveShell) -> int:

@@ -8,6 +8,7 @@ from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
 
 from .. import settings
+from ..cellrun import patience
 from ..errors import NosanaError, UsageError
 from ..units import duration
 from . import grammar
@@ -34,12 +35,12 @@ class SessionCommands(Commands):
         from .card import Card
 
         name, options = grammar.named(rest)
-        terms = terms_of(name, options)
-        card = Card(self.shell)
+        card = Card(self.shell, text="looking for a host")
         card.open()
         with Presses() as presses:
-            run = self.portal.up(terms, confirm=confirming(yes=options.yes))
             try:
+                terms = terms_of(name, options)
+                run = self.portal.up(terms, confirm=confirming(yes=options.yes))
                 kept = follow(run, card, presses)
             except NosanaError as error:
                 card.close(f"{type(error).__name__}: {error}")
@@ -60,6 +61,8 @@ class SessionCommands(Commands):
                 run = self.portal.down(name)
                 for _ in run.ticks():
                     presses.act(run)
+                    if wait := patience.get():
+                        wait()
             kept = run.outcome
             if kept.receipt is None:
                 print(f"nosana: session {kept.name} had no job")  # noqa: T201
