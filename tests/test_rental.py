@@ -12,7 +12,7 @@ from nosana_jupyter.choosing import Requirements
 from nosana_jupyter.client import Client
 from nosana_jupyter.control import Control
 from nosana_jupyter.errors import HostFailed, JobError
-from nosana_jupyter.events import Event, Posted, Settled
+from nosana_jupyter.events import Event, Posted, Settled, Waiting
 from nosana_jupyter.jobs import Job
 from nosana_jupyter.journal import Receipt
 from nosana_jupyter.rental import rent
@@ -82,7 +82,7 @@ def test_an_error_inside_is_told_with_the_money() -> None:
             await block.run(fail)
         assert "wallet" in caught.value.money
         assert block.receipt.status == "failed"
-        assert [type(each) for each in block.events] == [Posted, Settled]
+        assert [type(each) for each in block.events] == [Posted, Waiting, Settled]
 
     scene(story)
 
@@ -160,7 +160,7 @@ def test_a_cancellation_while_it_is_posted() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert not entered
-        assert [type(each) for each in block.events] == [Posted, Settled]
+        assert [type(each) for each in block.events] == [Posted, Waiting, Settled]
 
     scene(story)
 
