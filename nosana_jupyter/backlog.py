@@ -21,6 +21,9 @@ from .sanitize import line
 TARGET = 0.25
 """Seconds that a batch should take."""
 
+LEAST = 0.05
+"""Seconds that one should take: what a conversation costs is to be worth it."""
+
 MOST = 500
 """Most items of a batch."""
 
@@ -79,8 +82,11 @@ class Backlog:
         self._retries = retries
         self._waiting: deque[Item] = deque()
         self._again: deque[list[Item]] = deque()
-        self._pace = 0.0
-        """Seconds of an item; 0 where nobody knows."""
+        self._pace: float | None = None
+        """Seconds of an item, if anybody knows."""
+
+        self._share = 1
+        """Items that each host has where all have the same number."""
 
     def __len__(self) -> int:
         return len(self._waiting) + sum(map(len, self._again))
@@ -88,6 +94,7 @@ class Backlog:
     def add(self, items: Iterable[Item]) -> None:
         """Append items."""
         self._waiting.extend(items)
+        self._share = -(-len(self._waiting) // self._hosts)
 
     def take(self) -> list[Item]:
         """Return the next batch; it is empty where nothing waits that is still wanted."""
@@ -106,8 +113,11 @@ class Backlog:
     def timed(self, count: int, seconds: float) -> None:
         """Learn from a batch that is done."""
         pace = seconds / count
-        # A slow one counts at once, quick ones little by little.
-        self._pace = pace if pace > self._pace else (self._pace + pace) / 2
+        if self._pace is None or pace > self._pace:
+            # A slow one counts at once, a quick one for as many items as it had.
+            self._pace = pace
+        else:
+            self._pace += (pace - self._pace) * count / (count + 1)
 
     def lost(self, batch: list[Item], error: NosanaError) -> None:
         """Take back what a lost host was at; give up an item that was alone there too often."""
@@ -136,11 +146,13 @@ class Backlog:
         return left
 
     def _size(self) -> int:
-        if not self._pace:
+        if self._pace is None:
             # Nobody has shown yet how long one takes.
             return 1
+        pace = max(self._pace, 1e-9)
         fair = -(-len(self._waiting) // (2 * self._hosts))
-        return max(1, int(min(TARGET / self._pace, fair, MOST)))
+        least = min(LEAST / pace, self._share)
+        return max(1, int(min(max(fair, least), TARGET / pace, MOST)))
 
 
 def _short(value: Any) -> str:

@@ -37,7 +37,8 @@ PAUSE = 1.0
 SOURCE = """\
 # {title}
 def _nosana_each(work, into):
-    import traceback
+    import time, traceback
+    began = time.perf_counter()
     for number, (function, args, kwargs) in enumerate(work):
         try:
             result = (True, function(*args, **kwargs))
@@ -47,10 +48,14 @@ def _nosana_each(work, into):
             result = (False, type(error).__name__, str(error), lines)
         into[f"_nosana_{{number}}"] = result
         del result, function, args, kwargs
+    into["_nosana_seconds"] = time.perf_counter() - began
 _nosana_each(_nosana_work, globals())
 del _nosana_work
 """
 """What a host runs for a batch. Each result has a name: one that cannot travel harms no other."""
+
+TOOK = "_nosana_seconds"
+"""Name of the time that the items took."""
 
 
 class Crew:
@@ -256,7 +261,7 @@ class Crew:
             timeout=self._order.timeout,
             pip=self._pip,
             environment=self._order.environment,
-            returns=tuple(f"_nosana_{number}" for number in range(len(batch))),
+            returns=(TOOK, *(f"_nosana_{number}" for number in range(len(batch)))),
         )
         failure: Error | None = None
 
@@ -282,7 +287,8 @@ class Crew:
             self._controls.discard(control)
         for number, item in enumerate(batch):
             _settle(item, f"_nosana_{number}", ended, failure)
-        self.backlog.timed(len(batch), ended.seconds)
+        took = ended.values.get(TOOK)
+        self.backlog.timed(len(batch), took if isinstance(took, float) else ended.seconds)
 
     async def _wanted(self) -> bool:
         """Wait until there is work for one more host; say whether it is still wanted."""

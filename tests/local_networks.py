@@ -16,11 +16,13 @@ class LocalNetwork:
 
     Args:
         home: The data folder.
-        executor: What its host runs jobs with: `process` or `docker`.
+        executor: What its hosts run jobs with: `process` or `docker`.
+        hosts: How many there are.
     """
 
-    def __init__(self, home: Path, *, executor: str = "process") -> None:
+    def __init__(self, home: Path, *, executor: str = "process", hosts: int = 1) -> None:
         self.home = home
+        self.hosts = hosts
         self.executor = executor
         self.environment = {**os.environ, "NOSANA_JUPYTER_HOME": str(home)}
 
@@ -34,7 +36,7 @@ class LocalNetwork:
         return done.stdout
 
     def start(self) -> None:
-        self.command("start", "--executor", self.executor)
+        self.command("start", "--executor", self.executor, "--hosts", str(self.hosts))
 
     def stop(self) -> None:
         self.command("stop")

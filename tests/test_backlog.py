@@ -40,9 +40,31 @@ def test_the_last_batches_are_shared() -> None:
     """No host takes all that is left while others have nothing to do."""
     backlog = Backlog(4, retries=3)
     backlog.add(items(80))
-    backlog.timed(1, 1e-9)
+    backlog.timed(1, 0.025)
 
     assert len(backlog.take()) == 10
+
+
+def test_tiny_items_are_one_batch_for_each_host() -> None:
+    """Where all of it is quicker than a conversation, each host has its share and no more."""
+    backlog = Backlog(4, retries=3)
+    backlog.add(items(1000))
+    backlog.timed(1, 1e-6)
+
+    assert [len(backlog.take()) for _ in range(5)] == [250, 250, 250, 250, 0]
+
+
+def test_a_slow_first_item_is_soon_forgotten() -> None:
+    """What an import takes once does not keep batches small: many quick items count for many."""
+    backlog = Backlog(1, retries=3)
+    backlog.timed(1, 1.0)
+    backlog.timed(1, 1e-6)
+    backlog.timed(1, 1e-6)
+    for count in (2, 3, 10):
+        backlog.timed(count, 1e-6)
+    backlog.add(items(1000))
+
+    assert len(backlog.take()) > 100
 
 
 def test_heavy_arguments_fill_a_batch() -> None:
