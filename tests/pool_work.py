@@ -28,3 +28,10 @@ def deadly(number: int) -> int:
 def nested(number: int) -> int:
     with Executor() as executor:
         return int(executor.submit(triple, number).result())
+
+
+def slowly(number: int) -> int:
+    import time
+
+    time.sleep(0.02)
+    return number * number

@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 import pytest
 from local_networks import LocalNetwork
+from pool_work import slowly
 
 from nosana_jupyter import Executor, portal
 from nosana_jupyter.chain import addresses
@@ -33,13 +34,6 @@ pytestmark = pytest.mark.network
 HOSTS = 8
 ITEMS = 1000
 KILLS = 10
-
-
-def slowly(number: int) -> int:
-    import time
-
-    time.sleep(0.02)
-    return number * number
 
 
 @pytest.fixture
