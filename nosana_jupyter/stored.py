@@ -72,15 +72,16 @@ async def recall(
         HostFailed: The job ended before the cell did.
         RemoteProtocolError: It says what no cell says.
     """
-    return await hearing.follow(_said(kept, mark), mark, emit, returns=returns, gets=gets)
+    return await hearing.follow(_said(kept), mark, emit, returns=returns, gets=gets)
 
 
-async def _said(kept: Kept, mark: Bookmark) -> AsyncIterator[AnyMessage]:
+async def _said(kept: Kept) -> AsyncIterator[AnyMessage]:
     for data in kept.messages:
         yield join(data)
     raise HostFailed(
-        f"the job ended before cell {mark.cell} did",
-        hint="Run the cell again, with more --timeout.",
+        "the cell had not ended when its runner did: this is all that is left of it",
+        hint="Run it again. How long a runner waits for a kernel that is gone is a setting: "
+        "%nosana config lease 10m; a cell with --detach goes on to its end.",
     )
 
 
