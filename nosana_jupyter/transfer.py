@@ -122,7 +122,8 @@ class _Upload:
         self._due = sum(end - begin for _, begin, end in runs)
         if table and self._due > TABLE_ABOVE:
             self._emit(Said(Stream("stderr", f"{table}\n")))
-        self._began = self._told = time.monotonic()
+        self._began = time.monotonic()
+        self._tell()
         for number, (buffer, begin, end) in enumerate(runs):
             await self._link.send(await self._chunk(have[buffer], buffer, begin, end))
             self._sent += end - begin

@@ -90,7 +90,7 @@ class TestInterrupts:
 
         async def story(witness: Witness) -> None:
             witness.at(step, witness.control.interrupt)
-            data = np.ones(2_000_000)
+            data = np.random.default_rng(1).random(2_000_000)
             began = time.monotonic()
             try:
                 await witness.run(cell("x = int(data.sum())", {"data": data}))
@@ -321,7 +321,7 @@ async def not_plain(peer: Peer) -> None:
 
 async def huge(peer: Peer) -> None:
     await peer.hear_cell()
-    await peer.say(say.Chunk(0, 3 << 30, 0, bytes(1 << 20)))
+    await peer.say(say.Chunk(0, 1 << 50, 0, bytes(say.CHUNK)))
     await stay(peer)
 
 
