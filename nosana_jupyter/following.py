@@ -39,7 +39,9 @@ def harmless(error: NosanaError) -> NosanaError:
         error.args = (terminal(str(error)),)
     # IPython shows our whole stack where a task group is anywhere behind an error.
     error.__context__ = None
-    return error
+    # Where it came about says nothing to who called us; what is raised anew shows their code.
+    log.debug("%s: %s", type(error).__name__, error, exc_info=error)
+    return error.with_traceback(None)
 
 
 class Heard:
@@ -87,7 +89,6 @@ class Heard:
 
     def broke(self, error: NosanaError) -> NosanaError:
         """Return an error of the path, without our own frames: they are of no use to the caller."""
-        log.debug("the cell broke", exc_info=error)
         cause = error.__cause__ if isinstance(error, CellError) else None
         if cause is not None:
             # There the user's own code raised, while it was asked what to send.

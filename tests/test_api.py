@@ -523,3 +523,29 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
         signal.signal(signal.SIGINT, before)
 
     assert outcome.values == {"kept": 1}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "nosana_jupyter.run('1', gpu='nothing-such')",
+        "nosana_jupyter.up(gpu='nothing-such')",
+        "list(nosana_jupyter.Executor(gpu='nothing-such').map(abs, [1]))",
+    ],
+)
+@pytest.mark.network
+@pytest.mark.usefixtures("network")
+def test_a_script_ends_with_its_own_lines(source: str, tmp_path: Path) -> None:
+    """Outside a notebook the stack is the user's, with the door to us, and the hint comes last."""
+    script = tmp_path / "mine.py"
+    script.write_text(f"import nosana_jupyter\ndef mine():\n    {source}\nmine()\n")
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=60
+    )
+
+    lines = done.stderr.splitlines()
+    frames = [each for each in lines if each.startswith("  File ")]
+    assert [each for each in frames if "mine.py" in each] == frames[:2]
+    assert len(frames) <= 4, done.stderr
+    assert lines[-2].endswith("UsageError: no market has a nothing-such")
+    assert lines[-1].startswith("hint: ")

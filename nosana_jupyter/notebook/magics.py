@@ -21,6 +21,7 @@ from ..errors import NosanaError, RemoteError, UsageError
 from ..taping import Taped
 from . import asked, complete, detached, grammar, notice
 from .attach import AttachCommands
+from .bugs import Reported
 from .commands import confirming
 from .interrupts import Interrupted, Presses
 from .widgets import relaying
@@ -50,9 +51,10 @@ class NosanaMagics(AttachCommands, Magics):  # type: ignore[misc]  # IPython has
                 return None
             if cell is None:
                 command, rest = grammar.split_command(line)
-                with notice.of_command(self.shell, command):
+                with Reported(), notice.of_command(self.shell, command):
                     return getattr(self, f"do_{command or 'status'}")(rest)
-            return self._cell(grammar.cell_grammar().read(line), cell)
+            with Reported():
+                return self._cell(grammar.cell_grammar().read(line), cell)
         except Interrupted:
             raise
         except KeyboardInterrupt:

@@ -450,3 +450,51 @@ def test_bad_input_is_answered_kindly(any_front: Front, source: str, says: str) 
     assert not OURS.search(shown.traceback)
     if shown.outputs:
         assert shown.error is not None
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("%nosana nonsense", "UsageError: %nosana has no command"),
+        ("%nosana up --gpu nothing-such", "UsageError: no market has a nothing-such"),
+        ("%nosana down nowhere", "UsageError: there is no session 'nowhere'"),
+        ("%%nosana --max-cost 0.0001\n1", "FundsError: 30 min on"),
+        ("%%nosana --session nowhere\n1", "UsageError: there is no session 'nowhere'"),
+        ("%%nosana\nprint(unsendable)", "CannotTravel: unsendable"),
+        ("%%nosana\n[1][1]", "IndexError: list index out of range"),
+        ("import nosana_jupyter; nosana_jupyter.run('[1][1]')", "list index out of range"),
+        ("import nosana_jupyter; nosana_jupyter.up(gpu='nothing-such')", "no market has a nothing"),
+        (
+            "import nosana_jupyter; list(nosana_jupyter.Executor(gpu='nope').map(abs, [1]))",
+            "no market has a nope",
+        ),
+    ],
+)
+def test_errors_show_none_of_our_stack(any_front: Front, source: str, says: str) -> None:
+    """
+    Whatever goes wrong on the way is a message with a hint; what the cell raised is the host's.
+    """
+    any_front.run("import threading\nunsendable = threading.Lock()")
+    if isinstance(any_front, Terminal) and source.startswith("import"):
+        # The terminal of the tests types one statement at a time.
+        any_front.run("import nosana_jupyter")
+        source = source.partition("; ")[2]
+    shown = any_front.run(source)
+
+    assert says in shown.traceback
+    assert not OURS.search(shown.traceback), shown.traceback
+
+
+def test_our_own_faults_keep_their_stack(any_front: Front) -> None:
+    """
+    What nobody has foreseen shows where it came about, and says that it is to be reported.
+    """
+    any_front.run("from nosana_jupyter.notebook import tables")
+    any_front.run("kept = tables.sessions")
+    any_front.run("tables.sessions = lambda *_: [][1]")
+    shown = any_front.run("%nosana sessions")
+    any_front.run("tables.sessions = kept")
+
+    assert "IndexError" in shown.traceback
+    assert "This is a fault of nosana_jupyter" in shown.traceback
+    assert OURS.search(shown.traceback)
