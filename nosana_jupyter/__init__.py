@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from .api import remote, run
+    from .api import attach, remote, run
     from .errors import NosanaError, RemoteError
     from .pool import Executor
     from .receipt import Receipt
@@ -23,12 +23,23 @@ _HOMES = {
     "Receipt": "receipt",
     "RemoteError": "errors",
     "Session": "warm",
+    "attach": "api",
     "remote": "api",
     "run": "api",
     "up": "warm",
 }
 
-__all__ = ["Executor", "NosanaError", "Receipt", "RemoteError", "Session", "remote", "run", "up"]
+__all__ = [
+    "Executor",
+    "NosanaError",
+    "Receipt",
+    "RemoteError",
+    "Session",
+    "attach",
+    "remote",
+    "run",
+    "up",
+]
 
 
 def __dir__() -> list[str]:

@@ -20,7 +20,7 @@ from .portal import CellRun, Presses, shared
 from .sanitize import line
 from .units import parse_gib, parse_seconds, parse_size
 
-__all__ = ["Remote", "harmless", "remote", "remote_error", "run", "show"]
+__all__ = ["Remote", "attach", "harmless", "remote", "remote_error", "run", "show"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -105,6 +105,28 @@ class Named(Protocol):
 
     name: str
     """What it is called."""
+
+
+def attach(name: str = "", *, on_event: Callable[[Event], None] | None = None) -> Outcome:
+    """
+    Follow a cell that another process has begun, or left, as `%nosana attach` does.
+
+    Args:
+        name: Its job or session; by default the only one there is.
+        on_event: Called with each event as it comes; by default outputs go to this process's own.
+
+    Returns:
+        Values, handles and the receipt.
+
+    Raises:
+        RemoteError: The cell raised, on the host.
+        NosanaError: There is no such cell, nothing is left of it, or the path broke.
+    """
+    with Presses() as presses:
+        ended = follow(shared().attach_cell(name), on_event or show, presses)
+    if isinstance(ended, BaseException):
+        raise ended from ended.__cause__
+    return ended
 
 
 class Remote(Protocol[P, R_co]):

@@ -211,7 +211,9 @@ async def _followed(
                 return await _recalled(left, cell, emit)
             emit(Waiting(""))
             async with watching(host, client.jobs, job):
-                await link.send(stored.lease(client.settings, job.address, detached=detached))
+                terms = stored.lease(client.settings, job.address, detached=detached)
+                link.waits = terms.seconds
+                await link.send(terms)
                 control.talking = True
                 control.soft = lambda: link.send(Interrupt())
                 try:
@@ -276,8 +278,8 @@ async def _recalled(left: list[Kept], cell: CellRecord, emit: Emit) -> Ended:
             )  # fmt: skip
     raise HostFailed(
         f"the runner of the cell {cell.title!r} has ended, and nothing is left of what it said",
-        hint="A host keeps that for a minute. For longer, name a place of your own: "
-        "%nosana config store ADDRESS",
+        hint="A host keeps that for a while, some for a minute. For longer, name a place of your "
+        "own: %nosana config store ADDRESS",
     )
 
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import math
 import os
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
@@ -65,6 +67,14 @@ class _Forged(Exception):
 
 class _Taken(Exception):
     """The runner has said that another client has come."""
+
+
+def _is_deaf(error: Exception) -> bool:
+    """Say whether nobody answered at all: then our own line may be cut, and the runner alive."""
+    silent = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ETIMEDOUT)
+    return isinstance(error, TimeoutError | socket.gaierror) or (
+        isinstance(error, OSError) and error.errno in silent
+    )
 
 
 class Link:
@@ -121,6 +131,9 @@ class Link:
 
         self.connections = 0
         """Connections made so far."""
+
+        self.waits = 0.0
+        """Seconds for which the runner waits for us: as long it is sought while nobody answers."""
 
         self.over = asyncio.Event()
         """Set once the runner has been given up."""
@@ -227,7 +240,7 @@ class Link:
         pause = 0.02
         while True:
             began = time.monotonic()
-            self._moved = False
+            self._moved = deaf = False
             try:
                 await self._converse()
                 forgeries = 0
@@ -246,6 +259,7 @@ class Link:
                 )
             except (OSError, TimeoutError) as error:
                 log.debug("no connection for job %s: %s", self._job, type(error).__name__)
+                deaf = _is_deaf(error)
             if self._connected_at is not None:
                 seen = time.monotonic()
                 self._connected_at = None
@@ -259,6 +273,8 @@ class Link:
                         )
                     )
             patience = self._patience if self.connections else self._first
+            if deaf and self.connections:
+                patience = max(patience, self.waits)
             if (silent := time.monotonic() - seen) > patience:
                 return await self._give_up(
                     HostFailed(

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from .bills import CellBill
 from .control import Control
+from .errors import HostFailed
 from .events import Cell
 from .hearing import Bookmark, Ended
 from .journal import DETACHED, Journal, owner_of
@@ -102,6 +103,10 @@ async def alone(
         ended = await session.run(prepared, emit, control, note.mark, begin)
         note.end(ended.status)
         logbook.end(job.address)
+    except HostFailed as error:
+        if note.has_begun:
+            error.hint = "What it had said may still be had: %nosana attach"
+        raise
     finally:
         control.leaving = None
         if control.interrupted and note.has_begun and not job.released:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .cellrun import OFTEN, TICK, CellRun, Confirm, Following, patience
-from .errors import NosanaError
+from .errors import NosanaError, UsageError
 from .looks import Looks
 from .presses import Presses
 
@@ -168,6 +168,18 @@ class Portal(Looks):
         async def work(emit: Emit, control: Control, _ask: Ask | None) -> Attached:
             client = await self.client(emit)
             return await self.sessions.take_up(client, name, emit, control, peek=peek)
+
+        return self._follow(work, None)
+
+    def attach_cell(self, name: str = "") -> CellRun:
+        """Follow a cell that another process has begun, to its end."""
+
+        async def work(emit: Emit, control: Control, _ask: Ask | None) -> Outcome:
+            client = await self.client()
+            attached = await self.sessions.take_up(client, name, emit, control, peek=False)
+            if not attached.ends:
+                raise UsageError("no cell runs there", hint="See %nosana sessions.")
+            return attached.ends[-1][1]
 
         return self._follow(work, None)
 

@@ -216,6 +216,7 @@ class Session:
     async def lease(self, *, detached: bool) -> None:
         """Say how long the runner is to wait for a client, if that is another time than before."""
         terms = stored.lease(self.settings, self.job.address, detached=detached)
+        self.link.waits = terms.seconds
         before = self._lease or stored.lease(self.settings, self.job.address, detached=False)
         if terms != before:
             self._lease = terms

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -180,6 +181,23 @@ def test_silence_ends_the_patience() -> None:
 
     with pytest.raises(HostFailed, match="has not answered"):
         asyncio.run(scenario())
+
+
+def test_a_cut_line_is_no_dead_host() -> None:
+    """
+    Where nobody answers at all, a runner is sought for as long as it waits.
+    """
+
+    async def scenario() -> float:
+        began = time.monotonic()
+        link = Link("ws://nowhere.invalid/", seal.Key(), TOKEN, JOB, patience=0.1)
+        link.connections, link.waits = 1, 0.6
+        async with link:
+            with pytest.raises(HostFailed, match="has not answered"):
+                await link.receive()
+        return time.monotonic() - began
+
+    assert asyncio.run(scenario()) > 0.6
 
 
 def test_goodbye_waits_until_it_is_heard() -> None:
