@@ -8,7 +8,7 @@ import re
 import sys
 import threading
 import types
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from . import absent, files, landing
-from .cell import bundle
+from .cell import bundle, indirect
 from .cell.embedded import parse
 from .cell.held import Held
 from .cell.imports import find_imports, refuse_ours
@@ -115,6 +115,9 @@ def prepare(cell: Cell, settings: Settings, held: Held | None = None) -> Prepare
 def _prepare(cell: Cell, settings: Settings, held: Held | None) -> Prepared:
     names = find_names(cell.source, cell.namespace)
     values = bundle.collect(names, cell.namespace, only=cell.takes)
+    if held is not None and cell.takes is None:
+        # What was made there reads what is there, and that may have changed here.
+        values |= indirect.reads(values, cell.namespace, held.made_there)
     tree, _ = parse(cell.source)
     refuse_ours(tree)
     here = cell.namespace if held is None else held.seen(cell.namespace)
@@ -144,7 +147,7 @@ def _prepare(cell: Cell, settings: Settings, held: Held | None) -> Prepared:
         packages, pins, everything=cell.deps == find.ALL,
         indexed=any("INDEX" in name for name in cell.secrets),
     )  # fmt: skip
-    returns = find_returns(cell, names, {*values, *packed.brought})
+    returns = find_returns(cell, names, values, packed.brought)
     changes = tuple(name for name in returns if name not in names.binds and name in cell.namespace)
     if held is not None:
         # What the cell binds is told of, whether it comes back or not.
@@ -223,7 +226,9 @@ def image_of(asked: str | None, settings: Settings) -> str:
     return image
 
 
-def find_returns(cell: Cell, names: Names, sent: Collection[str]) -> tuple[str, ...]:
+def find_returns(
+    cell: Cell, names: Names, values: Mapping[str, Any], brought: Iterable[str] = ()
+) -> tuple[str, ...]:
     """
     Return the names that come back: those that the user wants, or that the cell binds or changes.
 
@@ -236,6 +241,7 @@ def find_returns(cell: Cell, names: Names, sent: Collection[str]) -> tuple[str, 
                 raise UsageError(f"--out: {name!r} is not a name")
         return cell.returns
     made = _made(names)
+    sent = {*values, *brought}
     changed = [
         name
         for name in names.changes
@@ -244,7 +250,8 @@ def find_returns(cell: Cell, names: Names, sent: Collection[str]) -> tuple[str, 
         and name not in names.binds
         and not isinstance(cell.namespace[name], _UNCHANGING)
     ]
-    return (*made, *changed)
+    through = indirect.binds(values, cell.namespace)
+    return tuple(dict.fromkeys((*made, *changed, *through)))
 
 
 def _made(names: Names) -> list[str]:

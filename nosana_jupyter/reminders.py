@@ -35,15 +35,13 @@ def reminder(jobs: Jobs) -> str:
         lines.append(f"{what}: %nosana attach brings it back, {ends} ends it.\n")
     if sessions:
         names = ", ".join(each.name for each in sessions)
-        what = "A session of an earlier kernel is" if len(sessions) == 1 else (
-            f"{len(sessions)} sessions of earlier kernels are"
-        )  # fmt: skip
+        what = "A session of an earlier kernel is still open, and costs"
+        if len(sessions) > 1:
+            what = f"{len(sessions)} sessions of earlier kernels are still open, and cost"
         typed = "%nosana attach" if len(sessions) == 1 else f"%nosana attach {sessions[0].name}"
         alone = any(running[each.job].intent.owner == DETACHED for each in sessions)
         ends = "%nosana stop JOB" if alone else "%nosana sweep"
-        lines.append(
-            f"{what} still open, and costs money: {names}. {typed} takes it up, {ends} ends it.\n"
-        )
+        lines.append(f"{what} money: {names}. {typed} takes it up, {ends} ends it.\n")
     known = {each.job for each in open_}
     left = [entry for job, entry in running.items() if job not in known and not jobs.follows(entry)]
     if left:

@@ -82,7 +82,15 @@ class Held:
         known = self._known.get(name)
         if known is None or known.value is not value:
             return False
-        return known.digest is None or known.digest == digest(value, namespace)
+        if known.digest is None:
+            return True
+        # Where nobody can tell, it is not known to be the same.
+        return bool(known.digest) and known.digest == digest(value, namespace)
+
+    def made_there(self, name: str, value: Any) -> bool:
+        """Say whether a value is of the session's own making, and not what was sent."""
+        known = self._known.get(name)
+        return known is not None and known.value is value and known.digest is None
 
     def resolve(self, handle: Elsewhere) -> str | None:
         """Return the name under which a handle's value still lives there, if it does."""
@@ -133,13 +141,19 @@ _GONE: Any = object()
 
 
 def digest(value: Any, namespace: Mapping[str, Any]) -> bytes | None:
-    """Return what changes with the contents of a value; nothing if they cannot change."""
+    """
+    Return what changes with the contents of a value; nothing if they cannot change.
+
+    It is empty if nobody can tell. A handle within a value is the same as long as it is that one.
+    """
     if type(value) in _UNCHANGING or isinstance(value, Elsewhere):
         return None
     hashed = hashlib.blake2b(digest_size=16)
     out = io.BytesIO()
     try:
-        Pickler(out, namespace, keep=hashed.update).dump(value)
+        Pickler(out, namespace, keep=hashed.update, held=lambda handle: f"{handle.serial}").dump(
+            value
+        )
     except Exception:  # noqa: BLE001 - to pickle runs code of the user's, which may raise anything
         return b""
     hashed.update(out.getbuffer())

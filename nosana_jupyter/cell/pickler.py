@@ -56,6 +56,12 @@ class Elsewhere:
     lives_as = ""
     """Its name there. Empty: it lives no more."""
 
+    made_by = ""
+    """Name of its class."""
+
+    serial = 0
+    """Tells it from all others of this process."""
+
 
 class Sink(io.RawIOBase):
     """Counts what is written, and keeps nothing."""

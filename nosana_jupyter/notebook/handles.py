@@ -8,6 +8,7 @@ handle says why.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..cell.pickler import Elsewhere
@@ -18,6 +19,8 @@ from ..wire.messages import Handle
 if TYPE_CHECKING:
     from ..cell.held import Held
     from ..events import Outcome
+
+_SERIALS = itertools.count(1)
 
 
 class RemoteHandle(Elsewhere):
@@ -42,6 +45,8 @@ class RemoteHandle(Elsewhere):
             _text=line(handle.text),
             _whole=is_whole(handle),
             lives_as=name if held is not None else "",
+            made_by=kind(handle),
+            serial=next(_SERIALS),
         )
 
     def get(self) -> Any:
