@@ -28,10 +28,12 @@ format: .venv/test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/test
-	$(BIN)/python bench/first_cell.py
-	$(BIN)/python bench/start.py
-	@echo "Data, beside three peers: $(BIN)/python bench/data.py, after pip install -e .[bench]"
+# One measure alone: make bench MEASURE=lines
+bench: .venv/bench
+	$(BIN)/python bench/table.py $(MEASURE)
+	$(if $(MEASURE),,$(BIN)/python bench/first_cell.py)
+	$(if $(MEASURE),,$(BIN)/python bench/start.py)
+	$(if $(MEASURE),,$(BIN)/python bench/scale.py)
 	@echo "With Docker: $(BIN)/python bench/containers.py --image $(TAG), after make images"
 
 images:
@@ -60,6 +62,10 @@ conformance-mainnet: .venv/test
 
 .venv/test: .venv/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+.venv/bench: .venv/test
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	touch $@
 
 clean:

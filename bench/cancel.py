@@ -10,14 +10,14 @@ follows.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 
+import children
 import kernels
 import sides
 
@@ -26,6 +26,7 @@ RAY = "ray.cancel of Ray"
 ENDLESS = "print('begun', flush=True)\nn = 0\nwhile True:\n    n += 1\n"
 
 RAY_SIDE = """
+import sys
 import time
 import ray
 
@@ -56,7 +57,7 @@ def trivial():
 begun = Begun.options(num_cpus=0).remote()
 ray.get(trivial.remote())
 print("ready", flush=True)
-for turn, _ in enumerate(iter(input, "")):
+for turn, _ in enumerate(sys.stdin):
     task = endless.remote(begun)
     while ray.get(begun.count.remote()) <= turn:
         time.sleep(0.01)
@@ -90,48 +91,28 @@ def interrupted(kernel: kernels.Kernel) -> float:
     return time.perf_counter() - pressed[0]
 
 
-@contextmanager
-def ray() -> Iterator[Callable[[], float]]:
-    """Start Ray in a process of its own."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", RAY_SIDE], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
-    assert process.stdin
-    assert process.stdout
-    if process.stdout.readline().strip() != "ready":
-        raise SystemExit("Ray does not start")
-
-    def ask() -> float:
-        assert process.stdin
-        assert process.stdout
-        print("again", file=process.stdin, flush=True)
-        return float(process.stdout.readline())
-
-    try:
-        yield ask
-    finally:
-        print(file=process.stdin, flush=True)
-        process.wait(60)
-
-
 def measure(tiny: bool, peers: bool) -> sides.Report:
     named = {kernels.PEER: "ipyparallel", RAY: "ray"} if peers else {}
     found, missing = sides.there(named)
     with ExitStack() as stack:
         stack.enter_context(sides.network())
         opened = stack.enter_context(kernels.kernels(peer=kernels.PEER in found))
+        argv = {RAY: ["-c", RAY_SIDE]} if RAY in found else {}
+        others, silent = stack.enter_context(children.started(argv))
         asked: dict[str, Callable[[], float]] = {
-            name: partial(interrupted, kernel) for name, kernel in opened.items()
+            **{name: partial(interrupted, kernel) for name, kernel in opened.items()},
+            **{name: partial(each.ask, "again") for name, each in others.items()},
         }
-        if RAY in found:
-            asked[RAY] = stack.enter_context(ray())
         times = sides.alternate(asked, rounds=1 if tiny else 9, warm=0 if tiny else 1)
     what = "cancel until the cell is free"
-    rows = [sides.compare(what, name, times["ours"], times[name], aim=AIM) for name in found]
-    if not found:
+    rows = [
+        sides.compare(what, name, times["ours"], each, aim=AIM)
+        for name, each in times.items()
+        if name != "ours"
+    ]
+    if not rows:
         rows = [sides.compare(what, "itself", times["ours"], times["ours"])]
-    return sides.Report(rows=rows, missing=missing)
+    return sides.Report(rows=rows, missing=missing + silent)
 
 
 if __name__ == "__main__":

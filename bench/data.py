@@ -8,23 +8,21 @@ network, its tunnel, a sealed line, a runner. Times are medians.
     new        an array that nobody has seen goes there, and what is made of it comes back
     again      the same array, unchanged, goes there; a number comes back
 
-    python bench/data.py [--rounds 7] [--megabytes 100]       (pip install -e '.[bench]')
+    python bench/data.py       (pip install -e '.[bench]')
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import importlib.util
-import os
-import statistics
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
+
+import children
+import sides
 
 AIMS = {
     "new": {"ipyparallel": 0.5, "ray": 1.0, "dask": 1.5},
@@ -108,107 +106,58 @@ def nosana() -> Iterator[Call]:
 
 
 SYSTEMS = {"nosana_jupyter": nosana, "ipyparallel": ipyparallel, "ray": ray, "dask": dask}
+PEERS = {"ipyparallel": "ipyparallel", "ray": "ray", "dask": "distributed"}
+"""And the module that each needs."""
+
+WHAT = {"new": "{} MB array there and back, sealed", "again": "the same array again, unchanged"}
 
 
 def child(name: str, megabytes: int) -> None:
-    """Be one of the systems: for each word on standard input, measure that."""
+    """Be one of the systems."""
     import numpy as np
 
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
     array = np.random.default_rng(0).random(megabytes * 1_000_000 // 8)
-    with SYSTEMS[name]() as call:
-        print("ready", file=answers, flush=True)
-        for line in sys.stdin:
-            if line.strip() == "new":
-                array += 1
-            function = plus if line.strip() == "new" else ends
-            began = time.perf_counter()
-            result = call(function, array)
-            seconds = time.perf_counter() - began
-            assert np.array_equal(result, function(array))
-            del result
-            print(seconds, file=answers, flush=True)
+
+    def measured(call: Call, word: str) -> float:
+        nonlocal array
+        if word == "new":
+            array += 1
+        function = plus if word == "new" else ends
+        began = time.perf_counter()
+        result = call(function, array)
+        seconds = time.perf_counter() - began
+        assert np.array_equal(result, function(array))
+        return seconds
+
+    children.serve(SYSTEMS[name], measured)
 
 
-def ask(process: subprocess.Popen[str], word: str) -> float:
-    assert process.stdin
-    assert process.stdout
-    print(word, file=process.stdin, flush=True)
-    return float(process.stdout.readline())
-
-
-def measure(names: list[str], megabytes: int, rounds: int) -> dict[str, dict[str, float]]:
-    """Return the median of each system for each measure, in seconds."""
-    argv = [sys.executable, __file__, "--megabytes", str(megabytes), "--child"]
-    started = {
-        name: subprocess.Popen(
-            [*argv, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            text=True,
-        )
-        for name in names
-    }  # fmt: skip
-    times: dict[str, dict[str, list[float]]] = {word: {n: [] for n in names} for word in AIMS}
-    try:
-        ready: list[str] = []
-        for name, process in started.items():
-            assert process.stdout
-            if process.stdout.readline().strip() == "ready":
-                ready.append(name)
-            else:
-                print(f"{name} does not start, and is left out")
-        for turn in range(rounds + 2):
-            for name in ready:
-                process = started[name]
-                for word, found in times.items():
-                    seconds = ask(process, word)
-                    if turn > 1:  # The first two find out what memory there is.
-                        found[name].append(seconds)
-    finally:
-        for process in started.values():
-            if process.stdin:
-                process.stdin.close()
-            process.wait(60)
-    return {
-        word: {name: statistics.median(each) for name, each in found.items() if each}
-        for word, found in times.items()
-    }
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--megabytes", type=int, default=100)
-    parser.add_argument("--child", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.child:
-        child(options.child, options.megabytes)
-        return 0
-    there = {"dask": "distributed"}
-    names = [each for each in SYSTEMS if importlib.util.find_spec(there.get(each, each))]
-    with tempfile.TemporaryDirectory() as home:
-        os.environ["NOSANA_JUPYTER_HOME"] = home
-        local = [sys.executable, "-m", "nosana_jupyter.local"]
-        subprocess.run([*local, "start"], check=True, capture_output=True)
-        try:
-            found = measure(names, options.megabytes, options.rounds)
-        finally:
-            subprocess.run([*local, "stop"], check=True, capture_output=True)
-    for word, seconds in found.items():
-        print(f"\n{options.megabytes} MB, {word}")
-        ours = seconds["nosana_jupyter"]
-        for name, each in seconds.items():
-            text = f"  {name:16} {each * 1e3:8.1f} ms"
-            if name in AIMS[word]:
-                aim = AIMS[word][name]
-                text += f"   ours / it {ours / each:5.2f}, aim {aim}: "
-                text += "met" if ours <= aim * each else "MISSED"
-            print(text)
-    missing = sorted(SYSTEMS.keys() - set(names))
-    if missing:
-        print(f"\nnot installed here: {', '.join(missing)}")
-    return 0
+def measure(tiny: bool, peers: bool) -> sides.Report:
+    megabytes, rounds = (4, 1) if tiny else (100, 7)
+    found, missing = sides.there(PEERS if peers else {})
+    argv = {name: [__file__, "--child", name, str(megabytes)] for name in (children.OURS, *found)}
+    times: dict[str, dict[str, list[float]]] = {}
+    with sides.network(), children.started(argv) as (systems, silent):
+        for word in AIMS:
+            asked = {name: partial(each.ask, word) for name, each in systems.items()}
+            # The first two find out what memory there is.
+            times[word] = sides.alternate(asked, rounds=rounds, warm=0 if tiny else 2)
+    return sides.Report(
+        rows=[
+            sides.compare(
+                WHAT[word].format(megabytes), name, each[children.OURS], each[name],
+                aim=AIMS[word].get(name),
+            )
+            for word, each in times.items()
+            for name in systems
+            if name != children.OURS or len(systems) == 1
+        ],
+        missing=missing + silent,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    if "--child" in sys.argv:
+        child(sys.argv[-2], int(sys.argv[-1]))
+    else:
+        sys.exit(sides.main(measure, __doc__))

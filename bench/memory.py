@@ -9,6 +9,7 @@ the runner, where the array arrives. Both hold the array itself: 1.00 is nothing
 
 from __future__ import annotations
 
+import re
 import sys
 
 import kernels
@@ -22,39 +23,46 @@ def peak():
             return int(line.split()[1]) * 1024
 """
 MAKE = """
-import numpy as np
 before = peak()
 array = np.empty({bytes} // 8)
 for start in range(0, len(array), 1_000_000):
     part = array[start:start + 1_000_000]
     part[:] = np.random.default_rng(start).random(len(part))
 """
-SENT = "print(float(array[0] + array[-1]), len(array), peak())\n"
+HERE = "import numpy as np\nsmall = np.zeros(1_000_000)\n"
+FIRST = "import numpy as np\nprint('bytes', peak(), small.sum() and 0)\n"
+SENT = "total = float(array[0] + array[-1])\nprint('bytes', 0, peak())\n"
+BACK = "print('bytes', before, peak())\n"
+
+BYTES = re.compile(r"bytes (\d+) (\d+)")
 
 
 def measure(tiny: bool, _peers: bool) -> sides.Report:
     size = 8_000_000 if tiny else 2_000_000_000
     heard: list[str] = []
+
+    def said() -> tuple[int, int]:
+        """Return what the last cell has printed."""
+        found = BYTES.findall("".join(heard))
+        heard.clear()
+        return int(found[-1][0]), int(found[-1][1])
+
     with sides.network(), kernels.kernels(peer=False) as opened:
         kernel = opened["ours"]
-        small = "import numpy as np\nsmall = np.zeros(1_000_000)\n"
-        kernel.local(PEAK + small)
-        kernel.remote(PEAK + "import numpy as np\nprint(small.sum(), peak())\n", hear=heard.append)
-        runner = int("".join(heard).split()[-1])
-        heard.clear()
+        kernel.local(PEAK + HERE)
+        kernel.remote(PEAK + FIRST, hear=heard.append)
+        runner, _ = said()
         kernel.local(MAKE.format(bytes=size))
-        took = kernel.remote(SENT, hear=heard.append)
-        there = int("".join(heard).split()[-1])
-        heard.clear()
-        kernel.local("print(before, peak())", hear=heard.append)
-    before, after = (int(word) for word in "".join(heard).split()[-2:])
-    note = f"sent in {took:.1f} s"
+        took = kernel.remote(SENT, hear=heard.append, patience=240)
+        _, there = said()
+        kernel.local(BACK, hear=heard.append)
+        before, after = said()
     return sides.Report(
         rows=[
             sides.Row(
                 what=f"memory for shipping {size / 1e9:g} GB, {side}", peer="bytes shipped",
                 ours=used, theirs=size, ratio=used / size, aim=None if tiny else AIM, unit="MB",
-                note=note,
+                note=f"sent in {took:.1f} s",
             )
             for side, used in (("kernel", after - before), ("runner", there - runner))
         ]

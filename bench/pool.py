@@ -7,21 +7,19 @@ function over many items: a load-balanced view's `map`, `Client.map`, `ray.get` 
 Ours goes the whole way: four hosts of the local network, a tunnel, sealed lines, four runners.
 Times are medians.
 
-    python bench/pool.py [--rounds 7] [--items 1000]       (pip install -e '.[bench]')
+    python bench/pool.py       (pip install -e '.[bench]')
 """
 
 from __future__ import annotations
 
-import argparse
-import importlib.util
-import os
-import statistics
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+
+import children
+import sides
 
 WORKERS = 4
 
@@ -36,131 +34,88 @@ def small(number: int) -> int:
 
 
 @contextmanager
-def ipyparallel() -> Iterator[Call]:
+def ipyparallel(workers: int) -> Iterator[Call]:
     import ipyparallel
 
-    with ipyparallel.Cluster(n=WORKERS, log_level=40) as clients:
-        clients.wait_for_engines(WORKERS)
+    with ipyparallel.Cluster(n=workers, log_level=40) as clients:
+        clients.wait_for_engines(workers)
         view = clients.load_balanced_view()
         yield lambda items: list(view.map_sync(small, items))
 
 
 @contextmanager
-def ray() -> Iterator[Call]:
+def ray(workers: int) -> Iterator[Call]:
     import ray
 
-    ray.init(num_cpus=WORKERS, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+    ray.init(num_cpus=workers, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
     made = ray.remote(small)
     yield lambda items: list(ray.get([made.remote(each) for each in items]))
     ray.shutdown()
 
 
 @contextmanager
-def dask() -> Iterator[Call]:
+def dask(workers: int) -> Iterator[Call]:
     from distributed import Client
 
-    with Client(n_workers=WORKERS, threads_per_worker=1, dashboard_address=None) as client:
+    with Client(n_workers=workers, threads_per_worker=1, dashboard_address=None) as client:
         yield lambda items: list(client.gather(client.map(small, items, pure=False)))
 
 
 @contextmanager
-def nosana() -> Iterator[Call]:
+def nosana(workers: int) -> Iterator[Call]:
     from nosana_jupyter import Executor
 
-    with Executor(WORKERS, progress=False, timeout="30m", idle="30m") as executor:
+    with Executor(workers, progress=False, timeout="30m", idle="30m") as executor:
         # Each host begins with work of its own.
         deadline = time.monotonic() + 120
-        while executor.hosts < WORKERS and time.monotonic() < deadline:
-            list(executor.map(time.sleep, [0.2] * WORKERS))
-        assert executor.hosts == WORKERS
+        while executor.hosts < workers and time.monotonic() < deadline:
+            list(executor.map(time.sleep, [0.2] * workers))
+        assert executor.hosts == workers
         yield lambda items: list(executor.map(small, items))
 
 
 SYSTEMS = {"nosana_jupyter": nosana, "ipyparallel": ipyparallel, "ray": ray, "dask": dask}
+PEERS = {"ipyparallel": "ipyparallel", "ray": "ray", "dask": "distributed"}
+"""And the module that each needs."""
 
 
-def child(name: str) -> None:
-    """Be one of the systems: for each number on standard input, map over so many items."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    with SYSTEMS[name]() as call:
-        print("ready", file=answers, flush=True)
-        for line in sys.stdin:
-            items = range(int(line))
-            began = time.perf_counter()
-            result = call(items)
-            seconds = time.perf_counter() - began
-            assert result == [each * each for each in items]
-            print(seconds, file=answers, flush=True)
+def child(name: str, workers: int) -> None:
+    """Be one of the systems: for each number that is said, map over so many items."""
+
+    def measured(call: Call, word: str) -> float:
+        items = range(int(word))
+        began = time.perf_counter()
+        result = call(items)
+        seconds = time.perf_counter() - began
+        assert result == [each * each for each in items]
+        return seconds
+
+    children.serve(partial(SYSTEMS[name], workers), measured)
 
 
-def measure(names: list[str], items: int, rounds: int) -> dict[str, float]:
-    """Return the median of each system, in seconds."""
-    started: dict[str, subprocess.Popen[str]] = {}
-    try:
-        for name in names:
-            # One after the other: to start is work for the whole machine.
-            process = subprocess.Popen(
-                [sys.executable, __file__, "--child", name],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            )  # fmt: skip
-            started[name] = process
-            assert process.stdout
-            if process.stdout.readline().strip() != "ready":
-                print(f"{name} does not start here")
-                del started[name]
-        times: dict[str, list[float]] = {name: [] for name in started}
-        for turn in range(rounds + 1):
-            for name, process in started.items():
-                assert process.stdin
-                assert process.stdout
-                print(items, file=process.stdin, flush=True)
-                seconds = float(process.stdout.readline())
-                if turn:  # In the first one connections are made.
-                    times[name].append(seconds)
-    finally:
-        for process in started.values():
-            if process.stdin:
-                process.stdin.close()
-            process.wait(60)
-    return {name: statistics.median(each) for name, each in times.items()}
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--items", type=int, default=1000)
-    parser.add_argument("--child", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.child:
-        child(options.child)
-        return 0
-    there = {"dask": "distributed"}
-    names = [each for each in SYSTEMS if importlib.util.find_spec(there.get(each, each))]
-    with tempfile.TemporaryDirectory() as home:
-        os.environ["NOSANA_JUPYTER_HOME"] = home
-        local = [sys.executable, "-m", "nosana_jupyter.local"]
-        hosts = ["--hosts", str(WORKERS), "--executor", "process"]
-        subprocess.run([*local, "start", *hosts], check=True, capture_output=True)
-        try:
-            found = measure(names, options.items, options.rounds)
-        finally:
-            subprocess.run([*local, "stop"], check=True, capture_output=True)
-    print(f"{options.items:,} small items, {WORKERS} workers")
-    ours = found["nosana_jupyter"]
-    for name, each in found.items():
-        text = f"  {name:16} {each * 1e3:8.1f} ms"
-        if name in AIMS:
-            aim = AIMS[name]
-            text += f"   ours / it {ours / each:5.2f}, aim {aim}: "
-            text += "met" if ours <= aim * each else "MISSED"
-        elif name != "nosana_jupyter":
-            text += f"   ours / it {ours / each:5.2f}"
-        print(text)
-    if missing := sorted(SYSTEMS.keys() - set(names)):
-        print(f"\nnot installed here: {', '.join(missing)}")
-    return 0
+def measure(tiny: bool, peers: bool) -> sides.Report:
+    items, rounds, workers = (20, 1, 1) if tiny else (1_000, 7, WORKERS)
+    found, missing = sides.there(PEERS if peers else {})
+    argv = {name: [__file__, "--child", name, str(workers)] for name in (children.OURS, *found)}
+    with sides.network("--hosts", str(workers)), children.started(argv) as (systems, silent):
+        asked = {name: partial(each.ask, str(items)) for name, each in systems.items()}
+        # In the first one connections are made.
+        times = sides.alternate(asked, rounds=rounds, warm=0 if tiny else 1)
+    return sides.Report(
+        rows=[
+            sides.compare(
+                f"{items:,} small map items, {workers} workers", name, times[children.OURS],
+                times[name], aim=AIMS.get(name),
+            )
+            for name in systems
+            if name != children.OURS or len(systems) == 1
+        ],
+        missing=missing + silent,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    if "--child" in sys.argv:
+        child(sys.argv[-2], int(sys.argv[-1]))
+    else:
+        sys.exit(sides.main(measure, __doc__))

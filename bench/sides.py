@@ -117,16 +117,16 @@ def there(modules: Mapping[str, str]) -> tuple[list[str], list[str]]:
 
 
 @contextmanager
-def network() -> Iterator[dict[str, str]]:
-    """Run a local network in a folder of its own; yield the environment that names it."""
+def network(*options: str) -> Iterator[None]:
+    """Run a local network in a folder of its own, which the environment names meanwhile."""
     before = dict(os.environ)
     with tempfile.TemporaryDirectory() as home:
         os.environ |= {"NOSANA_JUPYTER_HOME": home, "NOSANA_EXECUTOR": "process"}
         local = [sys.executable, "-m", "nosana_jupyter.local"]
         try:
-            subprocess.run([*local, "start"], check=True, capture_output=True)
+            subprocess.run([*local, "start", *options], check=True, capture_output=True)
             try:
-                yield dict(os.environ)
+                yield
             finally:
                 subprocess.run([*local, "stop"], check=True, capture_output=True)
         finally:
