@@ -31,7 +31,7 @@ def test_every_setting_is_decided_upon() -> None:
     """
     A setting that is added later is either allowed to projects or refused, and never forgotten.
     """
-    assert {*settings.names()} <= {*scoped.ALLOWED} | {*scoped.REFUSED}
+    assert {*settings.names()} == {*scoped.ALLOWED} | {*scoped.REFUSED}
     assert not {*scoped.ALLOWED} & {*scoped.REFUSED}
     assert {*scoped.REFUSED} >= settings.SECRET | settings.ADDRESSES
 

@@ -6,13 +6,18 @@ Asks no network: what a key press shows must be there at once.
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.completer import SimpleCompletion, context_matcher
 
 from .. import known, settings
+from ..sanitize import line as line_of
 from . import grammar
 
 if TYPE_CHECKING:
@@ -23,6 +28,15 @@ _shell: list[InteractiveShell] = []
 
 MAGICS = ("%nosana", "%%nosana")
 
+KIND = "magic"
+"""What stands beside what needs no words."""
+
+MOST = 2000
+"""Most files of a folder that are looked at."""
+
+TITLE = 40
+"""Most characters of a job's title."""
+
 _VALUES: dict[str, tuple[str, ...]] = {
     "network": settings.NETWORKS,
     "confirm": ("ask", "yes"),
@@ -32,9 +46,9 @@ _VALUES: dict[str, tuple[str, ...]] = {
 """Values of settings of which there are few."""
 
 
-def candidates(line: str) -> list[str]:
+def candidates(line: str) -> dict[str, str]:
     """
-    Return what may stand at the end of a line.
+    Return what may stand at the end of a line, each with what is shown beside it.
 
     Args:
         line: All up to the cursor; its last word may be begun.
@@ -44,7 +58,8 @@ def candidates(line: str) -> list[str]:
     found = _options(grammar.cell_grammar(), words) if magic == "%%nosana" else _of_line(words)
     if words and (values := _values(words[-1], begun)) is not None:
         found = values
-    return sorted(each for each in found if each.startswith(begun))
+    beside: Mapping[str, str] = found if isinstance(found, Mapping) else {}
+    return {each: beside.get(each, KIND) for each in sorted(found) if each.startswith(begun)}
 
 
 def _values(option: str, begun: str) -> Iterable[str] | None:
@@ -53,7 +68,11 @@ def _values(option: str, begun: str) -> Iterable[str] | None:
     if option == "--gpu":
         return {_model(name) for names in known.read(network).values() for name in names}
     if option == "--market":
-        return known.read(network)
+        return list(known.read(network))
+    if option == "--files":
+        return _paths(begun)
+    if option == "--deps":
+        return ["all", "auto", "none", *_paths(begun)]
     if option == "--session":
         return ["none", *_sessions()]
     if option in ("--in", "--out") and _shell:
@@ -62,6 +81,22 @@ def _values(option: str, begun: str) -> Iterable[str] | None:
         names = [name for name in _shell[0].user_ns if name not in hidden and name[0] != "_"]
         return [f"{before}{comma}{name}" for name in names]
     return None
+
+
+def _paths(begun: str) -> list[str]:
+    """Return the files and folders that a path may mean; those that need quotes are left out."""
+    no, path = ("!", begun[1:]) if begun.startswith("!") else ("", begun)
+    folder, slash, _ = path.rpartition("/")
+    try:
+        with os.scandir(Path(folder + slash).expanduser() if path.count("/") else ".") as entries:
+            found = [
+                f"{no}{folder}{slash}{entry.name}{'/' if entry.is_dir() else ''}"
+                for entry in islice(entries, MOST)
+                if shlex.quote(entry.name) == entry.name
+            ]
+    except (OSError, ValueError, RuntimeError):
+        return []
+    return [each for each in found if not each.rstrip("/").rpartition("/")[2].startswith(".")]
 
 
 def _model(name: str) -> str:
@@ -75,13 +110,14 @@ def _sessions() -> list[str]:
     return portal.shared().session_names() if portal is not None else []
 
 
-def _jobs() -> list[str]:
-    """Return the open jobs."""
+def _jobs() -> dict[str, str]:
+    """Return the open jobs with the first lines of their cells."""
     from ..journal import Journal
 
     journal = Journal()
     try:
-        return [each.intent.job for each in journal.unsettled(settings.load().network)]
+        found = journal.unsettled(settings.load().network)
+        return {each.intent.job: line_of(each.intent.cell)[:TITLE] or KIND for each in found}
     finally:
         journal.close()
 
@@ -110,6 +146,8 @@ def _of_line(words: list[str]) -> Iterable[str]:
             return ["--all", *_sessions()]
         case ["extend", _, *_]:
             return ["--yes"]
+        case ["up", *given]:
+            return _options(grammar.up_grammar(), given)
         case ["deps", *given]:
             return _options(grammar.deps_grammar(), given)
         case ["quote", *given]:
@@ -139,8 +177,8 @@ def matcher(context: Any) -> dict[str, Any]:
     # IPython's token is what will be replaced; it may be the end of our word only.
     kept = len(begun) - len(context.token)
     found = [
-        SimpleCompletion(text=each[kept:], type="magic")
-        for each in candidates(line)
+        SimpleCompletion(text=each[kept:], type=beside)
+        for each, beside in candidates(line).items()
         if kept >= 0 and begun[kept:] == context.token
     ]
     return {"completions": found, "suppress": bool(found)}

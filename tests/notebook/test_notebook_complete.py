@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from front_ends import Kernel
 from hypothesis import given
 from hypothesis import strategies as st
 from IPython.core.completer import provisionalcompleter
@@ -44,6 +45,7 @@ SHOWN = {
         f"%nosana config confirm {each}" for each in ("--ask", "--unset", "ask", "yes")
     ],
     "%nosana help sw": ["%nosana help sweep"],
+    "%nosana up train --i": ["%nosana up train --idle", "%nosana up train --image"],
     "%nosana quote --t": ["%nosana quote --timeout"],
     "%nosana markets --v": ["%nosana markets --vram"],
     "%%nosana --dry": ["%%nosana --dry-run"],
@@ -117,4 +119,40 @@ def test_any_line_has_candidates_or_none(magic: str, text: str) -> None:
     """
     Whatever is typed, completing it raises nothing.
     """
-    assert isinstance(complete.candidates(f"{magic} {text}"), list)
+    assert isinstance(complete.candidates(f"{magic} {text}"), dict)
+
+
+@pytest.mark.kernel
+@pytest.mark.network
+def test_a_kernel_completes(kernel: Kernel) -> None:
+    """
+    A real request: in the first line of a cell, with code below; paths; jobs with their titles.
+    """
+    kernel.run("import pathlib; pathlib.Path('data').mkdir(); pathlib.Path('data/a.csv').touch()")
+    kernel.run("pathlib.Path('dates.txt').touch(); pathlib.Path('.hidden').touch()")
+
+    def completed(text: str, cursor: int | None = None) -> dict[str, str]:
+        at = len(text) if cursor is None else cursor
+        reply = kernel.client.complete(text, at, reply=True, timeout=30)["content"]
+        kinds = {
+            each["text"]: each["type"] for each in reply["metadata"]["_jupyter_types_experimental"]
+        }
+        begun = text[: reply["cursor_start"]]
+        return {f"{begun}{each}": kinds[each] for each in reply["matches"]}
+
+    line = "%%nosana --files da"
+    body = "\nimport math\nprint(math.pi)\n"
+    both = ["%%nosana --files data/", "%%nosana --files dates.txt"]
+    assert list(completed(line + " --vram 16" + body, len(line))) == both
+    assert list(completed(f"{line}ta/" + body, len(line) + 3)) == ["%%nosana --files data/a.csv"]
+    assert next(iter(completed("%%nosana --files !dat"))) == "%%nosana --files !data/"
+    assert "%%nosana --files .hidden" not in completed("%%nosana --files ")
+    assert list(completed("%%nosana --dry" + body, 14)) == ["%%nosana --dry-run"]
+
+    kernel.run("%nosana up")
+    try:
+        [(offered, kind)] = completed("%nosana stop ").items()
+        assert len(offered.split()[-1]) >= 32
+        assert kind == "session main"
+    finally:
+        kernel.run("%nosana down")
