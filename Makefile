@@ -33,6 +33,7 @@ bench: .venv/bench
 	$(BIN)/python bench/table.py $(MEASURE)
 	$(if $(MEASURE),,$(BIN)/python bench/first_cell.py)
 	$(if $(MEASURE),,$(BIN)/python bench/start.py)
+	$(if $(MEASURE),,$(BIN)/python bench/feedback.py)
 	$(if $(MEASURE),,$(BIN)/python bench/scale.py)
 	@echo "With Docker: $(BIN)/python bench/containers.py --image $(TAG), after make images"
 
