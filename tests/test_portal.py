@@ -268,7 +268,7 @@ class TestCells:
 
 def test_weights_are_about_right() -> None:
     """Outputs count for what they hold, and other events for next to nothing."""
-    assert cellrun._weight(Said(Stream("stdout", "y" * 5000))) == 5100
-    assert cellrun._weight(Said(DisplayData({"a/b": "y" * 5000, "c/d": {}}))) == 6000
-    assert cellrun._weight(Posted("job", 1)) == 100  # type: ignore[arg-type]  # an amount
+    assert cellrun.weight(Said(Stream("stdout", "y" * 5000))) == 5100
+    assert cellrun.weight(Said(DisplayData({"a/b": "y" * 5000, "c/d": {}}))) == 6000
+    assert cellrun.weight(Posted("job", 1)) == 100  # type: ignore[arg-type]  # an amount
     assert Settled.__doc__
