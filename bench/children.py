@@ -32,10 +32,11 @@ class Child:
         return self._process.stdout.readline().strip()
 
     def ask(self, word: str) -> float:
-        """Let it measure something; return the seconds."""
+        """Let it measure something; return the seconds. Not a number: it has ended."""
         assert self._process.stdin
-        print(word, file=self._process.stdin, flush=True)
-        return float(self.line())
+        with suppress(BrokenPipeError):
+            print(word, file=self._process.stdin, flush=True)
+        return float(self.line() or "nan")
 
     def close(self) -> None:
         with suppress(BrokenPipeError):

@@ -149,8 +149,8 @@ def measure(tiny: bool, peers: bool) -> sides.Report:
                 aim=AIMS[word].get(name),
             )
             for word, each in times.items()
-            for name in systems
-            if name != children.OURS or len(systems) == 1
+            for name in each
+            if name != children.OURS or len(each) == 1
         ],
         missing=missing + silent,
     )  # fmt: skip

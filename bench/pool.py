@@ -107,8 +107,8 @@ def measure(tiny: bool, peers: bool) -> sides.Report:
                 f"{items:,} small map items, {workers} workers", name, times[children.OURS],
                 times[name], aim=AIMS.get(name),
             )
-            for name in systems
-            if name != children.OURS or len(systems) == 1
+            for name in times
+            if name != children.OURS or len(times) == 1
         ],
         missing=missing + silent,
     )  # fmt: skip

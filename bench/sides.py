@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import math
 import os
 import platform
 import statistics
@@ -107,6 +108,11 @@ def alternate(
             took = ask()
             if turn >= warm:
                 times[name].append(took)
+    # A peer that ended on the way has measured nothing; ours must not.
+    ended = [name for name, found in times.items() if any(map(math.isnan, found))]
+    for name in ended:
+        print(f"{name} ended while it was measured, and is left out", file=sys.stderr)
+        del times[name]
     return times
 
 
