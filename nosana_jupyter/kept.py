@@ -135,7 +135,8 @@ class Kept:
         self.failure = error
         status = self.session.job.status if self.session is not None else ""
         self.over = {
-            "timeout": f"its {duration(self._paid)} were over",
+            "timeout": f"its {duration(self._paid)} were over"
+            + (f", and it got no more: {self.trouble}" if self.trouble else ""),
             "stopped": "somebody with this wallet has stopped or swept its job",
         }.get(status, str(error))
         if not opened.done():
@@ -275,7 +276,7 @@ class Kept:
             f"session {self.name} is over: {reason}"
             + (f". Lost with it: {names}" if names else ""),
             hint=f"{ANEW} To run cells in jobs of their own: %nosana down {self.name}",
-            money=why.money if why else "",
+            money=(why.money if why else "") or (self.receipt.story if self.receipt else ""),
         )
         told.receipt = self.receipt
         return told
@@ -341,12 +342,17 @@ class Kept:
             node=session.job.node,
             gpu=session.quote.market.gpu,
             most=self.terms.most,
-            state=self.over if over else "busy" if session.busy else "open",
+            state=f"over: {self.over}" if over else "busy" if session.busy else "open",
+            over=over,
             opened=session.opened,
             left=max(0.0, self.began + self.terms.most - time.time()),
             idle=self.idle,
             ends_idle=self.terms.idle,
-            spent=receipt.spent if receipt else worth(session.quote, passed),
+            spent=_spent(receipt) if receipt else worth(session.quote, passed),
             cells=session.cells,
             trouble=self.trouble,
         )
+
+
+def _spent(receipt: Receipt) -> str:
+    return "not settled" if receipt.status == "unsettled" else receipt.spent

@@ -44,7 +44,7 @@ class View:
     node: str
     gpu: str
     state: str
-    """`open`, `busy`, `opening`, or why it is over."""
+    """`open`, `busy`, `opening`, or that it is over, and why."""
 
     most: Seconds
     """Longest run in all, in seconds."""
@@ -67,6 +67,9 @@ class View:
     cells: int
     trouble: str = ""
     """Why it cannot be given more time."""
+
+    over: bool = False
+    """Whether it only waits to be let go."""
 
 
 def terms(

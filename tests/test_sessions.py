@@ -14,6 +14,7 @@ from nosana_jupyter.errors import SessionLost
 from nosana_jupyter.events import Posted, Settled
 from nosana_jupyter.keeping import Keeping
 from nosana_jupyter.kept import Kept
+from nosana_jupyter.notebook import tables
 from nosana_jupyter.sessions import Order, Session
 from nosana_jupyter.standing import Terms
 from nosana_jupyter.units import Seconds
@@ -98,6 +99,9 @@ class TestKeeping:
             assert kept.over == "no cell ran for 1 s"
             assert kept.receipt is not None
             assert kept.receipt.status == "done"
+            assert kept.gone().money == kept.receipt.story
+            assert tables.sessions([kept.view()]).rows[0][1] == "over: no cell ran for 1 s"
+            assert tables.sessions([kept.view()]).rows[0][6:8] == ("", "")
 
         scene(story)
 

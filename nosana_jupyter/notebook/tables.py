@@ -84,8 +84,8 @@ def status(
     running = [_place(each.intent.job, found.places) + alone(each) for each in found.running]
     rows += [("open jobs" if not n else "", each) for n, each in enumerate(running or ["none"])]
     open_ = [
-        f"{each.name}: {line(each.state)}, {each.spent or 'nothing'} so far, "
-        f"{duration(each.left)} left"
+        f"{each.name}: {line(each.state)}, {each.spent or 'nothing'} "
+        + ("in all" if each.over else f"so far, {duration(each.left)} left")
         for each in views
     ]
     open_ += [_left(each) for each in elsewhere]
@@ -234,14 +234,17 @@ def sessions(found: Sequence[View], elsewhere: Sequence[SessionRecord] = ()) -> 
     rows = [
         (
             each.name, line(each.state), each.gpu, each.job[:12], each.node[:12],
-            _moment(each.opened) if each.opened else "", duration(each.left),
-            f"{duration(each.idle)} of {duration(each.ends_idle)}", each.spent, str(each.cells),
+            _moment(each.opened) if each.opened else "", "" if each.over else duration(each.left),
+            "" if each.over else f"{duration(each.idle)} of {duration(each.ends_idle)}",
+            each.spent, str(each.cells),
         )
         for each in found
     ]  # fmt: skip
     head = ("session", "state", "card", "job", "host", "since", "left", "idle", "cost", "cells")
     notes = [
-        f"{each.name} gets no more time: {line(each.trouble)}" for each in found if each.trouble
+        f"{each.name} gets no more time: {line(each.trouble)}"
+        for each in found
+        if each.trouble and not each.over
     ]
     notes += [_left(each) for each in elsewhere]
     if not rows:
