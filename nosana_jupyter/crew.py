@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
+from concurrent.futures import Future
 from dataclasses import replace
+from typing import Any
 
 from .backlog import Backlog, Item
 from .client import Client
@@ -100,9 +102,13 @@ class Crew:
         self._most: int | None = None
         """About what one host may cost, deposit and fee, once somebody asked."""
 
-        self._controls: set[Control] = set()
+        self._controls: dict[Control, list[Item]] = {}
         """Of the batches that run."""
 
+        self._stoppable: set[asyncio.Task[Any]] = set()
+        """What rents a host, or runs a batch."""
+
+        self._ending: asyncio.Task[None] | None = None
         self._opening = 0
         """Hosts that are on their way."""
 
@@ -132,15 +138,37 @@ class Crew:
 
     def forget(self) -> None:
         """Give up what waits."""
-        for item in self.backlog.clear():
+        self._give_up(self.backlog.clear())
+
+    def drop(self, futures: Set[Future[Any]]) -> None:
+        """Give up what waits of some items, and interrupt what runs of them."""
+        waiting = self.backlog.clear()
+        self.backlog.add(each for each in waiting if each.future not in futures)
+        self._give_up(each for each in waiting if each.future in futures)
+        for control, batch in list(self._controls.items()):
+            if control.soft is not None and any(each.future in futures for each in batch):
+                control.interrupt()
+
+    def end(self) -> None:
+        """Give up what waits and what runs, and let all hosts go now."""
+        self._closed = True
+        self.forget()
+        for each in self.sessions:
+            each.job.status = "stopped"
+        for task in self._stoppable:
+            task.cancel()
+        self._ending = asyncio.create_task(self.close())
+
+    @staticmethod
+    def _give_up(items: Iterable[Item]) -> None:
+        for item in items:
             if not item.future.cancel():
                 item.fail(JobError(f"{item.name} was given up"))
 
-    def interrupt(self) -> None:
-        """Interrupt what runs."""
-        for control in list(self._controls):
-            if control.soft is not None:
-                control.interrupt()
+    @property
+    def opening(self) -> int:
+        """Hosts that are waited for."""
+        return self._opening
 
     def cost(self) -> MicroNos:
         """Return about what the hosts have cost so far, in micro-NOS."""
@@ -201,14 +229,20 @@ class Crew:
         batch: list[Item] = []
         session: Session | None = None
         account: Account | None = None
+        task = asyncio.current_task()
+        assert task is not None
+        self._stoppable.add(task)
         self._opening += 1
         try:
             account = await self._afford(client)
             order = replace(self._order, max_cost=account.cap)
             async with client.open_session(order, self._emitter(account)) as session:
                 self._opened(session, account)
+                self._stoppable.discard(task)
                 while batch := await self._next():
+                    self._stoppable.add(task)
                     await self._run(session, batch)
+                    self._stoppable.discard(task)
                 session.job.status = "done"
         except NosanaError as error:
             if session is None:
@@ -223,6 +257,7 @@ class Crew:
                 item.fail(JobError(f"{item.name} was given up"))
             raise
         finally:
+            self._stoppable.discard(task)
             if account is not None:
                 self.bill.forget(account)
             if session is None:
@@ -273,7 +308,7 @@ class Crew:
                 self._tell(event)
 
         control = Control()
-        self._controls.add(control)
+        self._controls[control] = batch
         try:
             ended = await session.run(cell, emit, control)
         except (CellError, UsageError) as error:
@@ -284,7 +319,7 @@ class Crew:
                 self.backlog.lost(batch, JobError(str(error)))
             return
         finally:
-            self._controls.discard(control)
+            self._controls.pop(control, None)
         for number, item in enumerate(batch):
             _settle(item, f"_nosana_{number}", ended, failure)
         took = ended.values.get(TOOK)

@@ -8,21 +8,22 @@ again on another.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from concurrent import futures
-from concurrent.futures import FIRST_COMPLETED, Future
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from . import network as networks
 from . import settings
 from .errors import FundsError, NosanaError
-from .following import harmless, show
-from .portal import TICK, shared
-from .units import MicroNos, nos, parse_gib, parse_seconds
+from .following import show
+from .portal import Portal, shared
+from .results import Results
+from .units import MicroNos, parse_gib, parse_seconds
 
 if TYPE_CHECKING:
     from .backlog import Item
@@ -37,9 +38,6 @@ RETRIES = 3
 
 IDLE = "60s"
 """Time without work after which a host is let go."""
-
-REDRAW = 0.2
-"""Seconds between two lines of progress."""
 
 
 class Executor(futures.Executor):
@@ -107,9 +105,9 @@ class Executor(futures.Executor):
         self._pip = (pip,) if isinstance(pip, str) else tuple(pip)
         self._retries = retries
         self._idle = float(parse_seconds(str(idle)))
-        self._tell = on_event or show
         # Outputs go to the cell that made this, whichever runs when they come.
-        self._context = contextvars.copy_context()
+        tell, context = on_event or show, contextvars.copy_context()
+        self._say: Callable[[Event], None] = lambda event: context.run(tell, event)
         self._lock = threading.Lock()
         self._count = 0
         self._shut = False
@@ -117,7 +115,9 @@ class Executor(futures.Executor):
         self._queued: list[Item] = []
         self._agree(yes=yes)
         self._crew: Crew = self._portal.call(self._hire)
-        self._served = self._portal.start(self._serve())
+        self._served = self._portal.start(_serve(self._portal, self._crew))
+        # One that nobody has any more lets its hosts go once all is done.
+        weakref.finalize(self, _leave, self._portal, self._crew).atexit = False
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """
@@ -175,14 +175,31 @@ class Executor(futures.Executor):
         if wait:
             self._portal.wait(self._served)
 
-    def interrupt(self) -> None:
-        """Interrupt what runs on the hosts, and forget what waits."""
-        self._portal.start(self._interrupt())
+    def interrupt(self, given: Iterable[Future[Any]]) -> None:
+        """Interrupt those of some calls that run, and forget those that wait. Hosts stay."""
+        self._portal.start(self._drop(frozenset(given)))
+
+    def end(self) -> None:
+        """Give up all calls, and let the hosts go now. Their jobs are settled."""
+        with self._lock:
+            self._shut = True
+        self._portal.start(self._end())
+        self._portal.wait(self._served)
+
+    @property
+    def most(self) -> int:
+        """Most hosts at once."""
+        return self._max_workers
 
     @property
     def hosts(self) -> int:
         """Number of hosts at work or ready for it."""
         return len(self._crew.sessions)
+
+    @property
+    def opening(self) -> int:
+        """Number of hosts that are waited for."""
+        return self._crew.opening
 
     @property
     def cost(self) -> MicroNos:
@@ -265,116 +282,27 @@ class Executor(futures.Executor):
             tell=self._say,
         )
 
-    async def _serve(self) -> None:
-        client = await self._portal.client()
-        await self._crew.serve(client)
-
-    def _say(self, event: Event) -> None:
-        self._context.run(self._tell, event)
-
-    async def _interrupt(self) -> None:
-        await self._forget()
-        self._crew.interrupt()
-
     async def _forget(self) -> None:
         await self._hand_over()
         self._crew.forget()
 
+    async def _drop(self, given: Set[Future[Any]]) -> None:
+        await self._hand_over()
+        self._crew.drop(given)
 
-class Results(Iterator[Any]):
-    """
-    The results of one `map`, as they are asked for.
+    async def _end(self) -> None:
+        self._crew.end()
 
-    Args:
-        executor: Whose they are.
-        items: Futures in the order of the items.
-        ordered: Whether they are given in that order.
-        timeout: Seconds in which all have to be there.
-    """
 
-    def __init__(
-        self,
-        executor: Executor,
-        items: Sequence[Future[Any]],
-        *,
-        ordered: bool,
-        timeout: float | None,
-    ) -> None:
-        self.futures = tuple(items)
-        """One for each item."""
+async def _serve(portal: Portal, crew: Crew) -> None:
+    client = await portal.client()
+    portal.guests.add(crew.end)
+    try:
+        await crew.serve(client)
+    finally:
+        portal.guests.discard(crew.end)
 
-        self._executor = executor
-        self._left = dict.fromkeys(self.futures)
-        self._ordered = ordered
-        self._deadline = None if timeout is None else time.monotonic() + timeout
-        self._drawn = 0.0
-        self._line = ""
 
-    def __iter__(self) -> Results:
-        return self
-
-    def __len__(self) -> int:
-        return len(self.futures)
-
-    def __next__(self) -> Any:
-        if not self._left:
-            self._draw(last=True)
-            raise StopIteration
-        try:
-            future = self._wait()
-        except BaseException:
-            self._draw(last=True)
-            raise
-        del self._left[future]
-        error = None if future.cancelled() else future.exception()
-        if error is not None:
-            self._draw(last=True)
-            raise harmless(error) if isinstance(error, NosanaError) else error
-        return future.result()
-
-    def partial(self) -> dict[int, Any]:
-        """Return the results that are there, by the number of the item, without waiting."""
-        return {
-            number: future.result()
-            for number, future in enumerate(self.futures)
-            if future.done() and not future.cancelled() and future.exception() is None
-        }
-
-    def errors(self) -> dict[int, BaseException]:
-        """Return what items raised so far, by the number of the item."""
-        found = {
-            number: future.exception()
-            for number, future in enumerate(self.futures)
-            if future.done() and not future.cancelled()
-        }
-        return {number: error for number, error in found.items() if error is not None}
-
-    def _wait(self) -> Future[Any]:
-        """Return the next future that is done."""
-        wanted = [next(iter(self._left))] if self._ordered else list(self._left)
-        try:
-            while True:
-                done, _ = futures.wait(wanted, timeout=TICK, return_when=FIRST_COMPLETED)
-                self._draw()
-                if done:
-                    return done.pop()
-                if self._deadline is not None and time.monotonic() > self._deadline:
-                    raise TimeoutError
-        except BaseException:
-            self._executor.interrupt()
-            raise
-
-    def _draw(self, *, last: bool = False) -> None:
-        """Say how far it is."""
-        now = time.monotonic()
-        if not self._executor.progress or not (last or now - self._drawn > REDRAW):
-            return
-        self._drawn = now
-        done = sum(future.done() for future in self.futures)
-        hosts = self._executor.hosts
-        told = "1 host" if hosts == 1 else f"{hosts} hosts"
-        text = f"{done:,} of {len(self.futures):,} items, {told}, {nos(self._executor.cost)}"
-        if text != self._line or (last and self._line):
-            sys.stderr.write(f"\r{text:<{len(self._line)}}" + ("\n" if last else ""))
-            sys.stderr.flush()
-            self._line = "" if last else text
+def _leave(portal: Portal, crew: Crew) -> None:
+    with contextlib.suppress(NosanaError):  # It was closed: then they are gone.
+        portal.start(crew.close())

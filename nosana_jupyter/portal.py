@@ -103,6 +103,8 @@ class Portal(Looks):
         """What somebody waits for."""
 
         self._retired: set[asyncio.Task[None]] = set()
+        self.guests: set[Callable[[], None]] = set()
+        """End what others keep at work here, such as the hosts of an executor. On the loop."""
 
     @property
     def sessions(self) -> Keeping:
@@ -243,7 +245,7 @@ class Portal(Looks):
         if os.getpid() != self._process:
             return
         waits = any(not each.future.done() for each in self.detached)
-        if waits or (self._keeping is not None and self._keeping.names()):
+        if waits or self.guests or (self._keeping is not None and self._keeping.names()):
             self.close()
 
     def close(self) -> None:
@@ -370,6 +372,8 @@ class Portal(Looks):
         """Settle the jobs of cells, end the rest, and close the client."""
         for run in list(self._runs):
             run.let_go()
+        for end in list(self.guests):
+            end()
         if self._keeping is not None:
             self._keeping.end()
         if others := self._others():
