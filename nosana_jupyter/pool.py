@@ -149,7 +149,7 @@ class Executor(futures.Executor):
             timeout: Seconds in which all have to be there.
             chunksize: For likeness with other executors. Batches find their own size.
             ordered: Give results in the order of the items, not as they come.
-            constants: Further arguments, by name, the same for all. They go to a host once.
+            constants: Further arguments, by name, the same for all.
 
         Returns:
             An iterator over the results. An item that raised raises there; `results.partial()` has

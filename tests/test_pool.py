@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import os
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -163,28 +161,3 @@ class TestExecutor:
         assert first.done()
         assert all(each.cancelled() or each.result() is not None for each in later)
         assert any(each.cancelled() for each in later)
-
-    def test_ctrl_c(self, two: Executor) -> None:
-        """It interrupts what runs and takes back what waits; results are kept, and so are hosts."""
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        assert list(two.map(triple, range(4))) == [0, 3, 6, 9]
-        results = two.map(time.sleep, [0, 0, *[60] * 20])
-
-        def press() -> None:
-            while not results.partial():
-                time.sleep(0.02)
-            while not two._crew._controls:
-                time.sleep(0.02)
-            time.sleep(0.5)
-            os.kill(os.getpid(), signal.SIGINT)
-
-        threading.Thread(target=press).start()
-        began = time.monotonic()
-        with pytest.raises(KeyboardInterrupt):
-            list(results)
-        signal.signal(signal.SIGINT, before)
-
-        assert time.monotonic() - began < 30
-        assert all(each.done() for each in results.futures)
-        assert 0 in results.partial()
-        assert two.submit(triple, 2).result(60) == 6
