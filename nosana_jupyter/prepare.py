@@ -128,6 +128,7 @@ def _prepare(cell: Cell, settings: Settings, held: Held | None) -> Prepared:
         if held is None or not held.has(name, value, cell.namespace)
     }
     packed = bundle.pack(sent, cell.namespace, held)
+    sent |= {name: cell.namespace[name] for name in packed.along}
     if cell.takes is not None:
         there = () if held is None else held.names
         refuse_missing(names, here, sent={*values, *packed.brought, *there})

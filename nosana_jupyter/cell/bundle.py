@@ -55,6 +55,9 @@ class Bundle:
     brought: tuple[str, ...] = ()
     """Names of the notebook that its functions bring, beside `names`."""
 
+    along: tuple[str, ...] = ()
+    """Names that go as well, since their values are part of others."""
+
     @property
     def size(self) -> int:
         """Bytes in all."""
@@ -139,8 +142,9 @@ def pack(
             ) from error
         if pickler.carries:
             has_code.append(name)
+    along = {} if held is None else _along(pickler, values, namespace, held)
     # All by name: it only points at what has been pickled above.
-    pickler.dump(dict(values))
+    pickler.dump({**values, **along})
     return Bundle(
         header=out.getvalue(),
         buffers=tuple(buffers),
@@ -149,7 +153,27 @@ def pack(
         sources=tuple(_sources(pickler.code)),
         modules=tuple(pickler.modules),
         brought=tuple(pickler.brought),
+        along=tuple(along),
     )
+
+
+def _along(
+    pickler: Pickler, values: Mapping[str, Any], namespace: Mapping[str, Any], held: Held
+) -> dict[str, Any]:
+    """
+    Return further names whose values are part of what is sent.
+
+    The host has them, as objects of their own: what is one object here is to stay one there.
+    """
+    known = [name for name in held.sent if name not in values and name in namespace]
+    if not known:
+        return {}
+    inside = pickler.memo.copy()
+    return {
+        name: namespace[name]
+        for name in known
+        if id(namespace[name]) in inside and held.has_sent(name, namespace[name])
+    }
 
 
 def _sources(code: Mapping[int, types.CodeType]) -> Iterator[Source]:

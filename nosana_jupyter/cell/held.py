@@ -72,6 +72,16 @@ class Held:
             if known.value is _ABSENT or isinstance(known.value, Elsewhere)
         ]
 
+    @property
+    def sent(self) -> list[str]:
+        """Those that both sides have, and whose values can change."""
+        return [name for name, known in self._known.items() if known.digest]
+
+    def has_sent(self, name: str, value: Any) -> bool:
+        """Say whether the session has had this very value from here, whatever it holds by now."""
+        known = self._known.get(name)
+        return known is not None and known.value is value and bool(known.digest)
+
     def seen(self, namespace: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a namespace with the names that live there too; their values are not here."""
         only = {name: None for name in self._known if name not in namespace}

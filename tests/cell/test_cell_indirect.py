@@ -105,3 +105,30 @@ class TestHeld:
         held = Held("job")
         held.take("value", value, {})
         assert not held.has("value", value, {})
+
+
+class TestShared:
+    def test_what_is_one_object_stays_one(self) -> None:
+        """A value that is sent anew takes along the names of what it holds."""
+        inner = [1]
+        namespace: dict[str, Any] = {"inner": inner, "outer": {"in": inner}, "other": [1]}
+        held = Held("job")
+        for name in ("inner", "outer", "other"):
+            held.take(name, namespace[name], namespace)
+        namespace["outer"]["more"] = 2
+
+        found = sent("print(outer)", namespace, held)
+
+        assert found.keys() == {"outer", "inner"}
+        assert found["outer"]["in"] is found["inner"]
+
+    def test_what_is_newer_there_stays(self) -> None:
+        """A name that was bound there since keeps its value there."""
+        inner = [1]
+        namespace: dict[str, Any] = {"inner": inner, "outer": {"in": inner}}
+        held = Held("job")
+        held.take("outer", namespace["outer"], namespace)
+        held.renewed(["inner"], namespace)
+        namespace["outer"]["more"] = 2
+
+        assert sent("print(outer)", namespace, held).keys() == {"outer"}
