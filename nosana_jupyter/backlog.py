@@ -52,15 +52,14 @@ class Item:
     @property
     def name(self) -> str:
         """How errors call it: as in `item 17 (train(0.1))`."""
-        told = ", ".join(_short(each) for each in (*self.args, *self.kwargs.values()))
+        told = ", ".join(map(_short, self.values))
         called = getattr(self.function, "__name__", type(self.function).__name__)
         return f"item {self.number} ({line(called)}({told}))"
 
     @property
-    def weight(self) -> int:
-        """About how many bytes its arguments are."""
-        values = (*self.args, *self.kwargs.values())
-        return sum(int(getattr(each, "nbytes", 0)) or sys.getsizeof(each, 64) for each in values)
+    def values(self) -> tuple[Any, ...]:
+        """Its arguments."""
+        return (*self.args, *self.kwargs.values())
 
     def fail(self, error: BaseException) -> None:
         """Give its future an error, unless it has an end already."""
@@ -103,11 +102,14 @@ class Backlog:
             if batch:
                 return batch
         batch, most, weight = [], self._size(), 0
+        counted: set[int] = set()
         while self._waiting and len(batch) < most and weight < HEAVY:
             item = self._waiting.popleft()
             if item.future.set_running_or_notify_cancel():
                 batch.append(item)
-                weight += item.weight
+                # What several items share goes once.
+                weight += sum(_weight(each) for each in item.values if id(each) not in counted)
+                counted |= set(map(id, item.values))
         return batch
 
     def timed(self, count: int, seconds: float) -> None:
@@ -153,6 +155,11 @@ class Backlog:
         fair = -(-len(self._waiting) // (2 * self._hosts))
         least = min(LEAST / pace, self._share)
         return max(1, int(min(max(fair, least), TARGET / pace, MOST)))
+
+
+def _weight(value: Any) -> int:
+    """Return about how many bytes a value is."""
+    return int(getattr(value, "nbytes", 0)) or sys.getsizeof(value, 64)
 
 
 def _short(value: Any) -> str:

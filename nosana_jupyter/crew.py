@@ -22,6 +22,7 @@ from .errors import CellError, HostFailed, JobError, NodeError, NosanaError, Usa
 from .events import Cell, Event, Said
 from .following import remote_error
 from .hearing import Ended
+from .prepare import prepare
 from .sanitize import line
 from .sessions import Order, Session
 from .sharing import Account, Bill
@@ -52,9 +53,11 @@ def _nosana_each(work, into):
         del result, function, args, kwargs
     into["_nosana_seconds"] = time.perf_counter() - began
 _nosana_each(_nosana_work, globals())
-del _nosana_work
 """
-"""What a host runs for a batch. Each result has a name: one that cannot travel harms no other."""
+"""
+What a host runs for a batch. Each result has a name: one that cannot travel harms no other. The
+work stays bound until the next batch, of which only is sent what is not part of it.
+"""
 
 TOOK = "_nosana_seconds"
 """Name of the time that the items took."""
@@ -310,7 +313,9 @@ class Crew:
         control = Control()
         self._controls[control] = batch
         try:
-            ended = await session.run(cell, emit, control)
+            # Whatever names there were is of no interest: nothing is asked of them later.
+            prepared = await asyncio.to_thread(prepare, cell, session.settings)
+            ended = await session.run(prepared, emit, control)
         except (CellError, UsageError) as error:
             if len(batch) == 1:
                 batch[0].fail(error)

@@ -70,11 +70,14 @@ def test_a_slow_first_item_is_soon_forgotten() -> None:
 def test_heavy_arguments_fill_a_batch() -> None:
     """Arguments of one batch are not more than fit: it is full at 64 MiB."""
     backlog = Backlog(1, retries=3)
-    heavy = np.zeros(HEAVY // 2 + 1, dtype="u1")
-    backlog.add(items(20, heavy))
+    for _ in range(4):
+        backlog.add(items(1, np.zeros(HEAVY // 2 + 1, dtype="u1")))
+    backlog.add(items(20, np.zeros(HEAVY // 2 + 1, dtype="u1")))
     backlog.timed(1, 1e-9)
 
     assert len(backlog.take()) == 2
+    assert len(backlog.take()) == 2
+    assert len(backlog.take()) == 20  # What is shared goes once.
 
 
 def test_what_was_cancelled_is_not_done() -> None:

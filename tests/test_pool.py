@@ -16,7 +16,7 @@ from nosana_jupyter import Executor
 from nosana_jupyter.backlog import PoisonItem
 from nosana_jupyter.choosing import Requirements
 from nosana_jupyter.errors import CannotTravel, FundsError, JobError, RemoteError
-from nosana_jupyter.events import Event, Settled
+from nosana_jupyter.events import Event, Settled, Waiting
 from nosana_jupyter.portal import shared
 from nosana_jupyter.units import Seconds
 
@@ -48,6 +48,26 @@ class TestMap:
             return int(table[first] + table[second])
 
         assert list(two.map(look, [1, 2], [10, 20], constants={"table": table})) == [11, 22]
+
+    def test_constants_go_once(self, network: Any) -> None:
+        """What is the same for all items goes to a host with the first of them only."""
+        table = np.random.default_rng(1).random(7_000_000)
+        said: list[str] = []
+
+        def look(number: int, *, table: Any) -> float:
+            return float(table[number])
+
+        def hear(event: Event) -> None:
+            if isinstance(event, Waiting) and event.text.startswith("sending data"):
+                said.append(event.text)
+
+        with Executor(hosts=1, progress=False, on_event=hear) as executor:
+            results = executor.map(look, range(40), constants={"table": table})
+            assert list(results) == list(table[:40])
+            assert said
+            said.clear()
+            assert executor.submit(look, 5, table=table).result(60) == table[5]
+        assert not said
 
     def test_nothing(self, two: Executor) -> None:
         """A map over nothing rents nothing and ends."""
