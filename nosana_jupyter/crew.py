@@ -165,7 +165,10 @@ class Crew:
     @staticmethod
     def _give_up(items: Iterable[Item]) -> None:
         for item in items:
-            if not item.future.cancel():
+            if item.future.cancel():
+                # Or who waits for several of them would not hear of it.
+                item.future.set_running_or_notify_cancel()
+            else:
                 item.fail(JobError(f"{item.name} was given up"))
 
     @property

@@ -93,3 +93,48 @@ def test_one_that_nobody_has(network: LocalNetwork) -> None:
     while running := [e for e in shared().status().running if "of 1 hosts" in e.intent.cell]:
         assert time.monotonic() < deadline, running
         time.sleep(0.05)
+
+
+PRESSED = """
+import concurrent.futures, os, signal, sys, threading, time
+from nosana_jupyter import Executor
+
+def slow(number):
+    import time
+    time.sleep(0.02 if number < 40 else 60)
+    return number
+
+def press():
+    while not results.partial() or not executor.hosts:
+        time.sleep(0.02)
+    time.sleep(1)
+    for _ in range(int(sys.argv[1])):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.1)
+
+with Executor(hosts=1, progress=False, timeout="5m") as executor:
+    results = executor.map(slow, range(80))
+    threading.Thread(target=press, daemon=True).start()
+    try:
+        list(results)
+    except KeyboardInterrupt:
+        concurrent.futures.wait(results.futures, 20)
+        print(all(each.done() for each in results.futures), 0 in results.partial(), flush=True)
+    if sys.argv[1] == "1":
+        print(executor.hosts, list(executor.map(slow, range(3))), flush=True)
+"""
+
+
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c(network: LocalNetwork, presses: int) -> None:
+    """
+    One Ctrl-C ends the items and keeps hosts and results; two end the hosts as well.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", PRESSED, str(presses)],
+        env=network.environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    told = ["True True", "1 [0, 1, 2]"][: 3 - presses]
+    assert done.stdout.splitlines() == told, done.stderr
+    assert not [each for each in shared().status().running if "of 1 hosts" in each.intent.cell]
