@@ -78,11 +78,14 @@ async def follow(
         gets: Files that may come back.
     """
     incoming = transfer.incoming(gets.limit if gets else 0)
+    arrivals = transfer.Arrivals(emit)
     async for message in messages:
         match message:
             case say.Chunk():
                 incoming.add(message)
+                arrivals.note(incoming.bytes)
             case say.Reply():
+                arrivals.done()
                 return await _ended(message, incoming, returns, gets)
             case say.InputRequest():
                 if answering is not None:

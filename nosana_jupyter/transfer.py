@@ -186,6 +186,34 @@ class _Upload:
         self._emit(Waiting(text))
 
 
+class Arrivals:
+    """
+    Says how much of what a cell gives back is there. How much is to come only its reply tells.
+
+    Args:
+        emit: Hears it.
+    """
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self._began = self._told = 0.0
+
+    def note(self, arrived: int) -> None:
+        """Note how many bytes are there in all."""
+        now = time.monotonic()
+        self._began = self._began or now
+        if arrived <= PROGRESS_ABOVE or now - max(self._told, self._began) < PACE:
+            return
+        self._told = now
+        rate = round(arrived / (now - self._began))
+        self._emit(Waiting(f"fetching what the cell made: {size(arrived)} so far, {size(rate)}/s"))
+
+    def done(self) -> None:
+        """Note that all is there."""
+        if self._told:
+            self._emit(Waiting(""))
+
+
 def incoming(files: int = 0) -> Assembly:
     """
     Return what puts the buffers of a cell's values together.

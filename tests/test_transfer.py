@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -338,3 +340,21 @@ def test_data_is_in_memory_once(tmp_path: Path) -> None:
 
     assert here < 0.1 * size
     assert there < 1.1 * size
+
+
+def test_much_that_comes_is_told_of() -> None:
+    """What comes back in a moment is no news; of more is said how much is there, and how fast."""
+    events: list[Event] = []
+    arrivals = transfer.Arrivals(events.append)
+    arrivals.note(1000)
+    arrivals.note(9_000_000)
+    arrivals.done()
+    assert not events
+    deadline = time.monotonic() + 5
+    while not events and time.monotonic() < deadline:
+        arrivals.note(20_000_000)
+    arrivals.done()
+
+    first, last = [each.text for each in events if isinstance(each, Waiting)]
+    assert re.fullmatch(r"fetching what the cell made: 20\.0 MB so far, [\d.]+ [kM]B/s", first)
+    assert last == ""
