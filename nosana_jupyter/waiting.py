@@ -98,14 +98,27 @@ async def _look(jobs: Jobs, job: Job) -> tuple[FoundRun | None, str]:
         raise HostFailed(f"a host took job {job.address} and gave it up at once", hint=AGAIN)
     if state != JobState.QUEUED:
         raise JobError(f"job {job.address} ended before a host began it")
-    return None, _in_words(job, queue)
+    return None, _in_words(job, queue, own=_own(jobs, job))
 
 
-def _in_words(job: Job, queue: Sequence[str] | None) -> str:
+def _own(jobs: Jobs, job: Job) -> int:
+    """Return how many other jobs of this wallet keep hosts of the market."""
+    entries = jobs.journal.open_jobs(jobs.network.name, jobs.payer.account)
+    return sum(
+        each.state == "running"
+        and each.intent.market == job.intent.market
+        and each.intent.job != job.address
+        for each in entries
+    )
+
+
+def _in_words(job: Job, queue: Sequence[str] | None, *, own: int) -> str:
     where = f"a host of {job.intent.slug}"
     if queue is None or job.address not in queue:
         return f"waiting for {where}" if queue is None else f"{where} is taking the job"
     ahead = queue.index(job.address)
     place = ("next in line", "1 job ahead")[ahead] if ahead < 2 else f"{ahead} jobs ahead"
     offer = f"; {job.quote.relaxed}" if job.quote and job.quote.relaxed else ""
-    return f"waiting for {where}: none is free, {place}{offer}"
+    kept = "1 runs a job" if own == 1 else f"{own} run jobs"
+    yours = f"; {kept} of yours, see %nosana jobs" if own else ""
+    return f"waiting for {where}: none is free, {place}{yours}{offer}"

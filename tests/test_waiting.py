@@ -37,8 +37,20 @@ def test_the_place_in_the_queue(ahead: int, said: str) -> None:
     job: Any = SimpleNamespace(
         address=ADDRESSES[ahead], intent=SimpleNamespace(slug="nvidia-4090"), quote=None
     )
-    assert waiting._in_words(job, ADDRESSES) == (
+    assert waiting._in_words(job, ADDRESSES, own=0) == (
         f"waiting for a host of nvidia-4090: none is free, {said}"
+    )
+
+
+@pytest.mark.parametrize(("own", "said"), [(1, "1 runs a job of"), (3, "3 run jobs of")])
+def test_hosts_that_the_user_keeps(own: int, said: str) -> None:
+    """A user hears where jobs of their own are what they wait for."""
+    job: Any = SimpleNamespace(
+        address=ADDRESSES[0], intent=SimpleNamespace(slug="nvidia-4090"), quote=None
+    )
+    assert waiting._in_words(job, ADDRESSES, own=own) == (
+        "waiting for a host of nvidia-4090: none is free, next in line; "
+        f"{said} yours, see %nosana jobs"
     )
 
 
@@ -58,7 +70,7 @@ def test_what_to_ask_for_instead() -> None:
         job: Any = SimpleNamespace(
             address=ADDRESSES[0], intent=SimpleNamespace(slug=quote.market.slug), quote=quote
         )
-        return waiting._in_words(job, ADDRESSES[:1])
+        return waiting._in_words(job, ADDRESSES[:1], own=0)
 
     none = "waiting for a host of nvidia-4090: none is free, next in line"
     assert said(gpu="4090") == (
@@ -76,8 +88,8 @@ def test_what_to_ask_for_instead() -> None:
 def test_what_is_not_in_the_queue() -> None:
     """A job that has left the queue is being taken; a market that nobody sees is waited for."""
     job: Any = SimpleNamespace(address=ADDRESSES[0], intent=SimpleNamespace(slug="m"))
-    assert waiting._in_words(job, []) == "a host of m is taking the job"
-    assert waiting._in_words(job, None) == "waiting for a host of m"
+    assert waiting._in_words(job, [], own=0) == "a host of m is taking the job"
+    assert waiting._in_words(job, None, own=0) == "waiting for a host of m"
 
 
 @pytest.fixture
