@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -21,6 +22,16 @@ def late(ran: Any) -> dict[str, str]:
     return found
 
 
+def _name() -> str:
+    """Return a cell's name. The runner tells again what one of a known name has said."""
+    return os.urandom(8).hex()
+
+
+a = pytest.fixture(_name, name="a")
+b = pytest.fixture(_name, name="b")
+c = pytest.fixture(_name, name="c")
+
+
 STARTS = {
     "thread": "threading.Thread(target=work).start()",
     "subclass": ("class Mine(threading.Thread):\n    def run(self): work()\nMine().start()"),
@@ -33,7 +44,7 @@ STARTS = {
 
 
 @pytest.mark.parametrize("start", STARTS.values(), ids=STARTS.keys())
-def test_threads_speak_for_their_cell(client: Client, start: str) -> None:
+def test_threads_speak_for_their_cell(client: Client, start: str, a: str, b: str, c: str) -> None:
     """
     What a thread says after its cell's end is the cell's own, and not the next one's.
     """
@@ -49,18 +60,18 @@ def test_threads_speak_for_their_cell(client: Client, start: str) -> None:
         "    over.set()\n"
         f"{start}\n"
         "time.sleep(0.1)",
-        cell="a",
+        cell=a,
     )
-    second = client.run("print('second'); go.set(); over.wait(10); time.sleep(0.2)", cell="b")
-    third = client.run("print('third')", cell="c")
+    second = client.run("print('second'); go.set(); over.wait(10); time.sleep(0.2)", cell=b)
+    third = client.run("print('third')", cell=c)
 
     assert first.text() == "early\n"
     assert second.text() == "second\n"
     assert third.text() == "third\n"
-    assert {**late(second), **late(third)} == {"a": "late\n'shown'"}
+    assert {**late(second), **late(third)} == {a: "late\n'shown'"}
 
 
-def test_a_pool_speaks_for_who_asks_it(client: Client) -> None:
+def test_a_pool_speaks_for_who_asks_it(client: Client, a: str, b: str) -> None:
     """
     Threads of a pool outlive cells: what they do for a cell is that cell's.
     """
@@ -68,15 +79,15 @@ def test_a_pool_speaks_for_who_asks_it(client: Client) -> None:
         "from concurrent.futures import ThreadPoolExecutor\n"
         "pool = ThreadPoolExecutor(1)\n"
         "pool.submit(print, 'one').result()",
-        cell="a",
+        cell=a,
     )
-    second = client.run("pool.submit(print, 'two').result()", cell="b")
+    second = client.run("pool.submit(print, 'two').result()", cell=b)
 
     assert second.text() == "two\n"
     assert late(second) == {}
 
 
-def test_tasks_speak_for_their_cell(client: Client) -> None:
+def test_tasks_speak_for_their_cell(client: Client, a: str, b: str, c: str) -> None:
     """
     So do tasks that go on while a later cell awaits.
     """
@@ -87,16 +98,16 @@ def test_tasks_speak_for_their_cell(client: Client) -> None:
         "    print('late')\n"
         "task = asyncio.create_task(work())\n"
         "await asyncio.sleep(0)",
-        cell="a",
+        cell=a,
     )
-    second = client.run("await task; print('second')", cell="b")
-    third = client.run("", cell="c")
+    second = client.run("await task; print('second')", cell=b)
+    third = client.run("", cell=c)
 
     assert second.text() == "second\n"
-    assert {**late(second), **late(third)} == {"a": "late\n"}
+    assert {**late(second), **late(third)} == {a: "late\n"}
 
 
-def test_what_nobody_hears_is_bounded(client: Client) -> None:
+def test_what_nobody_hears_is_bounded(client: Client, a: str, b: str, c: str) -> None:
     """
     A thread that goes on and on fills no memory, and holds nothing up.
     """
@@ -106,10 +117,10 @@ def test_what_nobody_hears_is_bounded(client: Client) -> None:
         "    for _ in range(3000): print('x' * 999)\n"
         "    over.set()\n"
         "threading.Timer(0.1, work).start()",
-        cell="a",
+        cell=a,
     )
-    client.run("pass", cell="b")
-    ran = client.run("over.wait(20)", cell="c")
+    client.run("pass", cell=b)
+    ran = client.run("over.wait(20)", cell=c)
 
     assert ran.status == "ok"
-    assert 0 < len(late(ran)["a"]) <= 3_000_000
+    assert 0 < len(late(ran)[a]) <= 3_000_000
