@@ -38,12 +38,14 @@ def test_the_first_cell_shows_what_it_promises(
         env=session_network.environment, capture_output=True, text=True, timeout=240,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    cells = {cell.id: cell for cell in nbformat.read(out, as_version=4).cells}
+    executed = nbformat.read(out, as_version=4)
+    cells = {cell.id: cell for cell in executed.cells}
 
     told = cells["cell-07"].outputs
     text = "".join(each.text for each in told if each.output_type == "stream")
     assert "epoch 40: loss" in text
-    assert "40/40" in text
+    models = executed.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"]
+    assert 40.0 in [each["state"].get("value") for each in models.values()]  # The bar, at its end.
     assert any("image/png" in data(each) for each in told)
     assert any("accuracy" in data(each).get("text/html", "") for each in told)
     assert any("paid" in data(each).get("text/plain", "") for each in told)
