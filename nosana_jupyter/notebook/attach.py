@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NosanaError, RemoteError
-from ..prepare import title
 from ..sanitize import line
 from ..units import Seconds
 from . import grammar
@@ -99,6 +98,7 @@ def _others(found: list[Found], name: str, *, alone: bool) -> list[Found]:
 
 def _table(ours: list[Taped], others: list[Found]) -> Table:
     """Show what there is to attach to."""
+    from ..prepare import title
     from .tables import Table
 
     rows = [

@@ -11,9 +11,7 @@ from ..errors import NosanaError, UsageError
 from ..events import Begun, Posted, Said, Waiting
 from ..journal import Receipt
 from ..portal import shared
-from ..prepare import title
 from ..sanitize import line
-from ..sessions import TURN
 from .interrupts import Interrupted, Presses
 
 if TYPE_CHECKING:
@@ -93,6 +91,8 @@ class Detached:
             return
 
     def __repr__(self) -> str:
+        from ..prepare import title
+
         run = self._run
         where = f"job {run.job}" if run.job else "no job yet"
         host = f", {line(run.host)}" if run.host else ""
@@ -109,6 +109,8 @@ def launched(run: Taped, card: Card, presses: Presses) -> Detached:
     Raises:
         NosanaError: It did not come to that.
     """
+    from ..sessions import TURN
+
     try:
         for event in run.ticks():
             card.take(event)
