@@ -135,6 +135,11 @@ def terminal(text: str) -> str:
     return _ESCAPE.sub(lambda match: match[0] if _COLOUR.fullmatch(match[0]) else "", text)
 
 
+def plain(text: str) -> str:
+    """Return text as `terminal` does, without its colours."""
+    return _COLOUR.sub("", terminal(text))
+
+
 def html(text: str) -> str:
     """Return HTML in which nothing runs, loads or leads where it does not say."""
     import nh3

@@ -7,6 +7,7 @@ from __future__ import annotations
 import datetime as dt
 import pathlib
 import re
+import types
 import uuid
 import zoneinfo
 from collections import Counter, OrderedDict, defaultdict, deque
@@ -17,7 +18,7 @@ from functools import cache
 from typing import Any
 
 from ..errors import RemoteProtocolError
-from .values import Decode, Decoder, Encode, Encoder, NotPlain, Tree, expect
+from .values import Decode, Decoder, Encode, Encoder, NotPlain, Tree, expect, spread
 
 _DIGITS = 1 << 20
 FACTORIES: dict[str, Callable[[], Any] | None] = {
@@ -106,6 +107,7 @@ FORMS: dict[type, Encode] = {
     OrderedDict: lambda encoder, value: ["ordered", encoder.pairs(value)],
     Counter: lambda encoder, value: ["counter", encoder.pairs(value)],
     defaultdict: _defaults,
+    types.SimpleNamespace: lambda encoder, value: ["namespace", encoder.pairs(vars(value))],
     range: lambda encoder, value: ["range", *encoder.items((value.start, value.stop, value.step))],
     slice: lambda encoder, value: ["slice", *encoder.items((value.start, value.stop, value.step))],
     type(...): lambda _, __: ["ellipsis"],
@@ -151,7 +153,7 @@ def _read_pairs(decoder: Decoder, tree: object) -> list[tuple[Any, Any]]:
     items = decoder.items(tree)
     if len(items) % 2:
         raise RemoteProtocolError("a key without a value")
-    return list(zip(items[::2], items[1::2]))
+    return list(zip(spread(items[::2]), items[1::2]))
 
 
 def _read_counter(decoder: Decoder, tree: object) -> Counter[Any]:
@@ -165,6 +167,11 @@ def _read_defaults(decoder: Decoder, name: object, tree: object) -> defaultdict[
     if name not in FACTORIES:
         raise RemoteProtocolError("a defaultdict of something else")
     return defaultdict(FACTORIES[name], _read_pairs(decoder, tree))
+
+
+def _read_namespace(decoder: Decoder, tree: object) -> types.SimpleNamespace:
+    found = {expect(name, str): value for name, value in _read_pairs(decoder, tree)}
+    return types.SimpleNamespace(**found)
 
 
 def _read_uuid(_: Decoder, data: object) -> uuid.UUID:
@@ -243,8 +250,8 @@ READERS: dict[str, Decode] = {
     "bytearray": lambda decoder, data: bytearray(decoder.data(data)),
     "list": lambda decoder, items: decoder.items(items),
     "tuple": lambda decoder, items: tuple(decoder.items(items)),
-    "set": lambda decoder, items: set(decoder.items(items)),
-    "frozenset": lambda decoder, items: frozenset(decoder.items(items)),
+    "set": lambda decoder, items: set(decoder.keys(items)),
+    "frozenset": lambda decoder, items: frozenset(decoder.keys(items)),
     "deque": _read_deque,
     "dict": lambda decoder, items: dict(_read_pairs(decoder, items)),
     "ordered": lambda decoder, items: OrderedDict(_read_pairs(decoder, items)),
@@ -261,6 +268,7 @@ READERS: dict[str, Decode] = {
     "timezone": _read_timezone,
     "zone": read_zone,
     "defaults": _read_defaults,
+    "namespace": _read_namespace,
     "uuid": _read_uuid,
     "posix path": _read_path(pathlib.PurePosixPath),
     "windows path": _read_path(pathlib.PureWindowsPath),

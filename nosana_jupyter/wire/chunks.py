@@ -12,6 +12,7 @@ from typing import Any, Protocol, Union
 from ..errors import RemoteProtocolError
 from ..units import size as size_of
 from .messages import CHUNK, Chunk, Octets
+from .pieces import unpack
 
 
 class Piecewise(Protocol):
@@ -117,18 +118,19 @@ class Assembly:
             or chunk.offset != self._size - self._due
         ):
             raise RemoteProtocolError("a chunk of a buffer is out of place")
-        if chunk.size != self._size or len(chunk.data) != min(self._due, CHUNK):
+        data = unpack(bytes(chunk.data), chunk.packed)
+        if chunk.size != self._size or len(data) != min(self._due, CHUNK):
             raise RemoteProtocolError("a chunk of a buffer has the wrong size")
         if begins:
             spills = self._spill and chunk.size > SPILL
             self._buffers.append(Spilled() if spills else room(chunk.size))
         last = self._buffers[-1]
         if isinstance(last, Spilled):
-            last.extend(chunk.data)
+            last.extend(data)
         else:
-            last[chunk.offset : chunk.offset + len(chunk.data)] = chunk.data
-        self._due -= len(chunk.data)
-        self.bytes += len(chunk.data)
+            last[chunk.offset : chunk.offset + len(data)] = data
+        self._due -= len(data)
+        self.bytes += len(data)
 
     def take(self, count: int) -> list[memoryview]:
         """

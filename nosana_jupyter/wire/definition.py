@@ -312,12 +312,13 @@ def parse(document: object) -> Definition:
         raise RemoteProtocolError(f"not a job definition: {error}") from error
     except RecursionError:
         raise RemoteProtocolError("not a job definition: nested too deeply") from None
-    names = [operation.id for operation in definition.ops]
-    for name in names:
+    seen = set()
+    for name in [operation.id for operation in definition.ops]:
         if " " in name:
             raise RemoteProtocolError(f"not a job definition: operation id {name!r} has a space")
-        if names.count(name) > 1:
+        if name in seen:
             raise RemoteProtocolError(f"not a job definition: operation id {name!r} comes twice")
+        seen.add(name)
     return definition
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import RemoteProtocolError
 from . import arrays
 from .arrays import encode_array, pack_text, read_text
-from .values import Decode, Decoder, Encode, Encoder, NotPlain, Tree, expect, pick
+from .values import Decode, Decoder, Encode, Encoder, NotPlain, Tree, expect, pick, spread
 
 _MASKED = {
     name: name
@@ -297,9 +297,10 @@ def _read_categories(decoder: Decoder, codes: Tree, categories: Tree, ordered: o
     numbers = _flat(decoder, codes)
     if numbers.dtype.kind != "i":
         raise RemoteProtocolError("codes of categories are not numbers")
-    return load().Categorical.from_codes(
-        numbers, categories=_index_of(decoder, categories), ordered=expect(ordered, bool)
-    )
+    index = _index_of(decoder, categories)
+    if index.dtype == object:
+        spread(list(index))
+    return load().Categorical.from_codes(numbers, categories=index, ordered=expect(ordered, bool))
 
 
 def _read_moments(decoder: Decoder, tree: Tree, zone: Tree) -> Any:

@@ -8,12 +8,7 @@ same version, and a short program that unpacks and starts them. What the image l
 
 from __future__ import annotations
 
-import base64
-import json
-import zlib
 from collections.abc import Mapping
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,9 +22,6 @@ LEASE = 120
 
 PACKED = ("__init__.py", "errors.py", "units.py", "wire", "runner")
 """The part of this package that runs in the container."""
-
-UNPACKED = ("definition.py", "markers.py", "packing.py")
-"""What of it only the client needs."""
 
 UNFIT = 78
 """Exit code of a runner that says that its image cannot be one, whatever the host."""
@@ -48,6 +40,7 @@ TOKEN = "NOSANA_TOKEN"  # noqa: S105 - the name of a variable
 LEASE_SECONDS = "NOSANA_LEASE"
 JOB = "NOSANA_ID"
 CACHE = "NOSANA_CACHE"
+CACHE_KEY = "NOSANA_CACHE_KEY"
 NOT_ISOLATED = "NOSANA_NOT_ISOLATED"
 PYTHON = "NOSANA_PYTHON"
 """The minor version of Python that functions and classes need, as in `3.12`."""
@@ -66,13 +59,18 @@ v = sys.version_info[:2]
 if v < (3, 9):
     print("nosana: the image has Python %d.%d, a runner needs 3.9 or newer" % v)
     sys.exit({UNFIT})
-import base64, json, os, tempfile, zlib
+import base64, json, os, tempfile
+try:
+    import bz2
+except ImportError as e:
+    print("nosana: the image's Python was built without bz2, a runner needs it: %s" % e)
+    sys.exit({UNFIT})
 try:
     p = tempfile.mkdtemp(prefix="nosana-")
 except OSError:
     os.environ["TMPDIR"] = tempfile.tempdir = "/dev/shm"
     p = tempfile.mkdtemp(prefix="nosana-")
-for n, t in json.loads(zlib.decompress(base64.b64decode(os.environ.pop("{SOURCES}")))).items():
+for n, t in json.loads(bz2.decompress(base64.b64decode(os.environ.pop("{SOURCES}")))).items():
     os.makedirs(os.path.dirname(p + n), exist_ok=True)
     with open(p + n, "w", encoding="utf-8") as f:
         f.write(t)
@@ -97,6 +95,8 @@ def cell_definition(
     lease: int = LEASE,
     python: str = "",
     settings: Mapping[str, str] | None = None,
+    sources: str = "",
+    cache_key: str = "",
 ) -> Definition:
     """
     Return the definition of a job that runs cells.
@@ -110,17 +110,21 @@ def cell_definition(
         lease: Seconds the runner waits for its client before it ends.
         python: The minor version that the cell needs, as in `3.12`, if it needs a certain one.
         settings: What installers are to know, from `installer_settings`.
+        sources: The runner's, as `packed` returns them, where they are at hand.
+        cache_key: What tells the host whose cache it is, where others have the same project.
     """
     # The runner reads this module too, and its image need not have what `definition` imports.
     from .definition import Definition, Expose, HealthCheck, Run, RunOperation
+    from .packing import packed
 
     environment = {
         **(settings or {}),
-        SOURCES: packed(),
+        SOURCES: sources or packed(),
         CLIENT_KEY: client_key.hex(),
         TOKEN: token.hex(),
         LEASE_SECONDS: str(lease),
         **({PYTHON: python} if python else {}),
+        **({CACHE_KEY: cache_key} if cache_key else {}),
     }
     check = HealthCheck(
         type="http", path="/health", method="GET", expected_status=200, continuous=False
@@ -163,21 +167,3 @@ def installer_settings(environment: Mapping[str, str]) -> dict[str, str]:
         for name, value in environment.items()
         if name.startswith(INSTALLERS) or name in known
     }
-
-
-@cache
-def packed() -> str:
-    """Return the runner's sources as text, the same for the same sources."""
-    from .packing import bare
-
-    root = Path(__file__).parents[1]
-    sources = {}
-    for part in PACKED:
-        path = root / part
-        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
-            if file.name not in UNPACKED:
-                name = file.relative_to(root).as_posix()
-                sources[f"/nosana_jupyter/{name}"] = bare(file.read_text(encoding="utf-8"))
-    # In one piece: each file alone would take a quarter more.
-    whole = json.dumps(sources, ensure_ascii=False).encode()
-    return base64.b64encode(zlib.compress(whole, 9)).decode()

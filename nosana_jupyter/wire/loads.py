@@ -1,5 +1,6 @@
 """
-Buffers in messages: what there is, what is missing of it, and the bytes themselves.
+Buffers in messages: what there is, what is missing of it, and the bytes themselves; and values that
+come with them before their cell has ended.
 """
 
 from __future__ import annotations
@@ -52,3 +53,31 @@ class Chunk(Message, frozen=True):
     data: Octets
     packed: Literal["", "zlib", "zstd"] = ""
     """How the data is compressed."""
+
+
+class Value(msgspec.Struct, frozen=True, array_like=True):
+    """A value as plain data: see `values`."""
+
+    tree: msgspec.Raw
+    """Encoded, so that it is known how long it is."""
+
+    buffers: int = 0
+    """How many are its own, after those of the values before it."""
+
+
+class Early(Message, frozen=True):
+    """Values of a cell that goes on. Their buffers have been sent before, as chunks."""
+
+    values: dict[str, Value]
+    unsent: dict[str, str]
+    """Names whose values stay with the host, and why."""
+
+
+class Handle(msgspec.Struct, frozen=True):
+    """A name whose value stays with the host, and why."""
+
+    type: str
+    text: str
+    """Its repr, cut short."""
+
+    reason: str

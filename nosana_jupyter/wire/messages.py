@@ -11,7 +11,7 @@ from typing import Any, Literal, Optional, Union
 
 import msgspec
 
-from .loads import CHUNK, Chunk, Have, Large, Missing
+from .loads import CHUNK, Chunk, Early, Handle, Have, Large, Missing, Value
 from .outputs import (
     COMMS,
     OUTPUTS,
@@ -24,6 +24,8 @@ from .outputs import (
     DisplayData,
     Error,
     ExecuteResult,
+    Gauge,
+    Late,
     Message,
     Octets,
     Output,
@@ -43,16 +45,21 @@ __all__ = [
     "CommOpen",
     "CommOutput",
     "DisplayData",
+    "Early",
     "Error",
     "ExecuteResult",
+    "Gauge",
+    "Handle",
     "Have",
     "Large",
+    "Late",
     "Message",
     "Missing",
     "Octets",
     "Output",
     "Stream",
     "UpdateDisplayData",
+    "Value",
 ]
 
 VERSION = 1
@@ -169,6 +176,12 @@ class Execute(Message, frozen=True):
 
     widgets: bool = False
     """Whether the client can show widgets: otherwise bars are text."""
+
+    released: list[str] = []
+    """Cells of which all has arrived, as `Release` says of one."""
+
+    order: bytes = b""
+    """A secret, and the digest of what the client's wallet signs: see `attest`."""
 
 
 class Interrupt(Message, frozen=True):
@@ -314,16 +327,6 @@ class Installed(Message, frozen=True):
     """What may surprise, a line each."""
 
 
-class Handle(msgspec.Struct, frozen=True):
-    """A name whose value stays with the host, and why."""
-
-    type: str
-    text: str
-    """Its repr, cut short."""
-
-    reason: str
-
-
 class Reply(Message, frozen=True):
     """The cell has ended. The buffers of its values have been sent before, as chunks."""
 
@@ -351,6 +354,11 @@ class Reply(Message, frozen=True):
     gone: list[str] = []
     """In a session: names that were deleted."""
 
+    said: bytes = b""
+    """What the runner signs of this cell: see `attest`."""
+
+    signature: bytes = b""
+
 
 class At(Message, frozen=True):
     """The output before this was the one of that number. Those between are left out."""
@@ -368,15 +376,6 @@ class Taken(Message, frozen=True):
     """Another client has come, and this one is to stay away. Without a number, as an `Ack`."""
 
 
-class Late(Message, frozen=True):
-    """What a thread or a task of an earlier cell says while another cell runs."""
-
-    cell: str
-    """The earlier one."""
-
-    output: Union[Stream, DisplayData, UpdateDisplayData]
-
-
 class InputRequest(Message, frozen=True):
     """The cell asks the user for a line."""
 
@@ -391,5 +390,5 @@ AnyMessage = Union[
     Stream, DisplayData, UpdateDisplayData, ClearOutput, ExecuteResult, Error, Reply,
     Attach, Release, Lease, At, Unknown, Taken, InputRequest, InputReply, Late,
     CommOpen, CommMessage, CommClose, CommOutput,
-    Have, Missing,
+    Have, Missing, Early, Gauge,
 ]  # fmt: skip

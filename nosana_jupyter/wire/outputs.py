@@ -4,7 +4,7 @@ What a cell shows, and what its widgets say: the part of the conversation that i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Union
+from typing import TYPE_CHECKING, Any, Literal, Optional, Union
 
 import msgspec
 
@@ -96,3 +96,26 @@ class CommOutput(Message, frozen=True):
 
 COMMS = (CommOpen, CommMessage, CommClose, CommOutput)
 Comm = Union[CommOpen, CommMessage, CommClose, CommOutput]
+
+
+class Late(Message, frozen=True):
+    """What a thread, a task or a child of a cell says that is over."""
+
+    cell: str
+    """That cell."""
+
+    output: Union[Stream, DisplayData, UpdateDisplayData, ClearOutput]
+
+
+class Gauge(Message, frozen=True):
+    """What the machine does while a cell runs. No output of the cell's, and kept by nobody."""
+
+    used: float
+    """Memory of all cards in use, in GiB; of the machine, where it has none."""
+
+    total: float
+    busy: Optional[float]
+    """How busy they are, in percent; the processors."""
+
+    card: bool
+    """Whether it is cards that were looked at."""

@@ -12,6 +12,7 @@ import base64
 import re
 import zlib
 from collections.abc import Iterable, Iterator
+from typing import Annotated
 
 import msgspec
 
@@ -19,6 +20,9 @@ from ..errors import RemoteProtocolError
 
 LARGEST = 256 << 20
 """Most bytes that are unpacked."""
+
+MOST = 1 << 21
+"""Most messages of all cells: else a few kilobytes could stand for gigabytes of small ones."""
 
 MARK = "nosana-stored"
 
@@ -34,6 +38,17 @@ class Kept(msgspec.Struct, frozen=True):
     cell: str
     messages: list[bytes]
     """In order, as `envelope.join` reads them; the last is the reply if it has come to that."""
+
+
+class _Cell(msgspec.Struct, frozen=True):
+    """The same, before it is known how many there are."""
+
+    cell: str
+    messages: msgspec.Raw
+
+
+_Cells = Annotated[list[_Cell], msgspec.Meta(max_length=1000)]
+_Messages = Annotated[list[bytes], msgspec.Meta(max_length=MOST)]
 
 
 def wrap(cells: list[Kept]) -> bytes:
@@ -53,7 +68,13 @@ def unwrap(data: bytes) -> list[Kept]:
         plain = unpacker.decompress(data, LARGEST)
         if unpacker.unconsumed_tail:
             raise RemoteProtocolError("what was stored is too large")
-        return msgspec.msgpack.decode(plain, type=list[Kept])
+        found: list[Kept] = []
+        for each in msgspec.msgpack.decode(plain, type=_Cells):
+            messages = msgspec.msgpack.decode(each.messages, type=_Messages)
+            found.append(Kept(each.cell, messages))
+            if sum(len(kept.messages) for kept in found) > MOST:
+                raise RemoteProtocolError("what was stored is of too many messages")
+        return found
     except (zlib.error, msgspec.DecodeError, RecursionError, ValueError) as error:
         raise RemoteProtocolError(f"what was stored cannot be read: {error}") from error
 

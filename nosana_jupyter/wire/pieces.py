@@ -28,6 +28,9 @@ ID = 16
 
 _NONCE = bytes(12)
 
+_STRIDE = 1 << 20
+"""Bytes that are printed at a time: more take no less time for each."""
+
 
 class Names:
     """
@@ -53,6 +56,14 @@ class Names:
         return b"".join(
             encrypt(_NONCE, b"", data[start : start + PIECE])
             for start in range(0, len(data), PIECE)
+        )
+
+    def print(self, data: memoryview) -> bytes:
+        """Return what tells data from other data of the same size, in about a copy's time."""
+        encrypt = self._encrypt
+        return b"".join(
+            encrypt(_NONCE, b"", data[start : start + _STRIDE])
+            for start in range(0, len(data), _STRIDE)
         )
 
 

@@ -126,6 +126,34 @@ def make_alias(name: str, value: Any, parameters: tuple[Any, ...]) -> Any:
     return typing.TypeAliasType(name, value, type_params=parameters)  # type: ignore[attr-defined]
 
 
+def make_texts(
+    shape: tuple[int, ...],
+    order: Any,
+    blocks: list[tuple[int, int, str, Any]],
+    rest: dict[int, Any],
+) -> Any:
+    """Make an array of strings, with something else in a few places."""
+    import numpy as np
+
+    items: list[str] = []
+    known: dict[str, str] = {}
+    for count, few, between, data in blocks:
+        view = memoryview(data)
+        size = 2 * count if few else 0
+        strings = str(view[size:], "utf-8", "surrogatepass").split(between)
+        if few:
+            # What is one string in many places stays one.
+            strings = [known.setdefault(each, each) for each in strings]
+            codes = np.frombuffer(view[:size], "<u2").tolist()
+            strings = list(map(strings.__getitem__, codes))
+        items += strings
+    array = np.empty(len(items), object)
+    array[:] = items
+    for place, item in rest.items():
+        array[place] = item
+    return array.reshape(shape, order=order)
+
+
 def make_class(
     identity: str, kind: Any, name: str, bases: tuple[type, ...], space: dict[str, Any]
 ) -> type:

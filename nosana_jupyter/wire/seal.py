@@ -204,7 +204,7 @@ def decode_opening(data: bytes) -> Knock | Answer:
     """
     try:
         opening: Knock | Answer = msgspec.msgpack.decode(data, type=Union[Knock, Answer])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, ValueError) as error:
         raise RemoteProtocolError(f"unreadable opening: {error}") from error
     if opening.version != VERSION:
         raise RemoteProtocolError(f"the other side speaks version {opening.version}, not {VERSION}")

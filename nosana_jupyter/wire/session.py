@@ -14,6 +14,7 @@ twice.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from enum import Enum
 from typing import Optional
 
@@ -33,9 +34,11 @@ from .messages import (
     CommClose,
     CommMessage,
     DisplayData,
+    Early,
     Error,
     Execute,
     ExecuteResult,
+    Gauge,
     Have,
     Hello,
     InputReply,
@@ -112,22 +115,23 @@ RULES: dict[State, dict[type[AnyMessage], tuple[Optional[Role], State]]] = {
         ExecuteResult: (Role.RUNNER, State.BUSY),
         Error: (Role.RUNNER, State.BUSY),
         Chunk: (Role.RUNNER, State.BUSY),
+        Early: (Role.RUNNER, State.BUSY),
+        Gauge: (Role.RUNNER, State.BUSY),
         Interrupt: (Role.CLIENT, State.BUSY),
         Reply: (Role.RUNNER, State.IDLE),
         Bye: (Role.CLIENT, State.CLOSED),
         At: (Role.RUNNER, State.BUSY),
         Unknown: (Role.RUNNER, State.IDLE),
         InputRequest: (Role.RUNNER, State.BUSY),
-        Late: (Role.RUNNER, State.BUSY),
         InputReply: (Role.CLIENT, State.BUSY),
         Lease: (Role.CLIENT, State.BUSY),
     },
     State.CLOSED: {},
 }
 
-# Widgets outlive their cell: both sides speak of them at any time.
+# Widgets and threads outlive their cell: both are spoken of at any time.
 for _state in (State.IDLE, State.PREPARING, State.BUSY):
-    for _kind in COMMS:
+    for _kind in (*COMMS, Late):
         _speaker = None if _kind in (CommMessage, CommClose) else Role.RUNNER
         RULES[_state][_kind] = _speaker, _state
 
@@ -150,11 +154,18 @@ class Session:
         self._cursor = 0
         self._silent = 0
         self._parts = bytearray()
+        self.join = join
+        """Reads what came in parts."""
 
     @property
     def unacknowledged(self) -> int:
         """Number of messages sent or waiting that the other side has not confirmed."""
         return len(self._kept)
+
+    @property
+    def unconfirmed(self) -> list[AnyMessage]:
+        """Those messages."""
+        return [message for _, message in self._kept]
 
     @property
     def owes(self) -> int:
@@ -185,11 +196,18 @@ class Session:
         """Return the frame that tells a client that another has come in its place."""
         return encode(Frame(0, 0, Taken()))
 
-    def frame(self) -> bytes | None:
-        """Return the next frame to put on the line, or nothing."""
+    def frame(self, shrink: Callable[[Chunk, int], Chunk] | None = None) -> bytes | None:
+        """
+        Return the next frame to put on the line, or nothing.
+
+        Args:
+            shrink: Makes of a chunk what goes, given how many messages are on their way.
+        """
         if self._cursor >= len(self._kept):
             return None
         number, message = self._kept[self._cursor]
+        if shrink is not None and isinstance(message, Chunk):
+            message = shrink(message, self._cursor)
         self._cursor += 1
         self._silent = 0
         return encode(Frame(number, self.received, message))
@@ -237,7 +255,7 @@ class Session:
         if not message.last:
             return None
         data, self._parts = self._parts, bytearray()
-        whole = join(data)
+        whole = self.join(data)
         if isinstance(whole, Part):
             raise RemoteProtocolError("a part holds another part")
         return whole

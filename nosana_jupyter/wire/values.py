@@ -14,8 +14,11 @@ from __future__ import annotations
 import struct
 import sys
 import zlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
+
+import msgspec
 
 from ..errors import NosanaError, RemoteProtocolError
 from ..units import size
@@ -33,6 +36,9 @@ DEPTH = 100
 
 ITEMS = 10_000_000
 """Most items of one value, counted through its containers."""
+
+CROWD = 1000
+"""Most keys of one hash. Equal ones do no harm, but nobody sends those."""
 
 INLINE = 1024
 """Most bytes that stay within the tree."""
@@ -60,6 +66,10 @@ class NotPlain(NosanaError):
         super().__init__(f"{path} {reason}" if path else reason)
         self.reason = reason
         self.path = path
+
+
+class NoClass(NotPlain):
+    """An object of a class that is not here, or not yet."""
 
 
 class TooLarge(NotPlain):
@@ -90,22 +100,52 @@ def encode(value: Any, buffers: list[memoryview], *, limit: int | None = None) -
         raise
 
 
-def decode(tree: Tree, buffers: Sequence[bytearray | memoryview]) -> Any:
+def decode(
+    tree: Tree,
+    buffers: Sequence[bytearray | memoryview],
+    classes: Callable[[str, str], type | None] = lambda _, __: None,
+) -> Any:
     """
     Put a value together from what a stranger sent.
 
     Args:
         tree: The tree.
         buffers: The large parts, in writable memory: arrays are made in place.
+        classes: Finds a class of the user's own by the name of its module and its own.
 
     Raises:
         RemoteProtocolError: It is not a value as `encode` makes them.
-        NotPlain: It takes a package that is not installed here.
+        NotPlain: It takes a package that is not installed here, or a class: `NoClass`.
+    """
+    decoder = Decoder(buffers, classes)
+    try:
+        return decoder.decode(tree)
+    except NosanaError:
+        raise
+    except Exception as error:
+        # To compare objects of the user's own classes is the user's code, and may raise anything.
+        if not (decoder.has_own or isinstance(error, _BROKEN)):
+            raise
+        raise RemoteProtocolError(f"not a value: {type(error).__name__}: {error}"[:500]) from error
+
+
+def unpacked(
+    data: msgspec.Raw,
+    buffers: Sequence[bytearray | memoryview],
+    classes: Callable[[str, str], type | None] = lambda _, __: None,
+) -> Any:
+    """
+    Put a value together whose tree comes encoded, as `decode` does.
+
+    Raises:
+        RemoteProtocolError: It is not a value as `encode` makes them.
+        NotPlain: It takes a package that is not installed here, or a class: `NoClass`.
     """
     try:
-        return Decoder(buffers).decode(tree)
-    except _BROKEN as error:
-        raise RemoteProtocolError(f"not a value: {type(error).__name__}: {error}"[:500]) from error
+        tree = msgspec.msgpack.decode(data)
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        raise RemoteProtocolError(f"not a value: {error}"[:500]) from error
+    return decode(tree, buffers, classes)
 
 
 class Encoder:
@@ -196,12 +236,19 @@ class Encoder:
 class Decoder:
     """Reads a tree. Forms call back into `decode` for what they hold."""
 
-    def __init__(self, buffers: Sequence[bytearray | memoryview]) -> None:
+    def __init__(
+        self,
+        buffers: Sequence[bytearray | memoryview],
+        classes: Callable[[str, str], type | None],
+    ) -> None:
         self._buffers = buffers
+        self._classes = classes
         self._forms: dict[str, Decode] = _readers()
         self._used: set[int] = set()
         self._items = 0
         self._depth = 0
+        self.has_own = False
+        """Whether classes of the user's own have been looked up."""
 
     def decode(self, tree: Tree) -> Any:
         """Return the value of a tree."""
@@ -223,9 +270,21 @@ class Decoder:
         self._depth -= 1
         return value
 
+    def find_class(self, module: str, name: str) -> type:
+        """Return a class of the user's own."""
+        found = self._classes(module, name)
+        if found is None:
+            raise NoClass(f"is a {name[:100]}, a class that is not here")
+        self.has_own = True
+        return found
+
     def items(self, trees: object) -> list[Any]:
         """Return the values of a list of trees."""
         return [self.decode(tree) for tree in expect(trees, list)]
+
+    def keys(self, trees: object) -> list[Any]:
+        """Return the values of a list of trees that are to be told apart by their hashes."""
+        return spread(self.items(trees))
 
     def data(self, tree: Tree) -> bytearray | memoryview:
         """Return bytes in writable memory: a buffer's own, or a copy."""
@@ -248,6 +307,13 @@ def expect(value: object, kind: type[T]) -> T:
     return value
 
 
+def spread(keys: list[Any]) -> list[Any]:
+    """Return keys, or refuse them: those of one hash are compared each with each."""
+    if len(keys) > CROWD and max(Counter(map(hash, keys)).values()) > CROWD:
+        raise RemoteProtocolError("too many keys have the same hash")
+    return keys
+
+
 def pick(table: Mapping[str, T], key: object) -> T:
     """Return what a table holds for a key, or refuse the key."""
     if type(key) is not str or key not in table:
@@ -268,14 +334,16 @@ def _inherited(value: Any) -> Encode | None:
         from . import images
 
         return images.encode_image
-    return None
+    from . import instances
+
+    return instances.find(value)
 
 
 def _forms() -> dict[type, Encode]:
     """Return the forms of types that can exist: those of packages that have been imported."""
-    from . import builtin
+    from . import builtin, randoms
 
-    forms = dict(builtin.FORMS)
+    forms = {**builtin.FORMS, **randoms.forms()}
     # A package that is half imported by another thread lacks its names.
     if hasattr(sys.modules.get("numpy"), "ndarray"):
         from . import arrays
@@ -293,6 +361,7 @@ def _forms() -> dict[type, Encode]:
 
 
 def _readers() -> dict[str, Decode]:
-    from . import arrays, builtin, frames, images, tensors
+    from . import arrays, builtin, frames, images, instances, randoms, tensors
 
-    return builtin.READERS | arrays.READERS | frames.READERS | images.READERS | tensors.READERS
+    numeric = arrays.READERS | frames.READERS | images.READERS | tensors.READERS
+    return builtin.READERS | numeric | instances.READERS | randoms.READERS

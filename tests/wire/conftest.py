@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import pytest
 
 from nosana_jupyter.wire.messages import (
@@ -23,9 +24,11 @@ from nosana_jupyter.wire.messages import (
     CommOpen,
     CommOutput,
     DisplayData,
+    Early,
     Error,
     Execute,
     ExecuteResult,
+    Gauge,
     Have,
     Hello,
     InputReply,
@@ -42,6 +45,7 @@ from nosana_jupyter.wire.messages import (
     Stream,
     Unknown,
     UpdateDisplayData,
+    Value,
 )
 from nosana_jupyter.wire.session import Role, Session, State
 
@@ -80,6 +84,8 @@ MESSAGES: dict[type[Any], AnyMessage] = {
         InputRequest(1, "? "),
         InputReply(1, "x"),
         Late("9f86d081884c7d65", Stream("stdout", "x")),
+        Gauge(1.5, 24.0, None, True),
+        Early({"x": Value(msgspec.Raw(b"\x01"))}, {"y": "is a lock"}),
     )
 }
 

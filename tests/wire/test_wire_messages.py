@@ -10,7 +10,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nosana_jupyter.errors import RemoteProtocolError
-from nosana_jupyter.wire import launch
 from nosana_jupyter.wire.chunks import Assembly, split
 from nosana_jupyter.wire.envelope import Frame, decode, encode
 from nosana_jupyter.wire.messages import CHUNK, AnyMessage, Chunk
@@ -86,8 +85,3 @@ def test_a_claimed_size_takes_no_memory() -> None:
         Assembly(limit=100).add(Chunk(0, 1 << 60, 0, b"x"))
     with pytest.raises(RemoteProtocolError, match="wrong size"):
         Assembly(limit=1 << 62).add(Chunk(0, 1 << 60, 0, b"x"))
-
-
-def test_the_definition_stays_small() -> None:
-    """The packed sources fit into one variable, and the definition into what nodes accept."""
-    assert len(launch.packed()) < 95_000
