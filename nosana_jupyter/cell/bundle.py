@@ -13,7 +13,7 @@ import linecache
 import sys
 import types
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -21,11 +21,15 @@ from ..errors import UsageError
 from .held import Held
 from .inventory import Item, describe
 from .names import Names
-from .pickler import Pickler, travels
+from .pickler import Pickler, Stays, travels
 from .reach import chained_modules, is_made_by_shell
 from .travel import explain
 
 __all__ = ["Bundle", "Item", "Source", "collect", "describe", "pack"]
+
+
+Span = tuple[int, int, int, int]
+"""Where a value begins and ends in the header, and in the list of buffers."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +61,9 @@ class Bundle:
 
     along: tuple[str, ...] = ()
     """Names that go as well, since their values are part of others."""
+
+    spans: Mapping[str, Span] = field(default_factory=dict)
+    """Where the value of each name is."""
 
     @property
     def size(self) -> int:
@@ -132,14 +139,18 @@ def pack(
         has=None if held is None else partial(held.has, namespace=namespace),
     )
     has_code = []
+    spans: dict[str, Span] = {}
     for name, value in values.items():
+        begin, first = out.tell(), len(buffers)
         pickler.carries = pickler.knows(value)
         try:
             pickler.dump(value)
         except Exception as error:  # To pickle runs code of the user's, which may raise anything.
-            raise explain(
-                value, name, error, fails=lambda part: not travels(part, namespace)
-            ) from error
+            told = explain(value, name, error, fails=lambda part: not travels(part, namespace))
+            if isinstance(error, Stays):  # Of where we stopped nobody learns anything.
+                raise told from None
+            raise told from error
+        spans[name] = begin, out.tell(), first, len(buffers)
         if pickler.carries:
             has_code.append(name)
     along = {} if held is None else _along(pickler, values, namespace, held)
@@ -154,6 +165,7 @@ def pack(
         modules=tuple(pickler.modules),
         brought=tuple(pickler.brought),
         along=tuple(along),
+        spans=spans,
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from .embedded import CODE_MAGICS, is_namespace
+from .embedded import CODE_MAGICS, is_namespace, load
 from .reach import all_code, all_names, unwrapped
 
 _BIND_NOTHING = frozenset(
@@ -105,6 +105,7 @@ def _codes(namespace: Mapping[str, Any]) -> Iterator[types.CodeType]:
 
 @cache
 def _automagics() -> frozenset[str]:
+    load()
     from IPython.core import magics
     from IPython.core.alias import default_aliases
 

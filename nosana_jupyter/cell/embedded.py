@@ -10,9 +10,11 @@ import ast
 import re
 import shlex
 import string
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 from .syntax import refusal
 
@@ -24,6 +26,8 @@ _HELP_MAGICS = frozenset({"pinfo", "pinfo2", "pdoc", "pdef", "pfile", "psource"}
 
 _TAKES_VALUE = {"timeit": "nrtp", "prun": "lsTD", "memit": "rti", "lprun": "fmTDsu", "mprun": "fT"}
 """Options of these magics that are followed by a value."""
+
+_loading = threading.Lock()
 
 _NAME = r"[^\W\d]\w*"
 _SQL = re.compile(
@@ -48,14 +52,32 @@ def parse(source: str) -> tuple[ast.Module, dict[str, None]]:
     Raises:
         CellError: It is not Python; names the line, and shows the place in it.
     """
-    from IPython.core.inputtransformer2 import TransformerManager
-
     body, bound = strip_cell_magic(source)
     with _refused(source), warnings.catch_warnings():
         # A warning is the user's to see where the cell runs, and refuses nothing here.
         warnings.simplefilter("ignore")
-        tree = ast.parse(TransformerManager().transform_cell(body))
-        return tree, bound
+        return ast.parse(_transformed(body)), bound
+
+
+@lru_cache(maxsize=16)
+def _transformed(body: str) -> str:
+    """Return a cell with its magics as calls. A cell is read many times over."""
+    load()
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    text: str = TransformerManager().transform_cell(body)
+    return text
+
+
+def load() -> None:
+    """
+    Load IPython, in one thread at a time.
+
+    Where there is no notebook, cells are read in several threads at once; two that begin to load it
+    at different ends meet modules that are half there.
+    """
+    with _loading:
+        import IPython  # noqa: F401
 
 
 def check(source: str) -> None:

@@ -10,19 +10,25 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from .pickler import Elsewhere, Pickler
+from ..errors import NosanaError
+from ..wire.pieces import Names
+from .modules import find_modules, is_own
+from .pickler import Pickler
+from .travel import Elsewhere
 
 _ABSENT: Any = object()
 
 _UNCHANGING = frozenset(
     {
         *(type(None), bool, int, float, complex, str, bytes, range, slice),
-        *(types.ModuleType, types.BuiltinFunctionType, types.EllipsisType),
+        *(types.BuiltinFunctionType, types.EllipsisType),
     }
 )
 """Types whose values are known by their identity alone."""
@@ -35,6 +41,9 @@ class _Known:
     value: Any
     digest: bytes | None
     """Of its contents. None: whatever they are, what is there is newer, or they cannot change."""
+
+    size: int = 0
+    """Bytes that the digest is of."""
 
 
 class Held:
@@ -51,6 +60,17 @@ class Held:
         """Whether the session is."""
 
         self._known: dict[str, _Known] = {}
+        self._seen: dict[str, _Known] = {}
+        """What was compared with it last, and is about to be sent."""
+
+        self._theirs: set[str] = set()
+        """Names that cells have bound there: what is here under them came from there."""
+
+        self._gone: dict[str, Any] = {}
+        """What is here under those of them that a cell has deleted."""
+
+        self.told: set[str] = set()
+        """Names of which it was said that the session has an older value."""
 
     def __contains__(self, name: object) -> bool:
         return name in self._known
@@ -89,13 +109,20 @@ class Held:
 
     def has(self, name: str, value: Any, namespace: Mapping[str, Any]) -> bool:
         """Say whether the session has this value under this name."""
+        self._seen.pop(name, None)
         known = self._known.get(name)
         if known is None or known.value is not value:
             return False
         if known.digest is None:
             return True
         # Where nobody can tell, it is not known to be the same.
-        return bool(known.digest) and known.digest == digest(value, namespace)
+        if not known.digest:
+            return False
+        now = _Known(value, *_digested(value, namespace))
+        if known.digest == now.digest:
+            return True
+        self._seen[name] = now
+        return False
 
     def made_there(self, name: str, value: Any) -> bool:
         """Say whether a value is of the session's own making, and not what was sent."""
@@ -108,9 +135,37 @@ class Held:
         known = self._known.get(name)
         return name if self.alive and known is not None and known.value is handle else None
 
+    def stale(self, namespace: Mapping[str, Any], *, most: int) -> dict[str, Any]:
+        """
+        Return what was bound anew here, or changed, since the session had it.
+
+        Args:
+            namespace: The notebook's.
+            most: Bytes of a value from which on it is not looked into for changes.
+        """
+        return {
+            name: namespace[name]
+            for name, known in self._known.items()
+            if name in namespace
+            and (
+                known.value is _GONE
+                or (
+                    known.value is namespace[name]
+                    and known.digest
+                    and known.size < most
+                    and digest(known.value, namespace) != known.digest
+                )
+            )
+        }
+
     def take(self, name: str, value: Any, namespace: Mapping[str, Any]) -> None:
-        """Note that both sides have this value."""
-        self._known[name] = _Known(value, digest(value, namespace))
+        """Note that a value was sent."""
+        seen = self._seen.pop(name, None)
+        if seen is None or seen.value is not value:
+            seen = _Known(value, *_digested(value, namespace))
+        self._known[name] = seen
+        self._theirs.discard(name)
+        self.told.discard(name)
 
     def settle(
         self, names: Iterable[str], back: Iterable[str], namespace: Mapping[str, Any]
@@ -123,10 +178,13 @@ class Held:
             back: Those of them whose values are here now too.
             namespace: The notebook's.
         """
+        names = list(names)
         self.renewed(names, namespace)
+        self._theirs.update(names)
         for name in back:
             if name in namespace:
-                self.take(name, namespace[name], namespace)
+                value = namespace[name]
+                self._known[name] = _Known(value, digest(value, namespace))
 
     def renewed(self, names: Iterable[str], namespace: Mapping[str, Any]) -> None:
         """Note names that were bound there: what is here under them is older, or a handle."""
@@ -135,8 +193,16 @@ class Held:
 
     def drop(self, names: Iterable[str]) -> None:
         """Note names that are there no more."""
+        self._gone.clear()
         for name in names:
-            self._known.pop(name, None)
+            known = self._known.pop(name, None)
+            if known is not None and name in self._theirs:
+                self._gone[name] = known.value
+            self._theirs.discard(name)
+
+    def was_there(self, name: str, value: Any) -> bool:
+        """Say whether a value here came from there, where the last cell has deleted it."""
+        return self._gone.get(name, _ABSENT) is value
 
     def forget(self, namespace: Mapping[str, Any]) -> None:
         """Let go of values that the notebook has let go of."""
@@ -155,16 +221,45 @@ def digest(value: Any, namespace: Mapping[str, Any]) -> bytes | None:
     Return what changes with the contents of a value; nothing if they cannot change.
 
     It is empty if nobody can tell. A handle within a value is the same as long as it is that one.
+    The user's own modules that it needs are part of it: they are edited while a session goes on.
     """
+    return _digested(value, namespace)[0]
+
+
+def _digested(value: Any, namespace: Mapping[str, Any]) -> tuple[bytes | None, int]:
+    """Return the digest of a value, and the bytes that it is of."""
     if type(value) in _UNCHANGING or isinstance(value, Elsewhere):
-        return None
+        return None, 0
+    if type(value) is types.ModuleType and not _is_own(value.__name__.partition(".")[0]):
+        return None, 0
     hashed = hashlib.blake2b(digest_size=16)
-    out = io.BytesIO()
+    out, sizes = io.BytesIO(), [0]
+
+    def keep(view: memoryview) -> None:
+        sizes.append(view.nbytes)
+        hashed.update(view.nbytes.to_bytes(8, "little") + _names().print(view.cast("B")))
+
+    pickler = Pickler(out, namespace, keep=keep, held=lambda handle: f"{handle.serial}")
     try:
-        Pickler(out, namespace, keep=hashed.update, held=lambda handle: f"{handle.serial}").dump(
-            value
-        )
+        pickler.dump(value)
     except Exception:  # noqa: BLE001 - to pickle runs code of the user's, which may raise anything
-        return b""
-    hashed.update(out.getbuffer())
-    return hashed.digest()
+        return b"", 0
+    keep(out.getbuffer())
+    own = [name for name in pickler.modules if _is_own(name.partition(".")[0])]
+    try:
+        for module in find_modules(own) if own else ():
+            hashed.update(f"{module.path} {len(module.source)}\n".encode() + module.source)
+    except NosanaError:  # It cannot travel: whoever sends it is told.
+        return b"", 0
+    return hashed.digest(), sum(sizes)
+
+
+@cache
+def _names() -> Names:
+    """Return what prints data for this process alone: nobody else can make two that are alike."""
+    return Names(os.urandom(32))
+
+
+@cache
+def _is_own(top: str) -> bool:
+    return is_own(top)

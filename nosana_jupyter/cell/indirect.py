@@ -10,8 +10,8 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from .pickler import Elsewhere
 from .reach import all_code, is_made_by_shell, read_names, unwrapped
+from .travel import Elsewhere
 
 
 def reads(

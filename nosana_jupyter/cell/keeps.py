@@ -106,9 +106,20 @@ def _defined(node: ast.stmt) -> Iterable[tuple[str, ast.stmt]]:
                 if alias.name in sys.modules:
                     yield alias.asname or alias.name.partition(".")[0], ast.Import([alias])
         case ast.ImportFrom(module=str(module), names=names, level=0) if module != "__future__":
-            for alias in names:
+            for alias in _spelled_out(module, names):
                 if module in sys.modules and _has(module, alias.name):
                     yield alias.asname or alias.name, ast.ImportFrom(module, [alias], 0)
+
+
+def _spelled_out(module: str | None, names: list[ast.alias]) -> list[ast.alias]:
+    """Return what is imported by name, with `*` as the names that a module loaded here gives."""
+    loaded = vars(sys.modules[module]) if module in sys.modules else {}
+    public = loaded.get("__all__") or [name for name in loaded if not name.startswith("_")]
+    return [
+        each
+        for alias in names
+        for each in (map(ast.alias, public) if alias.name == "*" else [alias])
+    ]
 
 
 def _has(module: str, name: str) -> bool:
@@ -223,8 +234,8 @@ def _bound_in(tree: ast.Module) -> Iterable[str]:
                 # `import a.b` and `import a.c` bind the same `a`.
                 packages.update(each.name.partition(".")[0] for each in names if not each.asname)
                 yield from (each.asname for each in names if each.asname)
-            case ast.ImportFrom(names=names):
-                yield from (each.asname or each.name for each in names)
+            case ast.ImportFrom(module=module, names=names):
+                yield from (each.asname or each.name for each in _spelled_out(module, names))
             case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
                 yield name
             case ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):

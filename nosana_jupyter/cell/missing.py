@@ -42,10 +42,15 @@ _USUAL = {
 
 
 def missing(names: Names, namespace: Mapping[str, Any]) -> list[str]:
-    """Return the names a cell reads that nobody has: it may raise `NameError`."""
-    if names.stars:
+    """
+    Return the names a cell reads that nobody has: it may raise `NameError`.
+
+    A name that it binds somewhere, as in a loop before, is there as a rule: nobody is warned.
+    """
+    if not names.is_whole:
         return []
-    return [name for name in names.reads if not _is_known(name, namespace)]
+    own = {*names.binds, *names.deletes}
+    return [name for name in names.reads if name not in own and not _is_known(name, namespace)]
 
 
 def refuse_missing(

@@ -14,13 +14,16 @@ import importlib.util
 import site
 import sys
 import sysconfig
+import types
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
 from ..errors import CannotTravel, CellError
 from ..units import size
+from ..wire.instances import MAIN
 from .imports import find_imports, imports_by_name
 from .packages import OURS
 
@@ -105,6 +108,19 @@ def is_own(top: str) -> bool:
     return bool(_roots(top, ()))
 
 
+def own_class(module: str, name: str) -> type | None:
+    """Return a class of the user's own that is here; nothing is imported, and no code runs."""
+    if module != MAIN and not is_own(module.partition(".")[0]):
+        return None
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        if not isinstance(found, types.ModuleType | type):
+            return None
+        found = vars(found).get(part)
+    return found if isinstance(found, type) else None
+
+
+@lru_cache(maxsize=256)
 def imports_of(module: Module) -> tuple[str, ...]:
     """Return the modules that one of the user's own modules imports, by their full names."""
     tree = _tree(module)
@@ -124,6 +140,7 @@ def _package(module: Module) -> str:
     return module.name if module.is_package else module.name.rpartition(".")[0]
 
 
+@lru_cache(maxsize=256)
 def _tree(module: Module) -> ast.Module | None:
     try:
         return ast.parse(module.source)

@@ -55,6 +55,9 @@ class Names:
     stars: tuple[str, ...] = ()
     """Modules it imports all names of: what those are is not known here."""
 
+    is_whole: bool = True
+    """Whether all that it binds can be seen in it."""
+
 
 def find_names(source: str, namespace: Mapping[str, Any] | None = None) -> Names:
     """
@@ -97,4 +100,5 @@ def find_names(source: str, namespace: Mapping[str, Any] | None = None) -> Names
         deletes=tuple(flow.deleted),
         outputs=tuple(flow.outputs),
         stars=tuple(flow.stars),
+        is_whole=seen,
     )

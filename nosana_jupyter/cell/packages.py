@@ -8,11 +8,14 @@ index, a distribution of that name may be anybody's.
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
 import json
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
+from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -98,10 +101,7 @@ def parse_extra(text: str) -> str:
 
 
 def _owners(top: str, names: Iterable[str]) -> list[str]:
-    owners = _providers().get(top)
-    if owners is None:
-        _providers.cache_clear()  # It may have been installed since.
-        owners = _providers().get(top, [])
+    owners = _providers(_installed()).get(top, [])
     unique = list(dict.fromkeys(owners))
     if len(unique) < 2:
         return unique
@@ -169,7 +169,53 @@ def _public(version: str) -> str:
         return version
 
 
-@cache
-def _providers() -> Mapping[str, list[str]]:
-    """Return which distributions provide a top-level name. Slow, so only once."""
-    return importlib.metadata.packages_distributions()
+def _installed() -> tuple[tuple[str, int], ...]:
+    """Return what is another once something was installed here or removed."""
+    stamps = []
+    for path in sys.path:
+        # A notebook's own folder changes whenever it is saved.
+        if path and Path(path) != Path.cwd():
+            with suppress(OSError):
+                stamps.append((path, Path(path).stat().st_mtime_ns))
+    return tuple(stamps)
+
+
+@lru_cache(maxsize=1)
+def _providers(_installed: tuple[tuple[str, int], ...]) -> Mapping[str, list[str]]:
+    """
+    Return which distributions provide a top-level name.
+
+    As `importlib.metadata.packages_distributions`, which takes seconds for some hundred of them.
+    """
+    found: dict[str, list[str]] = {}
+    for each in importlib.metadata.distributions():
+        name = _name(each)
+        for top in _tops(each) if name else ():
+            found.setdefault(top, []).append(name)
+    return found
+
+
+def _name(distribution: importlib.metadata.Distribution) -> str:
+    """Return its name, without reading all that is said of it."""
+    text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+    for line in text.splitlines():
+        if not line:
+            break
+        if line.startswith("Name:"):
+            return line.partition(":")[2].strip()
+    return ""
+
+
+def _tops(distribution: importlib.metadata.Distribution) -> set[str]:
+    """Return the top-level names that a distribution provides."""
+    if told := distribution.read_text("top_level.txt"):
+        return set(told.split())
+    record = distribution.read_text("RECORD")
+    paths = record.splitlines() if record else map(str, distribution.files or ())
+    found = set()
+    for path in paths:
+        top, slash, _ = path.partition(",")[0].strip('"').partition("/")
+        name = top if slash else inspect.getmodulename(top)
+        if name and "." not in name:
+            found.add(name)
+    return found

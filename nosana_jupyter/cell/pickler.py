@@ -18,8 +18,9 @@ import cloudpickle
 
 from ..wire import rebuild
 from .classes import reduce_class
+from .columns import reduce_array
 from .reach import all_names, imported, is_made_by_shell, read_names, submodules
-from .travel import why_it_stays
+from .travel import Elsewhere, why_it_stays
 
 OUT_OF_BAND = 1024
 """Fewest bytes of a buffer that travel beside the header. Smaller ones cost less inside."""
@@ -48,19 +49,6 @@ class Stays(Exception):
     def __init__(self, value: Any) -> None:
         super().__init__(type(value).__name__)
         self.value = value
-
-
-class Elsewhere:
-    """Base of what stands here for a value that lives with a host."""
-
-    lives_as = ""
-    """Its name there. Empty: it lives no more."""
-
-    made_by = ""
-    """Name of its class."""
-
-    serial = 0
-    """Tells it from all others of this process."""
 
 
 class Sink(io.RawIOBase):
@@ -157,6 +145,11 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no 
     def reducer_override(self, value: Any) -> Any:
         """Refuse what cannot travel before cloudpickle tries, and silently takes, it."""
         kind = type(value)
+        if kind.__name__ == "ndarray" and kind.__module__ == "numpy":
+            reduced = reduce_array(value)
+            if reduced is not NotImplemented:
+                self._need("numpy")
+            return reduced
         known = self._kinds.get(kind)
         if known is not None:
             self.carries = self.carries or known

@@ -25,6 +25,24 @@ from ..wire.launch import PACKED
 from .packages import OURS
 from .reach import read_names
 
+
+class Elsewhere:
+    """Base of what stands here for a value that lives with a host."""
+
+    lives_as = ""
+    """Its name there. Empty: it lives no more."""
+
+    made_by = ""
+    """Name of its class."""
+
+    serial = 0
+    """Tells it from all others of this process."""
+
+    def _stays(self) -> tuple[str, str]:
+        """Say where it is, as the end of a sentence, and what to do about it."""
+        return "its value is not here", "Make it again inside the cell."
+
+
 _LOCKS = (
     type(threading.Lock()),
     type(threading.RLock()),
@@ -72,10 +90,6 @@ _STAY: tuple[tuple[tuple[type, ...], str, str], ...] = (
 
 # The same for types of packages that need not be here, by module and name.
 _STAY_BY_NAME: dict[tuple[str, str], tuple[str, str]] = {
-    ("nosana_jupyter.notebook.handles", "RemoteHandle"): (
-        "its value is with the host of another job",
-        "Bring back plain data with --out or .get(), or make it again inside the cell.",
-    ),
     ("concurrent.futures._base", "Executor"): (
         "its workers belong to this machine",
         "Start it inside the cell.",
@@ -83,6 +97,10 @@ _STAY_BY_NAME: dict[tuple[str, str], tuple[str, str]] = {
     ("multiprocessing.pool", "Pool"): (
         "its workers belong to this machine",
         "Start it inside the cell.",
+    ),
+    ("solders.keypair", "Keypair"): (
+        "it is a key, and a host is a stranger",
+        "Sign here, and send what is signed.",
     ),
     ("_thread", "_local"): ("each thread here has its own", "Make it inside the cell."),
     ("_csv", "reader"): ("it is half-way through its work", "Take its rows first, as in list(…)."),
@@ -106,6 +124,10 @@ _STAY_BY_NAME: dict[tuple[str, str], tuple[str, str]] = {
             "a database connection ends at this machine",
             "Read what you need first, or connect inside the cell.",
         ),
+    ),
+    ("nosana_jupyter.notebook.display", "Result"): (
+        "it is what an earlier cell has shown, without its value",
+        "Give the value a name in the cell that makes it.",
     ),
     ("IPython.core.interactiveshell", "InteractiveShell"): (
         "it is this notebook itself",
@@ -131,6 +153,8 @@ _LOOKED_AT = 100_000
 
 def why_it_stays(value: Any) -> tuple[str, str] | None:
     """Return why a value cannot travel and what to do, or nothing if nothing is known."""
+    if isinstance(value, Elsewhere):
+        return value._stays()  # noqa: SLF001 - any public name might be one of the value's own
     for kinds, why, hint in _STAY:
         if isinstance(value, kinds) and not isinstance(value, io.BytesIO | io.StringIO):
             return why, hint
@@ -138,7 +162,7 @@ def why_it_stays(value: Any) -> tuple[str, str] | None:
         known = _STAY_BY_NAME.get((kind.__module__, kind.__qualname__))
         if known:
             return known
-    if is_left_here(_home(value)):
+    if is_left_here(_home(value)) and not getattr(type(value), "travels_as_text", False):
         return _LEFT_HERE
     if _on_gpu(value):
         return "it lives in the memory of a GPU here", "Move it first: x = x.cpu()."
@@ -175,7 +199,8 @@ def explain(
     if isinstance(error, RecursionError) or isinstance(error.__cause__, RecursionError):
         why, hint = "it is nested too deeply", "Send its parts as a flat list."
     kind = f"{type(part).__module__}.{type(part).__qualname__}".removeprefix("builtins.")
-    return CannotTravel(f"{path} ({kind}) cannot travel: {why}. Nothing was spent", hint=hint)
+    what = path if isinstance(part, Elsewhere) else f"{path} ({kind})"
+    return CannotTravel(f"{what} cannot travel: {why}. Nothing was spent", hint=hint)
 
 
 def culprit(value: Any, path: str, *, fails: Callable[[Any], bool]) -> tuple[str, Any]:

@@ -8,7 +8,6 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import yaml
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
@@ -32,11 +31,13 @@ def read(path: Path, shown: str) -> Pins:
     Raises:
         UsageError: It is not one.
     """
+    import yaml
+
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
         listed = found.get("dependencies") or []
         lines = [each for part in listed if isinstance(part, dict) for each in part.get("pip", [])]
-    except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
+    except (yaml.YAMLError, AttributeError, TypeError, ValueError, RecursionError) as error:
         reason = str(error).partition("\n")[0]
         raise UsageError(
             f"{shown} cannot be read as an environment: {reason}",

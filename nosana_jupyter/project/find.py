@@ -25,7 +25,7 @@ def read_pyproject(path: Path, shown: str) -> Pins:
     try:
         project = tomllib.loads(path.read_text(encoding="utf-8")).get("project", {})
         return reqfile.parse([str(each) for each in project.get("dependencies", [])], shown)
-    except (ValueError, AttributeError, TypeError) as error:
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
         raise UsageError(
             f"{shown} cannot be read: {error}", hint="Mend it, or leave it with `--deps none`."
         ) from None
@@ -67,8 +67,8 @@ def find(option: str = AUTO, folder: Path | None = None) -> Pins:
         return _read(path, _reader(path))
     for place in _upwards(here):
         for name, reader in READERS.items():
-            if (path := place / name).is_file():
-                return _read(path, reader)
+            if os.path.isfile(f"{place}/{name}"):  # noqa: PTH113 - each cell asks for all of them
+                return _read(place / name, reader)
     if option == ALL:
         raise UsageError(
             "--deps all: there is no file of a project here or above",
@@ -84,7 +84,7 @@ def _upwards(folder: Path) -> Iterator[Path]:
         if place in (home, Path(place.anchor)) and place != folder:
             return
         yield place
-        if (place / ".git").exists():
+        if os.path.exists(f"{place}/.git"):  # noqa: PTH110 - the same
             return
 
 

@@ -14,7 +14,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from ..errors import UsageError
-from .pins import Pins, host_environment, without_credentials
+from .pins import Pins, applies, host_environment, without_credentials
 
 DEEPEST = 10
 """How many files may lie within each other."""
@@ -22,6 +22,9 @@ DEEPEST = 10
 _COMMENT = re.compile(r"(^|\s)#.*$")
 _HASH = re.compile(r"\s--hash[=\s](\w+:[0-9a-f]+)")
 _OPTION = re.compile(r"(--?[A-Za-z-]+)[=\s]*(.*)")
+_BEGIN = re.compile(r"[\w.-]{0,40}")
+"""What of a line may be shown whatever is in it: no address."""
+
 _EXACT = re.compile(r"===?\s*([^,*\s]+)")
 
 INNER = {"-r": False, "--requirement": False, "-c": True, "--constraint": True}
@@ -103,9 +106,22 @@ def _take(
     line: str, folder: Path, shown: str, found: _Found, *, bounds_only: bool, depth: int
 ) -> None:
     """Read one line."""
-    if not line.startswith("-"):
-        _requirement(line, shown, found, bounds_only=bounds_only)
-        return
+    try:
+        if line.startswith("-"):
+            _option(line, folder, shown, found, bounds_only=bounds_only, depth=depth)
+        else:
+            _requirement(line, shown, found, bounds_only=bounds_only)
+    except ValueError:  # Quotes that are not closed, and addresses that are none.
+        begin = _BEGIN.findall(line)[0]
+        raise UsageError(
+            f"{shown}: the line that begins with {begin!r} cannot be read",
+            hint="Mend it, or leave the file with `--deps none`.",
+        ) from None
+
+
+def _option(
+    line: str, folder: Path, shown: str, found: _Found, *, bounds_only: bool, depth: int
+) -> None:
     option, value = match.groups() if (match := _OPTION.match(line)) else (line, "")
     value = " ".join(shlex.split(value)) if value.count('"') % 2 == 0 else value
     if option in INNER:
@@ -145,7 +161,7 @@ def _requirement(line: str, shown: str, found: _Found, *, bounds_only: bool) -> 
             f"{shown}: {_shortened(text)!r} is not a requirement",
             hint="Mend it, or leave the file with `--deps none`.",
         ) from None
-    if requirement.marker and not requirement.marker.evaluate(host_environment()):
+    if requirement.marker and not applies(str(requirement.marker), host_environment()):
         return
     name = str(canonicalize_name(requirement.name))
     if not bounds_only:

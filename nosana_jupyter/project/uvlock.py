@@ -34,7 +34,7 @@ def read(path: Path, shown: str) -> Pins:
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
         return _pins(_chosen(found["package"]), shown)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
             f"{shown} cannot be read as a lock of uv: {type(error).__name__}: {error}",
             hint="Make it anew with `uv lock`, or leave it with `--deps none`.",

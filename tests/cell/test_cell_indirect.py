@@ -6,10 +6,10 @@ from typing import Any
 
 from nosana_jupyter.cell import indirect
 from nosana_jupyter.cell.held import Held
-from nosana_jupyter.cell.pickler import Elsewhere
+from nosana_jupyter.cell.travel import Elsewhere
 from nosana_jupyter.events import Cell
-from nosana_jupyter.prepare import prepare
 from nosana_jupyter.settings import Settings
+from nosana_jupyter.travel.prepare import prepare
 from nosana_jupyter.units import Seconds
 
 DEFINED = """
@@ -71,6 +71,38 @@ class TestReads:
         cell = Cell(source="bump()", namespace=namespace, timeout=Seconds(60))
         assert prepare(cell, Settings()).changes == ("counter",)
         assert indirect.binds({"total": namespace["total"]}, namespace) == []
+
+
+class TestUnseen:
+    def test_what_lives_there_reads_what_was_changed_here(self) -> None:
+        """
+        What a cell made there may read what was sent: bound anew or changed here, it goes along.
+        """
+        namespace: dict[str, Any] = {"scale": 2, "rows": [1], "other": 1, "f": Handle("f")}
+        held = Held("job")
+        held.renewed(["f"], namespace)
+        for name in ("scale", "rows"):
+            held.take(name, namespace[name], namespace)
+        assert sent("f()", namespace, held) == {}
+        namespace["scale"] = 3
+        namespace["rows"].append(2)
+        held.forget(namespace)
+        assert sent("f()", namespace, held) == {"scale": 3, "rows": [1, 2]}
+        assert sent("1 + 1", namespace, held) == {}
+
+    def test_what_is_large_is_told_once(self) -> None:
+        """What would take long to send unasked is not, and the user hears of it."""
+        namespace: dict[str, Any] = {"data": b"1", "f": Handle("f")}
+        held = Held("job")
+        held.renewed(["f"], namespace)
+        held.take("data", namespace["data"], namespace)
+        namespace["data"] = bytes(2_000_000)
+        held.forget(namespace)
+        cell = Cell(source="f()", namespace=namespace, timeout=Seconds(60))
+        first, second = prepare(cell, Settings(), held), prepare(cell, Settings(), held)
+        [note] = first.notes
+        assert note.startswith("data is another one here now; what lives in the session sees it")
+        assert (dict(first.sent), second.notes) == ({}, ())
 
 
 class TestHeld:

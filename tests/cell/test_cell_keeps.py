@@ -46,7 +46,9 @@ CASES = [
     ("from math import pi, sin as s", "pi s"),
     ("from math import nothing_of_that_name", ""),
     ("from a_module_that_is_not_here import a", ""),
-    ("from math import *", ""),
+    ("from keyword import *", "iskeyword issoftkeyword kwlist softkwlist"),
+    ("from keyword import *\nkwlist = []", "iskeyword issoftkeyword softkwlist"),
+    ("from a_module_that_is_not_here import *", ""),
     ("from . import a", ""),
     ("from __future__ import annotations", ""),
     # once, and whatever happens

@@ -7,10 +7,12 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nosana_jupyter.cell import modules
+from nosana_jupyter.cell.held import Held
 from nosana_jupyter.cell.modules import find_modules
 from nosana_jupyter.errors import CannotTravel, CellError
 
@@ -181,3 +183,24 @@ def test_an_installed_package_can_be_forced() -> None:
     paths = {module.path for module in find_modules(["cloudpickle"], forced={"cloudpickle"})}
 
     assert {"cloudpickle/__init__.py", "cloudpickle/cloudpickle.py"} <= paths
+
+
+def test_an_edited_module_is_not_taken_for_the_one_that_a_session_has(beside: Path) -> None:
+    """
+    While a module of the user's is as it was, a session has it, and what needs it. Once its file
+    has changed, or that of a module it imports, all of that is sent anew.
+    """
+    write(
+        beside, {"own_top.py": "import own_low\ndef f(): pass", "own_low.py": "", "own_far.py": ""}
+    )
+    top, far = importlib.import_module("own_top"), importlib.import_module("own_far")
+    names: dict[str, Any] = {"__name__": "__main__", "top": top, "far": far, "f": top.f, "sys": sys}
+    exec("def g(): return top.f()", names)
+    held = Held("job")
+    looked = ("top", "far", "f", "sys", "g")
+    for name in looked:
+        held.take(name, names[name], names)
+
+    assert [name for name in looked if held.has(name, names[name], names)] == list(looked)
+    write(beside, {"own_low.py": "x = 1"})
+    assert [name for name in looked if held.has(name, names[name], names)] == ["far", "sys"]

@@ -37,6 +37,18 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def test_what_provides_what() -> None:
+    """It is found as the standard library finds it, which takes seconds, and found once."""
+    packages._providers.cache_clear()
+    theirs = importlib.metadata.packages_distributions()
+    ours = packages._providers(packages._installed())
+    for _ in range(3):
+        packages.find_packages(["nobody_has_this"])
+
+    assert {top: set(ours[top]) for top in theirs} == {t: set(names) for t, names in theirs.items()}
+    assert packages._providers.cache_info().misses == 1
+
+
 @pytest.mark.parametrize(
     ("module", "distribution"),
     [("pandas", "pandas"), ("sklearn.linear_model", "scikit-learn"), ("PIL.Image", "pillow")],

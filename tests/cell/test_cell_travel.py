@@ -19,9 +19,12 @@ from typing import Any
 
 import pytest
 from cell_host import notebook
+from solders.keypair import Keypair
 
+from nosana_jupyter import settings
 from nosana_jupyter.cell import bundle
 from nosana_jupyter.cell.travel import why_it_stays
+from nosana_jupyter.chain.wallet import Wallet
 from nosana_jupyter.errors import CannotTravel
 
 
@@ -119,6 +122,9 @@ TABLE: list[tuple[Callable[[Things], Any], str, str, str]] = [
     (lambda _: weakref.ref(Things), "weakref.ReferenceType", "points at an object", "Send the"),
     (lambda t: t.memory(), "memoryview", "a window on memory", "Send bytes"),
     (lambda _: contextvars.copy_context(), "_contextvars.Context", "of this process", "Make it in"),
+    (lambda _: Keypair(), "solders.keypair.Keypair", "it is a key", "Sign here"),
+    (lambda _: Wallet.new(), "nosana_jupyter.chain.wallet.Wallet", "", ""),
+    (lambda _: settings.load(), "nosana_jupyter.settings.choices.Settings", "", ""),
     (lambda _: FakeTensor(is_cuda=True), "torch.FakeTensor", "memory of a GPU", "x.cpu()"),
 ]  # fmt: skip
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from nosana_jupyter.cell.packages import Package
 from nosana_jupyter.errors import UsageError
-from nosana_jupyter.pinning import together
 from nosana_jupyter.project import conda, find, reqfile, uvlock
 from nosana_jupyter.project.closure import closure
 from nosana_jupyter.project.pins import Pins, has_credentials, without_credentials
+from nosana_jupyter.travel.pinning import together
 
 LOCK = """
 version = 1
