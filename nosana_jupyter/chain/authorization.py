@@ -41,7 +41,7 @@ def authorize(
         now: Unix time in milliseconds.
         separator: Between the parts.
     """
-    signature = base58.b58encode(wallet.sign(message.encode())).decode()
+    signature = str(Signature.from_bytes(wallet.sign(message.encode())))
     parts = [message, signature]
     if include_time:
         parts.append(str(int(time.time() * 1000) if now is None else now))
@@ -76,7 +76,7 @@ def check(
     # As the official check reads it: leading digits count, and what has none is no time at all.
     if digits := _DIGITS.match(moment):
         clock = time.time() * 1000 if now is None else now
-        if clock - float(digits[0]) >= expiry * 1000:
+        if clock - float(digits[0].strip()) >= expiry * 1000:
             raise RemoteProtocolError("Authorization has expired.")
     try:
         raw = base58.b58decode(signature)

@@ -8,7 +8,7 @@ program looks for it. Log lines would be shorter to read, but anybody can make a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import base58
@@ -33,6 +33,9 @@ class Effect:
 
     sol: int = 0
     """Change of the owner's lamports, the fee included; negative when they were spent."""
+
+    jobs: int = 1
+    """How many jobs the transaction did something to: it may clean several at once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,9 +69,11 @@ def steps_of(
     """
     try:
         effect = effect_of(transaction, owner=owner, mint=programs.mint)
+        done = list(_instructions(transaction, programs.jobs))
+        effect = replace(effect, jobs=len({accounts.get("job") for _, _, accounts in done}))
         return [
             Step(signature=signature, name=name, effect=effect, args=args, accounts=accounts)
-            for name, args, accounts in _instructions(transaction, programs.jobs)
+            for name, args, accounts in done
             if accounts.get("job") == job
         ]
     except (LookupError, ValueError, TypeError, AttributeError):

@@ -310,18 +310,6 @@ def open_market(
     return _jobs(programs, "open", args, market=market, authority=authority, access_key=access_key)
 
 
-def stake(programs: Programs, *, owner: Key, amount: int, duration: int) -> Instruction:
-    """Lock NOS for a duration of 14 to 365 days, in seconds."""
-    accounts: dict[str, Key] = {
-        "mint": programs.mint, "user": ata(owner, programs.mint),
-        "vault": addresses.stake_vault(programs, owner),
-        "stake": addresses.stake(programs, owner), "authority": owner,
-        "system_program": SYSTEM, "token_program": TOKEN, "rent": addresses.RENT,
-    }  # fmt: skip
-    args = {"amount": amount, "duration": duration}
-    return build(STAKE["stake"], programs.stake, args, accounts)
-
-
 def create_ata(*, payer: Key, owner: Key, mint: Key) -> Instruction:
     """Make an owner's token account unless it exists."""
     metas = [
@@ -333,6 +321,26 @@ def create_ata(*, payer: Key, owner: Key, mint: Key) -> Instruction:
         AccountMeta(TOKEN, is_signer=False, is_writable=False),
     ]
     return Instruction(addresses.ATA, b"\x01", metas)
+
+
+def give(*, owner: Key, target: Key, mint: Key, amount: int) -> Instruction:
+    """Move tokens from an owner's account to that of another, which is there."""
+    metas = [
+        AccountMeta(ata(owner, mint), is_signer=False, is_writable=True),
+        AccountMeta(ata(target, mint), is_signer=False, is_writable=True),
+        AccountMeta(key(owner), is_signer=True, is_writable=False),
+    ]
+    return Instruction(TOKEN, b"\x03" + amount.to_bytes(8, "little"), metas)
+
+
+def close_tokens(*, owner: Key, target: Key, mint: Key) -> Instruction:
+    """Close an owner's empty token account; its rent goes to another."""
+    metas = [
+        AccountMeta(ata(owner, mint), is_signer=False, is_writable=True),
+        AccountMeta(key(target), is_signer=False, is_writable=True),
+        AccountMeta(key(owner), is_signer=True, is_writable=False),
+    ]
+    return Instruction(TOKEN, b"\x09", metas)
 
 
 def compute_unit_price(micro_lamports: int) -> Instruction:

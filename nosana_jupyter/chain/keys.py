@@ -42,7 +42,11 @@ def open_wallet(place: str, *, key: str = "") -> Wallet:
         UsageError: There is none, or it cannot be used; says what to do.
     """
     if key:
-        return Wallet.read(key, where=f"NOSANA_PRIVATE_KEY in {ENVIRONMENT}")
+        try:
+            return Wallet.read(key, where=f"NOSANA_PRIVATE_KEY in {ENVIRONMENT}")
+        finally:
+            # Tracebacks may show what variables hold; so below.
+            key = ""
     if place.startswith(KEYRING):
         return _from_keyring(place)
     return Wallet.load(Path(place or DEFAULT).expanduser())
@@ -74,10 +78,14 @@ def take(text: str, place: str) -> Wallet:
     Raises:
         UsageError: It is no key, there is one already, or it cannot be written.
     """
-    text = text.strip()
-    # No key begins like a path: `C:` is neither base58 nor an array.
-    named = text.startswith(("/", "~", ".")) or text[1:2] == ":"
-    return _keep(Wallet.load(Path(text).expanduser()) if named else Wallet.read(text), place)
+    try:
+        text = text.strip()
+        # No key begins like a path: `C:` is neither base58 nor an array.
+        named = text.startswith(("/", "~", ".")) or text[1:2] == ":"
+        wallet = Wallet.load(Path(text).expanduser()) if named else Wallet.read(text)
+    finally:
+        text = ""
+    return _keep(wallet, place)
 
 
 def _keep(wallet: Wallet, place: str) -> Wallet:
@@ -111,7 +119,10 @@ def _from_keyring(place: str) -> Wallet:
             f"the keyring holds no wallet {_name(place)!r}",
             hint=f"Put one there: %nosana wallet import {place}",
         )
-    return Wallet.read(text, where=place)
+    try:
+        return Wallet.read(text, where=place)
+    finally:
+        text = ""
 
 
 def _to_keyring(wallet: Wallet, place: str) -> None:
@@ -122,8 +133,9 @@ def _to_keyring(wallet: Wallet, place: str) -> None:
                 f"the keyring holds a wallet {_name(place)!r} already, and it was not touched",
                 hint=f"Name another: {KEYRING}NAME",
             )
-        text = base58.b58encode(bytes(wallet.keypair)).decode()
-        keyring.set_password(SERVICE, _name(place), text)
+        keyring.set_password(
+            SERVICE, _name(place), base58.b58encode(bytes(wallet.keypair)).decode()
+        )
     except keyring.errors.KeyringError as error:
         raise _locked(error) from None
 

@@ -13,9 +13,10 @@ import base64
 import contextlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from solders.address_lookup_table_account import AddressLookupTableAccount
 from solders.hash import Hash
 from solders.instruction import Instruction
 from solders.keypair import Keypair
@@ -62,6 +63,11 @@ RESEND = 2.0
 SIGNINGS = 4
 """How often a transaction is signed anew, for a node that does not know its blockhash yet."""
 
+Tables = Sequence[AddressLookupTableAccount]
+
+Signed = Callable[[str, int], None]
+"""Takes a signature, and the last block that may have it."""
+
 _LAGGING = (0.2, 0.5, 1.0)
 """Pauses before a node is asked again for a transaction that another node has listed."""
 
@@ -104,6 +110,8 @@ class Sender:
         signers: Sequence[Keypair],
         *,
         price: int = 0,
+        tables: Tables = (),
+        signed: Signed = lambda _signature, _height: None,
     ) -> str:
         """
         Sign, send and confirm a transaction; return its signature.
@@ -113,6 +121,9 @@ class Sender:
             payer: Pays the fee, and signs.
             signers: Who else signs.
             price: Priority fee, in micro-lamports per compute unit.
+            tables: Lookup tables in which accounts are named by their place.
+            signed: Told of the signature, and of the last block that may have it, before anybody
+                is sent the transaction.
 
         Raises:
             ProgramError: It was refused; nothing happened.
@@ -133,12 +144,13 @@ class Sender:
                 # The priority fee is paid for what may be used, not for what is used.
                 limited = True
                 wanted += await self._limit(
-                    MessageV0.try_compile(payer.pubkey, wanted, [], blockhash)
+                    MessageV0.try_compile(payer.pubkey, wanted, tables, blockhash)
                 )
-            message = MessageV0.try_compile(payer.pubkey, wanted, [], blockhash)
+            message = MessageV0.try_compile(payer.pubkey, wanted, tables, blockhash)
             transaction = VersionedTransaction(message, [payer.keypair, *signers])
             raw = base64.b64encode(bytes(transaction)).decode()
             signature = str(transaction.signatures[0])
+            signed(signature, height)
             try:
                 await self._submit(raw, signature)
             except _UnknownBlockhash:
@@ -150,23 +162,33 @@ class Sender:
             return signature
         raise AssertionError("the loop returns or raises")
 
+    async def pass_on(self, transaction: VersionedTransaction) -> str:
+        """
+        Send and confirm what others have made, and all have signed; return its signature.
+
+        Raises:
+            ProgramError: It was refused; nothing happened.
+            RpcError: It was not sent.
+            Lost: It was sent, and nobody knows whether it landed.
+        """
+        height = await self._line.read(
+            "getLatestBlockhash", {"commitment": COMMITMENT, **self.seen()},
+            take=lambda found: number(found["value"]["lastValidBlockHeight"]),
+        )  # fmt: skip
+        raw = base64.b64encode(bytes(transaction)).decode()
+        signature = str(transaction.signatures[0])
+        await self._submit(raw, signature)
+        await self._confirm(raw, signature, height)
+        return signature
+
     async def _limit(self, message: MessageV0) -> list[Instruction]:
         """
         Return the instruction that bounds what a transaction may use, after a trial at the node.
 
         Nothing, if the trial fails: then the usual bound holds, and the node says why in earnest.
         """
-        # What is tried is not signed: nobody can send it.
-        blanks = [Signature.default()] * message.header.num_required_signatures
-        trial = bytes(VersionedTransaction.populate(message, blanks))
-        options = {
-            "encoding": "base64", "commitment": COMMITMENT, "sigVerify": False,
-            "replaceRecentBlockhash": True,
-        }  # fmt: skip
         try:
-            found = await self._line.ask(
-                "simulateTransaction", base64.b64encode(trial).decode(), options
-            )
+            found = await self._line.ask("simulateTransaction", *trial(message))
             if found["value"]["err"] is not None:
                 return []
             used = number(found["value"]["unitsConsumed"])
@@ -301,6 +323,17 @@ class Sender:
             height = await self._line.ask("getBlockHeight", {"commitment": COMMITMENT})
             return isinstance(height, int) and height > last_height + MARGIN
         return False
+
+
+def trial(message: MessageV0, **more: Any) -> tuple[str, dict[str, Any]]:
+    """Return what a node is asked for to try a message. It is not signed: nobody can send it."""
+    blanks = [Signature.default()] * message.header.num_required_signatures
+    raw = bytes(VersionedTransaction.populate(message, blanks))
+    options = {
+        "encoding": "base64", "commitment": COMMITMENT, "sigVerify": False,
+        "replaceRecentBlockhash": True, **more,
+    }  # fmt: skip
+    return base64.b64encode(raw).decode(), options
 
 
 async def read_transaction(line: Transport, signature: str) -> dict[str, Any] | None:

@@ -16,10 +16,9 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..errors import RpcError
+from ..errors import RemoteProtocolError, RpcError
 from ..network import hidden, proxied, shown, unreached
 
 if TYPE_CHECKING:
@@ -163,7 +162,7 @@ class Transport:
                     raise self._unread(method, "it is behind what was seen to happen")
                 try:
                     return take(result)
-                except (ValueError, TypeError, LookupError, AttributeError):
+                except (ValueError, TypeError, LookupError, AttributeError, RemoteProtocolError):
                     raise self._unread(method, "its answer has another form") from None
             except (Declined, Unanswered) as error:
                 wait = self.pause_after(error, pause)
@@ -278,6 +277,8 @@ def _retry_after(text: str) -> float:
     text = text.strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
+    from email.utils import parsedate_to_datetime
+
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
     except (ValueError, TypeError, OverflowError):

@@ -47,6 +47,7 @@ class Wallet:
             UsageError: There is no such file, others can read it, or it holds no key.
         """
         if _KEY_LIKE.match(str(path)):
+            path = Path()
             raise UsageError(
                 "the setting wallet holds a key, where the name of a key file belongs",
                 hint="Write the key to a file that only you can read, and name that file.",
@@ -55,7 +56,12 @@ class Wallet:
             # One handle, so that what is judged is what is read.
             with path.open(encoding="utf-8") as file:
                 mode = os.fstat(file.fileno()).st_mode
-                text = file.read(LARGEST + 1)
+                if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+                    raise UsageError(
+                        f"others on this machine can read the wallet at {path}",
+                        hint=f"chmod 600 {path}",
+                    )
+                found = _parsed(file.read(LARGEST + 1))
         except FileNotFoundError:
             raise UsageError(
                 f"there is no wallet at {path}",
@@ -67,12 +73,10 @@ class Wallet:
                 hint="Name another: %nosana config wallet FILE",
             ) from None
         except UnicodeDecodeError:
-            _refuse(str(path))
-        if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise UsageError(
-                f"others on this machine can read the wallet at {path}", hint=f"chmod 600 {path}"
-            )
-        return cls.read(text, where=str(path))
+            found = ""
+        if isinstance(found, str):
+            _refuse(str(path), found)
+        return cls(found)
 
     @classmethod
     def read(cls, text: str, *, where: str = "the key") -> Wallet:
@@ -82,16 +86,12 @@ class Wallet:
         Raises:
             UsageError: It is no key. The text is not repeated in the message.
         """
-        text = text.strip()
-        if len(text) > LARGEST:
-            _refuse(where)
-        try:
-            secret = bytes(json.loads(text)) if text.startswith("[") else base58.b58decode(text)
-            if len(secret) != 64:
-                _refuse(where, f": it has {len(secret)} bytes where 64 are due")
-            return cls(Keypair.from_bytes(secret))
-        except (ValueError, TypeError, RecursionError):
-            _refuse(where)
+        found = _parsed(text)
+        # Tracebacks may show what variables hold.
+        text = ""
+        if isinstance(found, str):
+            _refuse(where, found)
+        return cls(found)
 
     @classmethod
     def new(cls) -> Wallet:
@@ -139,8 +139,25 @@ class Wallet:
         raise TypeError("a wallet does not travel")
 
 
-def _refuse(where: str, why: str = "") -> NoReturn:
-    # Not from what went wrong: such errors quote what they have read.
+def _parsed(text: str) -> Keypair | str:
+    """
+    Return the key that a text holds, or why it holds none.
+
+    It raises nothing: errors quote what was read, and tracebacks may show what variables hold.
+    """
+    text = text.strip()
+    if len(text) > LARGEST:
+        return ""
+    try:
+        secret = bytes(json.loads(text)) if text.startswith("[") else base58.b58decode(text)
+        if len(secret) != 64:
+            return f": it has {len(secret)} bytes where 64 are due"
+        return Keypair.from_bytes(secret)
+    except (ValueError, TypeError, RecursionError):
+        return ""
+
+
+def _refuse(where: str, why: str) -> NoReturn:
     raise UsageError(
         f"{where} holds no key{why}",
         hint="A key is a JSON array of 64 numbers, or 64 bytes in base58.",

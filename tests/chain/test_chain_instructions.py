@@ -12,7 +12,7 @@ from solders.compute_budget import set_compute_unit_limit, set_compute_unit_pric
 from solders.instruction import Instruction
 from solders.pubkey import Pubkey
 
-from nosana_jupyter.chain import addresses, instructions
+from nosana_jupyter.chain import addresses, instructions, locking
 from nosana_jupyter.chain.instructions import JOBS, REWARDS, STAKE, Spec, build, parse
 from nosana_jupyter.errors import RemoteProtocolError
 from nosana_jupyter.ipfs import cid_to_hash
@@ -248,7 +248,7 @@ def test_a_stake_goes_to_the_addresses_of_its_owner(cluster: str) -> None:
     Staking locks NOS of the owner's token account in a vault of the owner's own.
     """
     programs = PROGRAMS[cluster]
-    built = instructions.stake(programs, owner=ALICE, amount=5, duration=1_209_600)
+    built = locking.stake(programs, owner=ALICE, amount=5, duration=1_209_600)
     spec, args = parse(STAKE, built.data)
     named = {
         item.name: str(meta.pubkey)
@@ -259,6 +259,34 @@ def test_a_stake_goes_to_the_addresses_of_its_owner(cluster: str) -> None:
     assert named["user"] == str(addresses.ata(ALICE, programs.mint))
     assert named["stake"] == str(addresses.stake(programs, ALICE))
     assert named["vault"] == str(addresses.stake_vault(programs, ALICE))
+
+
+@pytest.mark.parametrize("cluster", PROGRAMS)
+def test_a_slash_takes_from_the_owners_vault(cluster: str) -> None:
+    """
+    Slash, topup and restake name the owner's vault and stake; a slash the program's settings, too.
+    """
+    programs = PROGRAMS[cluster]
+    built = [
+        locking.slash(programs, owner=ALICE, amount=5, authority=BOB, target=NODE),
+        locking.topup(programs, owner=ALICE, amount=5),
+        locking.restake(programs, owner=ALICE),
+    ]
+    found = []
+    for each in built:
+        spec, args = parse(STAKE, each.data)
+        names = [item.name for item in spec.accounts]
+        named = dict(zip(names, (str(meta.pubkey) for meta in each.accounts), strict=True))
+        assert named["stake"] == str(addresses.stake(programs, ALICE))
+        assert named["vault"] == str(addresses.stake_vault(programs, ALICE))
+        found.append((spec.name, args, named["authority"]))
+        if spec.name == "slash":
+            assert named["settings"] == str(addresses.stake_settings(programs))
+            assert named["token_account"] == NODE
+
+    assert found == [
+        ("slash", {"amount": 5}, BOB), ("topup", {"amount": 5}, ALICE), ("restake", {}, ALICE),
+    ]  # fmt: skip
 
 
 @given(st.data(), st.sampled_from(SPECS), st.binary(max_size=40))

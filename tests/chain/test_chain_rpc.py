@@ -171,7 +171,9 @@ def _later(seconds: float) -> str:
 
 
 @pytest.mark.parametrize(
-    ("header", "least"), [("1", 1.0), (_later(600), None), ("soon", 0.0), ("-5", 0.0), ("", 0.0)]
+    ("header", "least"),
+    [("1", 1.0), (_later(600), None), ("soon", 0.0), ("-5", 0.0), ("", 0.0)],
+    ids=["seconds", "a date", "words", "the past", "nothing"],
 )
 def test_a_node_may_say_when_to_come_back(header: str, least: float | None) -> None:
     """

@@ -17,7 +17,7 @@ COVERED = {
     "accounts": "chain/test_chain_accounts.py",
     "authorization": "chain/test_chain_authorization.py",
     "cid": "test_ipfs.py",
-    "derived_math": "test_bill.py",
+    "derived_math": "money/test_bill.py",
     "discriminators": "chain/test_chain_vectors.py",
     "endpoints": "wire/test_wire_definition.py",
     "errors": "chain/test_chain_failures.py",

@@ -22,8 +22,10 @@ from solders.pubkey import Pubkey
 from solders.signature import Signature
 
 from nosana_jupyter import settings
+from nosana_jupyter.chain import keys
 from nosana_jupyter.chain.wallet import Wallet
 from nosana_jupyter.errors import UsageError
+from nosana_jupyter.money import wallets
 
 KEYS = load("keys")["keys"]
 ALICE = KEYS["alice"]
@@ -225,6 +227,39 @@ def test_the_environment_names_the_file(
     monkeypatch.setenv("NOSANA_WALLET", str(path))
 
     assert Wallet.load(Path(settings.load().wallet)).address == ALICE["public_key"]
+
+
+def test_no_variable_of_a_traceback_holds_a_key(tmp_path: Path) -> None:
+    """
+    Where a key is refused, and tools show the variables of all that was called, it is in none.
+    """
+    bad = {"spelled wrong": WRONG["base58, another letter"], "long": WRONG["long"]}
+    files = {name: write(tmp_path / name, text) for name, text in bad.items()}
+    open_to_all = write(tmp_path / "open", SPELLINGS[1], mode=0o644)
+    good, taken = write(tmp_path / "good", SPELLINGS[0]), write(tmp_path / "taken", "x")
+    tries: list[Callable[[], object]] = [
+        lambda: Wallet.load(open_to_all),
+        lambda: Wallet.load(Path(good.read_text())),
+        lambda: keys.take(good.read_text(), str(taken)),
+        lambda: wallets.take(good.read_text(), str(taken)),
+        lambda: keys.take(good.read_text(), "/proc/no/such"),
+    ]
+    for path in files.values():
+        tries += [
+            lambda path=path: Wallet.load(path),
+            lambda path=path: Wallet.read(path.read_text()),
+            lambda path=path: keys.open_wallet("", key=path.read_text()),
+            lambda path=path: keys.take(path.read_text(), str(tmp_path / "new")),
+            lambda path=path: keys.take(str(path), str(tmp_path / "new")),
+        ]
+    for attempt in tries:
+        with pytest.raises(UsageError) as caught:
+            attempt()
+        told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+        frames = [line for frame in told.stack if "tests" not in frame.filename
+                  for line in [str(frame.locals)]]  # fmt: skip
+        assert frames
+        assert not shows("".join(frames))
 
 
 SHOWN: dict[str, Callable[[Wallet], str]] = {
