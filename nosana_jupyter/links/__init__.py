@@ -1,0 +1,1 @@
+"""Data by link: found out at home, fetched by the host."""
