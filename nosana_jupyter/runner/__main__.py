@@ -11,7 +11,6 @@ import asyncio
 import faulthandler
 import logging
 import os
-import queue
 import shutil
 import signal
 import sys
@@ -26,15 +25,18 @@ from typing import TYPE_CHECKING, NoReturn
 import msgspec
 
 from ..wire import launch, seal
-from ..wire.messages import Check, Install, Installed
+from ..wire.messages import Check, Gauge, Install, Installed
 from . import belonging, machine, places, streams
 from .asking import Asker
 from .comms import Comms, Incoming
+from .gauging import Gauges
 from .intake import Intake
-from .interrupts import Interrupts
+from .interrupts import AGAIN, INSISTENCE, Interrupts
+from .items import Labels
 from .outbox import Outbox
 from .server import Server
 from .telling import Task
+from .turns import Turns
 
 if TYPE_CHECKING:
     from .installer import Installer
@@ -47,6 +49,12 @@ LAST_PUT = 4.0
 
 STORING = 60.0
 """The same when nobody is in a hurry."""
+
+SWITCH = 0.0005
+"""
+Seconds that a thread goes on that keeps Python to itself while another waits for it. The line waits
+for it several times for each word, from the client to a cell that computes, and back.
+"""
 
 _exit = os._exit
 
@@ -78,7 +86,7 @@ class Terms:
             lease=float(take(launch.LEASE_SECONDS, launch.LEASE)),
             port=int(take(launch.port_variable(launch.PORT), launch.PORT)),
             isolated=not take(launch.NOT_ISOLATED, ""),
-            cache=Path(take(launch.CACHE, "") or places.find_cache()),
+            cache=Path(environment.get(launch.CACHE) or places.find_cache()),
         )
 
 
@@ -94,10 +102,10 @@ class Runner:
     def __init__(self, terms: Terms, folder: Path) -> None:
         self._terms = terms
         self._folder = folder
-        self._tasks: queue.SimpleQueue[tuple[Task | None, list[memoryview]]] = queue.SimpleQueue()
+        self._tasks: Turns[tuple[Task | None, list[memoryview]]] = Turns()
         self._interrupts = Interrupts()
         self._outbox = Outbox(self._wake)
-        self._belonging = belonging.Belonging(self._outbox.put)
+        self._belonging = belonging.Belonging(self._wake)
         self._asker = Asker(self._outbox.put, before=self._drain)
         self._comms = Comms(self._outbox)
         self._lock = threading.Lock()
@@ -117,16 +125,20 @@ class Runner:
 
     def serve(self) -> NoReturn:
         """Run what the client asks for, one after the other, until the process ends."""
+        sys.setswitchinterval(SWITCH)
         self._interrupts.hold()
         if os.name == "posix":
             # As the first process of a container, nothing else would end this one.
             signal.signal(signal.SIGTERM, self._terminate)
             self._watch_signals()
         self._line.start()
+        gauges = Gauges(lambda: self._given > self._done, self._gauge)
+        threading.Thread(target=gauges.run, name="gauges", daemon=True).start()
         threading.Thread(target=self._greet, name="hello", daemon=True).start()
         self._listening.wait()
+        labels = Labels(self._outbox.write)
         self._pipes = pipes = streams.install(
-            self._outbox.write, late=self._belonging.takes_text, flush=self._outbox.flush,
+            labels.write, late=self._belonging.takes_text, flush=self._outbox.flush,
             shield=self._interrupts,
         )  # fmt: skip
         belonging.install()
@@ -138,14 +150,16 @@ class Runner:
         from .execute import Cells
 
         cells = Cells(
-            self._outbox, self._interrupts, pipes, asker=self._asker, comms=self._comms,
-            belonging=self._belonging, folder=self._folder,
+            self._outbox, self._interrupts, pipes, labels=labels, asker=self._asker,
+            comms=self._comms, belonging=self._belonging, folder=self._folder,
         )  # fmt: skip
+        self._tasks.loop = cells.loop
         while True:
             task, buffers = self._tasks.get()
             if task is None:
                 self._comms.heed(alone=True)
-            elif isinstance(task, Check):
+                continue
+            if isinstance(task, Check):
                 from . import packages
 
                 self._outbox.put(packages.check(task.distributions))
@@ -166,11 +180,14 @@ class Runner:
         self.end(reason)
 
     def _leave_behind(self, *, within: float) -> None:
-        """Leave what nobody has fetched where it is found."""
-        from .leaving import Estate
+        """Leave what nobody has fetched where it is found, and what all that is signed ends in."""
+        from .leaving import Estate, write
 
         terms, server = self._terms, self._server
-        if server is None or self._pipes is None or not (left := server.unfetched()):
+        if server is None or self._pipes is None:
+            return
+        write(self._pipes.stderr, server.attestor.line().encode())
+        if not (left := server.unfetched()):
             return
         estate = Estate(terms.client, terms.token, terms.job)
         estate.leave(left, server.lease.terms.store, self._pipes.stderr, within=within)
@@ -203,7 +220,7 @@ class Runner:
     def _end_politely(self) -> None:
         """Let the client have what was said so far, then end."""
         self._pass_on()
-        self.end("the host ends the job")
+        self.end("SIGTERM, from the host or from the cell itself")
 
     def _leave(self, status: int) -> NoReturn:
         """Be what a cell calls as `os._exit`: it may end this process, and not what it has said."""
@@ -236,7 +253,8 @@ class Runner:
         terms = self._terms
         self._server = Server(
             key=seal.Key(), client=terms.client, token=terms.token, job=terms.job,
-            outbox=self._outbox, folder=self._folder / "records", intake=Intake(), work=self._work,
+            outbox=self._outbox, late=self._belonging.heard, folder=self._folder / "records",
+            intake=Intake(), work=self._work,
             answer=self._asker.answer, interrupt=self._interrupt, heed=self._heed, end=self._lapse,
             busy=lambda: self._given > self._done,
             lease=terms.lease,
@@ -260,12 +278,18 @@ class Runner:
         self._tasks.put((task, buffers))
 
     def _heed(self, message: Incoming) -> None:
-        self._comms.take(message)
+        self._comms.take(message, alone=self._given == self._done)
         self._tasks.put((None, []))
 
     def _interrupt(self) -> None:
         self._installer().stop()
         self._interrupts.request()
+        self._loop.call_later(AGAIN, self._insist, INSISTENCE)
+
+    def _insist(self, times: int) -> None:
+        # Not on a thread: to start one takes as long as a cell that computes lets it.
+        if times and self._interrupts.insist():
+            self._loop.call_later(AGAIN, self._insist, times - 1)
 
     def _installer(self) -> Installer:
         # Not before the client is greeted: most cells install nothing.
@@ -276,6 +300,10 @@ class Runner:
                 cache = self._terms.cache
                 self._made = Installer(cache, lambda text: self._outbox.write("stderr", text))
             return self._made
+
+    def _gauge(self, seen: Gauge) -> None:
+        if self._server is not None:
+            self._loop.call_soon_threadsafe(self._server.gauge, seen)
 
     def _wake(self) -> None:
         if self._server is not None:

@@ -1,8 +1,8 @@
 """
 Whose output it is: a thread or a task belongs to the cell that started it, also after its end.
 
-What such a one says while another cell runs is a `Late` of its own cell, and never the other's. It
-waits here until a cell runs, as nobody listens in between.
+What such a one says is a `Late` of its own cell, and never another's. It is gathered here for a
+moment, so that a thread that goes on and on keeps no line busy.
 """
 
 from __future__ import annotations
@@ -18,19 +18,16 @@ from contextvars import ContextVar
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from ..wire.messages import DisplayData, Late, Stream, UpdateDisplayData
-from .outbox import Name
+from ..wire.messages import ClearOutput, DisplayData, Late, UpdateDisplayData
+from .outbox import Name, Outbox
 
 T = TypeVar("T")
 
-PACE = 0.1
-"""Seconds between two messages of a cell that is over."""
+PACE = 0.05
+"""Seconds for which is gathered what cells say that are over."""
 
-MOST = 1 << 20
-"""Most characters of text that wait."""
-
-DISPLAYS = 20
-"""Most displays that wait."""
+MOST = 16 << 20
+"""Most bytes of text of one of them that wait, and of its displays."""
 
 _cell: ContextVar[str] = ContextVar("cell", default="")
 _of_thread: WeakKeyDictionary[threading.Thread, str] = WeakKeyDictionary()
@@ -46,24 +43,25 @@ class Belonging:
     Tells the running cell's output from that of cells before it.
 
     Args:
-        put: Takes what is said late.
+        wake: Called, from any thread, when there is something to hear.
     """
 
-    def __init__(self, put: Callable[[Late], None]) -> None:
-        self._put = put
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
         # Reentrant: a finaliser that prints may run while this thread is in here.
         self._lock = threading.RLock()
         self._running = ""
-        self._waiting: deque[Late] = deque()
-        self._size = 0
-        self._last = 0.0
+        self._boxes: dict[str, Outbox] = {}
+        """What has come since it was last looked, by cell."""
+
+        self._gathered: deque[Late] = deque()
+        self._due = 0.0
 
     @contextmanager
     def during(self, cell: str) -> Iterator[None]:
         """Say that a cell runs: what this thread starts belongs to it."""
         self._running = cell
         token = _cell.set(cell)
-        self._flush()
         try:
             yield
         finally:
@@ -73,52 +71,44 @@ class Belonging:
     def takes_text(self, name: Name, text: str) -> bool:
         """Take text of a cell that is over; say whether it was that."""
         cell = self._stray()
-        if not cell:
-            return False
-        with self._lock:
-            if self._size < MOST:
-                text = text[: MOST - self._size]
-                self._size += len(text)
-                last = self._waiting[-1] if self._waiting else None
-                said = last.output if last is not None and last.cell == cell else None
-                if isinstance(said, Stream) and said.name == name and len(said.text) < 4096:
-                    self._waiting.pop()
-                    text = said.text + text
-                self._waiting.append(Late(cell, Stream(name, text)))
-            self._pass_on(whole=text.endswith(("\n", "\r")))
-        return True
+        if cell:
+            with self._lock:
+                self._box(cell).write(name, text)
+        return bool(cell)
 
     def takes(self, message: Any) -> bool:
         """Take a display of a cell that is over; say whether it was that."""
         cell = self._stray()
-        if not cell:
-            return False
-        with self._lock:
-            displays = sum(not isinstance(each.output, Stream) for each in self._waiting)
-            if isinstance(message, (DisplayData, UpdateDisplayData)) and displays < DISPLAYS:
-                self._waiting.append(Late(cell, message))
-            self._pass_on(whole=True)
-        return True
+        if cell and isinstance(message, (DisplayData, UpdateDisplayData, ClearOutput)):
+            with self._lock:
+                self._box(cell).put(message)
+        return bool(cell)
+
+    def heard(self) -> Late | float | None:
+        """Return what was said late; or the seconds until it is; or nothing: `wake` tells."""
+        if not self._gathered:
+            if not self._boxes:
+                return None
+            now = time.monotonic()
+            if now < self._due:
+                return self._due - now
+            self._due = now + PACE
+            with self._lock:
+                boxes, self._boxes = self._boxes, {}
+                for cell, box in boxes.items():
+                    while (said := box.take(soon=True)) is not None:
+                        self._gathered.append(Late(cell, said))  # type: ignore[arg-type] # as above
+        return self._gathered.popleft() if self._gathered else None
+
+    def _box(self, cell: str) -> Outbox:
+        if cell not in self._boxes:
+            self._boxes[cell] = Outbox(self._wake, most=MOST)
+        return self._boxes[cell]
 
     def _stray(self) -> str:
         """Return the cell that is over for which this thread speaks, or nothing."""
         cell = current()
         return "" if cell == self._running else cell
-
-    def _pass_on(self, *, whole: bool) -> None:
-        """Hand over what waits, now and then; lines only as a whole, unless they are slow."""
-        since = time.monotonic() - self._last
-        if self._running and since >= (PACE if whole else 5 * PACE):
-            self._flush()
-
-    def _flush(self) -> None:
-        """Hand over what waits."""
-        with self._lock:
-            self._last = time.monotonic()
-            waiting, self._waiting = self._waiting, deque()
-            self._size = 0
-        for each in waiting:
-            self._put(each)
 
 
 def install() -> None:

@@ -136,10 +136,16 @@ class Comms(MetaPathFinder):
         else:
             self._outbox.put(CommMessage(comm, data, metadata, octets))
 
-    def take(self, message: Incoming) -> None:
-        """Keep what the notebook says until the main thread comes for it. From any thread."""
+    def take(self, message: Incoming, *, alone: bool) -> None:
+        """
+        Keep what the notebook says until the main thread comes for it. From any thread.
+
+        Args:
+            message: What it says.
+            alone: Whether no cell runs.
+        """
         self._waiting.append(message)
-        if self._loop is not None and self._loop.is_running():
+        if not alone and self._loop is not None and self._loop.is_running():
             self._loop.call_soon_threadsafe(lambda: self.heed(alone=False))
 
     def heed(self, *, alone: bool) -> None:

@@ -20,6 +20,7 @@ from ..wire.messages import AnyMessage, Error, Execute, File, Handle, Reply
 from ..wire.rebuild import load
 from ..wire.values import NotPlain, TooLarge, encode
 from . import files
+from .items import Items
 from .machine import peak_memory
 from .modules import Modules
 from .shell import Shell, start
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .belonging import Belonging
     from .comms import Comms
     from .interrupts import Interrupts
+    from .items import Labels
     from .outbox import Outbox
     from .streams import Pipes
 
@@ -50,6 +52,7 @@ class Cells:
         outbox: Takes the messages.
         interrupts: Says when a cell may be interrupted.
         pipes: What C libraries and children write.
+        labels: Names who prints, of several items.
         asker: Asks the user what a cell asks.
         comms: What widgets of cells say.
         belonging: Tells what the running cell says from what an earlier one does.
@@ -62,6 +65,7 @@ class Cells:
         interrupts: Interrupts,
         pipes: Pipes,
         *,
+        labels: Labels,
         asker: Asker,
         comms: Comms,
         belonging: Belonging,
@@ -82,12 +86,22 @@ class Cells:
         self._shell: Shell = start(
             self._emit, self._modules.rename, folder / "ipython", drawn=lambda: comms.drawn
         )
-        comms.start(get_asyncio_loop(), self._shell.showtraceback)
+        self._shell.items = Items(
+            outbox, labels, settle=pipes.settle, shield=interrupts, tell=self._shell.told
+        )
+        self.loop = get_asyncio_loop()
+        """In which cells await."""
+
+        comms.start(self.loop, self._shell.showtraceback)
         # IPython's advice to a terminal, given when a cell raises SystemExit.
         warnings.filterwarnings("ignore", message="To exit: use")
 
     def run(self, cell: Execute, buffers: list[memoryview]) -> None:
         """Run a cell, and say how it ended and what it left."""
+        with self._belonging.during(cell.cell):
+            self._run_whole(cell, buffers)
+
+    def _run_whole(self, cell: Execute, buffers: list[memoryview]) -> None:
         shell = self._shell
         shell.raised = shell.cancelled = False
         shell.result = None
@@ -98,15 +112,13 @@ class Cells:
         began = time.monotonic()
         status = "error"
         try:
-            speaking = self._belonging.during(cell.cell)
-            with speaking, self._asker.during(), self._interrupts.armed():
+            with self._asker.during(), self._interrupts.armed():
                 if self._prepare(cell, buffers):
                     # Identities, not the objects: what the cell replaces must be freed, or it
                     # would not fit beside its successor on the card.
                     before = {name: id(shell.user_ns.get(name)) for name in cell.returns}
                     before |= dict.fromkeys(cell.changes, 0)
-                    # A cell of no code asks for all names.
-                    if cell.most is not None and cell.code:
+                    if cell.code:  # One of none asks for all names.
                         there = self._names()
                     began = time.monotonic()
                     status = self._run(cell)
@@ -188,6 +200,7 @@ class Cells:
     ) -> None:
         values: dict[str, Any] = {}
         handles: dict[str, Handle] = {}
+        known: dict[int, str] = {}
         buffers: list[memoryview] = []
         namespace = self._shell.user_ns
         left = TOTAL_EXPLICIT if cell.explicit or cell.wanted else TOTAL
@@ -199,11 +212,16 @@ class Cells:
             if name not in namespace or (status != "ok" and id(namespace[name]) == before[name]):
                 continue
             value = namespace[name]
+            if id(value) in known:
+                values[name] = ["same", known[id(value)]]
+                continue
             start = len(buffers)
             asked = cell.explicit or name in cell.wanted
             limit = left if asked else min(left, most)
             try:
                 values[name] = encode(value, buffers, limit=limit)
+                if type(values[name]) is list:  # What is no scalar may be one object by two names.
+                    known[id(value)] = name
             except NotPlain as error:
                 handles[name] = _handle(value, error, asked=asked)
             left -= sum(buffer.nbytes for buffer in buffers[start:])
@@ -234,9 +252,7 @@ class Cells:
         )
 
     def _changes(self, there: dict[str, int], cell: Execute) -> tuple[list[str], list[str]]:
-        """Return the names that a cell of a session has bound unasked, and those it has deleted."""
-        if cell.most is None:
-            return [], []
+        """Return the names that a cell has bound unasked, and those it has deleted."""
         now = self._names()
         bound = [
             name

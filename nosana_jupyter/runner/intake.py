@@ -9,10 +9,12 @@ is there twice that nobody asked for twice, and no cell sees what another does t
 from __future__ import annotations
 
 import weakref
+from hashlib import sha256
 from typing import Any, Optional
 
 from ..errors import RemoteProtocolError
 from ..units import size as size_of
+from ..wire.attest import digests, whole
 from ..wire.chunks import BUFFERS, LARGE, Assembly, room
 from ..wire.messages import Chunk, Have, Large, Missing
 from ..wire.pieces import ID, PIECE, Names, bits, count, unpack
@@ -82,6 +84,12 @@ class Intake:
         self._places: dict[bytes, Place] = {}
         self._wanted: list[Kept] = []
         """The buffers of the next cell."""
+
+        self._digests: dict[bytes, bytes] = {}
+        """Of pieces, by their ids: these do not bind who knows their key."""
+
+        self.digests: list[bytes] = []
+        """Of the buffers that were taken last."""
 
         self._due: dict[bytes, list[Place]] = {}
         """Pieces that have yet to come, and where they go."""
@@ -173,6 +181,7 @@ class Intake:
         for name in kept.ids:
             if self._places.get(name, (None,))[0] is kept:
                 del self._places[name]
+                self._digests.pop(name, None)
 
     def add(self, chunk: Chunk) -> None:
         """
@@ -201,6 +210,7 @@ class Intake:
             raise RemoteProtocolError("a piece comes that nobody asked for")
         for index in indexes:
             piece = data[(index - first) * PIECE : (index - first + 1) * PIECE]
+            self._digests[kept.ids[index]] = sha256(piece).digest()
             # The same piece twice in one chunk: the first one went to both places.
             for other, place in self._due.pop(kept.ids[index], ()):
                 other.pages[place * PIECE : place * PIECE + len(piece)] = piece
@@ -214,11 +224,18 @@ class Intake:
             RemoteProtocolError: Not all of them have come.
         """
         if not self._wanted:
-            return self._plain.take(number)
+            found = self._plain.take(number)
+            self.digests = [whole(digests(each)) for each in found]
+            return found
         if number != len(self._wanted) or self._due:
             raise RemoteProtocolError(
                 f"{number} buffers are due, and {len(self._due)} pieces have yet to come"
             )
+        self.digests = [
+            whole(self._digests.get(name) or sha256(kept.piece(index)).digest()
+                  for index, name in enumerate(kept.ids))
+            for kept in self._wanted
+        ]  # fmt: skip
         buffers: list[memoryview] = []
         seen: dict[Kept, int] = {}
         for kept in self._wanted:

@@ -7,13 +7,15 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 
 INSISTENCE = 50
-"""Times that an interrupt is repeated while nothing comes of it, 20 ms apart."""
+"""Times that an interrupt is repeated while nothing comes of it."""
+
+AGAIN = 0.02
+"""Seconds between two of them."""
 
 
 class Interrupts:
@@ -26,23 +28,26 @@ class Interrupts:
         self._depth = 0
 
     def request(self) -> None:
-        """Interrupt the cell; one that is still being prepared is interrupted as it starts."""
+        """
+        Interrupt the cell; one that is still being prepared is interrupted as it starts.
+
+        Who asks for it calls `insist` every `AGAIN` seconds, as long as that says so.
+        """
         self._wanted = True
         if os.name == "posix":
             signal.pthread_kill(self._main, signal.SIGINT)
-            # One that comes just before the main thread begins to wait would not wake it.
-            threading.Thread(target=self._insist, name="interrupt", daemon=True).start()
         elif self._armed:
             import _thread
 
             _thread.interrupt_main()
 
-    def _insist(self) -> None:
-        for _ in range(INSISTENCE):
-            time.sleep(0.02)
-            if not (self._wanted and self._armed):
-                return
-            signal.pthread_kill(self._main, signal.SIGINT)
+    def insist(self) -> bool:
+        """Interrupt again if nothing came of it; say whether to ask once more."""
+        # One that comes just before the main thread begins to wait does not wake it.
+        if os.name != "posix" or not (self._wanted and self._armed):
+            return False
+        signal.pthread_kill(self._main, signal.SIGINT)
+        return True
 
     def forget(self) -> None:
         """Forget a request that came too late, before the next cell."""

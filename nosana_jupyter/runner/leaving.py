@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from ..units import size
 from ..wire import parcel, seal
 from ..wire.envelope import pack
-from ..wire.messages import Chunk, Reply, Stream
+from ..wire.messages import OUTPUTS, At, Chunk, Reply, Stream
 from ..wire.parcel import Kept
 from .records import Record, without_values
 
@@ -58,7 +58,7 @@ class Estate:
             limit //= 4
             short = self._sealed(left, limit)
         if len(short) <= LOGGED:
-            _write(fd, "".join(parcel.to_lines(short)).encode())
+            write(fd, "".join(parcel.to_lines(short)).encode())
         if store:
             _put(store, sealed, within)
 
@@ -73,12 +73,16 @@ class Estate:
 
 
 def keep(record: Record, limit: int) -> Kept:
-    """Return what a cell has said: of too much head and tail, and its values if there is room."""
+    """
+    Return what a cell has said: of too much head and tail, and its values if there is room.
+
+    Each output keeps its number, for a client that has heard some of them.
+    """
     head: list[bytes] = []
-    tail: deque[bytes] = deque()
+    tail: deque[tuple[int, bytes]] = deque()
     values: list[bytes] = []
-    taken = gone = 0
-    for message in record.replay(0):
+    taken = gone = said = last = 0
+    for message in record.replay(0, merged=False):
         if isinstance(message, Chunk):
             if taken + len(message.data) <= limit:
                 values.append(pack(message))
@@ -89,23 +93,27 @@ def keep(record: Record, limit: int) -> Kept:
         if isinstance(message, Reply):
             if limit == 0:
                 values, message = [], without_values(message, "it was too large to be kept")
-            tail.extend([*values, pack(message)])
+            tail.extend((said, data) for data in [*values, pack(message)])
             break
+        said = message.number if isinstance(message, At) else said + isinstance(message, OUTPUTS)
         data = pack(message)
         taken += len(data)
         if taken <= limit // 2:
             head.append(data)
             continue
-        tail.append(data)
+        tail.append((said, data))
         while tail and taken > limit:
-            gone += len(tail[0])
-            taken -= len(tail.popleft())
+            last, data = tail.popleft()
+            gone += len(data)
+            taken -= len(data)
     if gone:
         head.append(pack(Stream("stderr", f"\n… {size(gone)} of output left out …\n")))
-    return Kept(record.cell, [*head, *tail])
+        head.append(pack(At(last)))
+    return Kept(record.cell, [*head, *(data for _, data in tail)])
 
 
-def _write(fd: int, data: bytes) -> None:
+def write(fd: int, data: bytes) -> None:
+    """Write to the host's log, as far as it takes anything."""
     view = memoryview(data)
     try:
         while view:

@@ -17,11 +17,11 @@ from ..wire import pieces
 from ..wire.messages import VERSION, Gpu, Hello
 
 _GIB = 1 << 30
-_PATIENCE = 2.0
+_PATIENCE = 20.0
 
 
 def hello(*, isolated: bool) -> Hello:
-    """Describe this machine. Asks the driver, which may take up to two seconds."""
+    """Describe this machine. Asks the driver, which may take seconds."""
     return Hello(
         version=VERSION,
         python=platform.python_version(),
@@ -29,8 +29,8 @@ def hello(*, isolated: bool) -> Hello:
         platform=sys.platform,
         machine=platform.machine(),
         cloudpickle=cloudpickle.__version__,
-        cpus=_cpus(),
-        memory=_memory(),
+        cpus=cpus(),
+        memory=memory(),
         disk=shutil.disk_usage(Path.cwd()).free / _GIB,
         gpus=_gpus(),
         isolated=isolated,
@@ -48,12 +48,14 @@ def peak_memory() -> float:
     return peak / _GIB if sys.platform == "darwin" else peak * 1024 / _GIB
 
 
-def _cpus() -> int:
+def cpus() -> int:
+    """Return the number of processors that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)  # Of Linux.
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def _memory() -> float:
+def memory() -> float:
+    """Return the memory that this process may have, in GiB."""
     try:
         whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _GIB
     except (AttributeError, ValueError, OSError):

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from ..errors import RemoteProtocolError
+from ..wire import instances
 from ..wire.messages import Module
 
 
@@ -45,6 +46,8 @@ class Modules:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(item.source)
             self._written[item.path] = item.source
+            name = item.path.removesuffix(".py").removesuffix("/__init__")
+            instances.OWN.add(name.replace("/", "."))
         if str(self._folder) not in sys.path:
             sys.path.insert(0, str(self._folder))
         # A module that has not changed may hold names of one that has.

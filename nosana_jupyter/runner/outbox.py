@@ -3,7 +3,7 @@ What waits to be sent: filled by any thread, emptied by the one that owns the so
 
 A line that nothing went before goes at once. Text is merged while it waits, and nothing grows
 without bound while the client is away: of too much text the head and the tail are kept, of a
-display only its last update.
+display only its last update. Who gives values before the end of a cell waits for room.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from collections.abc import Callable
 from typing import Any, Literal, Optional
 
 from ..units import size
+from ..wire.chunks import split
 from ..wire.messages import (
+    CHUNK,
     COMMS,
     AnyMessage,
     ClearOutput,
@@ -23,8 +25,11 @@ from ..wire.messages import (
     CommMessage,
     CommOutput,
     DisplayData,
+    Early,
+    Reply,
     Stream,
     UpdateDisplayData,
+    Value,
 )
 
 SETTLE = 0.01
@@ -44,6 +49,9 @@ MOST_TEXT = 64 << 20
 
 MOST_DISPLAYS = 256 << 20
 """Most bytes of displays that wait."""
+
+MOST_VALUES = 64 << 20
+"""Bytes of values ahead of a reply that wait: who has more to give waits, too."""
 
 _OVERHEAD = 64
 
@@ -84,16 +92,23 @@ class _Held:
         self.size = size
 
 
+class _Given(_Held):
+    """Values ahead of a reply, or a chunk of them."""
+
+
 class Outbox:
     """
     A queue of messages.
 
     Args:
         wake: Called, from any thread, when there is something in an empty queue again.
+        most: Most bytes that wait, of text and of displays each, if less than usual.
     """
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(self, wake: Callable[[], None], *, most: int = MOST_DISPLAYS) -> None:
         self._wake = wake
+        self._most_text = min(most, MOST_TEXT)
+        self._most_displays = most
         # Reentrant: a finaliser that prints may run while this thread is in here.
         self._lock = threading.RLock()
         self._queue: deque[_Text | _Held] = deque()
@@ -104,17 +119,27 @@ class Outbox:
         self._last = 0.0
         self._flushed = False
         self._awake = False
+        self._room = threading.Condition(self._lock)
+        self._early: dict[str, Value] = {}
+        """Values ahead of the reply, which wait for others to go with them."""
+
+        self._unsent: dict[str, str] = {}
+        self._buffers: list[memoryview] = []
+        self._gathered = 0
+        """Bytes of these."""
+
+        self._values = 0
+        """Bytes of all that wait."""
+
+        self._gave = 0.0
         self._states: dict[str, _Held] = {}
         """The last update of each widget, while nothing but updates has come since."""
 
         self.owner: Owner = None
         """Whose it is what is said now."""
 
-        self.aside = False
-        """Whether something of widgets waits: it may be said while no cell runs."""
-
     def __bool__(self) -> bool:
-        return bool(self._queue)
+        return bool(self._queue or self._early or self._unsent)
 
     def write(self, name: Name, text: str) -> None:
         """Add text to a stream."""
@@ -124,11 +149,11 @@ class Outbox:
             entry = self._queue[-1] if self._queue else None
             if not isinstance(entry, _Text) or entry.name != name or entry.owner != self.owner:
                 entry = self._new_text(name)
-                if self._text > MOST_TEXT // 2:
+                if self._text > self._most_text // 2:
                     self._tail.append(entry)
             for start in range(0, len(text), PIECE):
                 piece = text[start : start + PIECE]
-                if self._text > MOST_TEXT // 2 and not self._tail:
+                if self._text > self._most_text // 2 and not self._tail:
                     # From here on it is the tail, of which the oldest goes first.
                     entry = self._new_text(name)
                     self._tail.append(entry)
@@ -144,9 +169,34 @@ class Outbox:
                 self._flushed = True
                 self._signal()
 
+    def wait_for_room(self) -> None:
+        """Wait while too much waits that was given."""
+        with self._room:
+            self._room.wait_for(lambda: self._values < MOST_VALUES)
+
+    def give(self, name: str, value: Value | str, buffers: list[memoryview]) -> None:
+        """Add a value that is there before its cell has ended, or the reason why it stays."""
+        with self._lock:
+            first = not (self._early or self._unsent)
+            if isinstance(value, str):
+                self._unsent[name] = value
+                weight = len(value)
+            else:
+                self._early[name] = value
+                self._buffers += buffers
+                weight = len(memoryview(value.tree)) + sum(each.nbytes for each in buffers)
+            self._gathered += weight + _OVERHEAD
+            self._values += weight + _OVERHEAD
+            if self._gathered > CHUNK:
+                self._send_early()
+            elif first:
+                self._signal()
+
     def put(self, message: AnyMessage) -> None:
         """Add a message."""
         with self._lock:
+            if isinstance(message, Reply):
+                self._send_early()
             if isinstance(message, COMMS) and self._merge(message):
                 return
             if self.owner and isinstance(message, (Stream, DisplayData, ClearOutput)):
@@ -161,16 +211,15 @@ class Outbox:
                     held.message, held.size = message, weight
                     self._updates[name] = held
                     return
-                if self._displays + weight > MOST_DISPLAYS:
+                if self._displays + weight > self._most_displays:
                     self.write("stderr", f"[a display of {size(weight)} left out: too many wait]\n")
                     return
                 self._displays += weight
             elif isinstance(message, COMMS):
                 weight = _weight_of(message)
-                if self._displays + weight > MOST_DISPLAYS:
+                if self._displays + weight > self._most_displays:
                     return
                 self._displays += weight
-                self.aside = True
             entry = _Held(message, weight)
             self._queue.append(entry)
             if isinstance(message, COMMS):
@@ -188,6 +237,7 @@ class Outbox:
         """
         with self._lock:
             self._awake = False
+            due = self._early_due(soon=soon)
             while self._queue:
                 entry = self._queue[0]
                 if isinstance(entry, _Held):
@@ -201,11 +251,30 @@ class Outbox:
                 if not (self._flushed or entry.dropped or entry.pieces[-1].endswith("\n")):
                     ready = max(ready, entry.since + SETTLE)
                 if len(self._queue) == 1 and now < ready and self._text < PIECE and not soon:
-                    return ready - now
+                    return ready - now if due is None else min(due, ready - now)
                 return self._next_text(entry, now)
             self._tail.clear()
-            self.aside = False
+            return due
+
+    def _early_due(self, *, soon: bool) -> float | None:
+        """Let values go whose time has come; return the seconds until it does."""
+        if not (self._early or self._unsent):
             return None
+        wait = 0.0 if soon else self._gave + PACE - time.monotonic()
+        if wait > 0:
+            return wait
+        self._send_early()
+        return None
+
+    def _send_early(self) -> None:
+        """Put the values that wait for others into the queue."""
+        if not (self._early or self._unsent):
+            return
+        self._queue += [_Given(chunk, 0) for chunk in split(self._buffers)]
+        self._queue.append(_Given(Early(self._early, self._unsent), self._gathered))
+        self._early, self._unsent, self._buffers, self._gathered = {}, {}, [], 0
+        self._gave = time.monotonic()
+        self._signal()
 
     def _next_text(self, entry: _Text, now: float) -> AnyMessage:
         before = sum(len(piece) + _OVERHEAD for piece in entry.pieces)
@@ -223,6 +292,10 @@ class Outbox:
         return CommOutput(entry.owner[0], said, entry.owner[1]) if entry.owner else said
 
     def _release(self, entry: _Held) -> AnyMessage:
+        if isinstance(entry, _Given):
+            self._values -= entry.size
+            self._room.notify_all()
+            return entry.message
         self._displays -= entry.size
         if isinstance(entry.message, UpdateDisplayData):
             name = str(entry.message.transient.get("display_id", ""))
@@ -236,7 +309,6 @@ class Outbox:
     def _new_text(self, name: Name) -> _Text:
         entry = _Text(name, self.owner)
         self._queue.append(entry)
-        self.aside = self.aside or entry.owner is not None
         return entry
 
     def _merge(self, message: Comm) -> bool:
@@ -261,7 +333,7 @@ class Outbox:
             self._states.clear()
 
     def _trim(self) -> None:
-        while self._text > MOST_TEXT and self._tail:
+        while self._text > self._most_text and self._tail:
             oldest = self._tail[0]
             if not oldest.pieces:
                 self._tail.popleft()

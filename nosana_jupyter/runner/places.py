@@ -17,6 +17,12 @@ from pathlib import Path
 
 from ..wire import launch
 
+MODELS = (
+    (".cache/huggingface/hub", "hub"), (".cache/torch/hub", "torch"), (".cache/whisper", "whisper"),
+    (".keras/models", "keras"), (".ollama/models", "ollama"),
+)  # fmt: skip
+"""Where libraries keep models at home, and where these lie in the host's cache."""
+
 
 def settle(folder: Path) -> Path:
     """
@@ -43,7 +49,12 @@ def settle(folder: Path) -> Path:
         own = Path(site.getusersitepackages())
         with contextlib.suppress(OSError):
             site.addsitedir(str(_made(own)))
+    # For the host alone: who has it could write to what later jobs read.
+    os.environ.pop(launch.CACHE_KEY, None)
+    given = os.environ.get(launch.CACHE)
     cache = find_cache()
+    if given and cache.is_relative_to(given):
+        _keep_models(cache)
     os.environ[launch.CACHE] = str(cache)
     # Installers would choose folders at home.
     os.environ.setdefault("PIP_CACHE_DIR", str(cache / "pip"))
@@ -51,6 +62,21 @@ def settle(folder: Path) -> Path:
     # Nor is the cache on the disk of what is installed from it.
     os.environ.setdefault("UV_LINK_MODE", "copy")
     return cache
+
+
+def _keep_models(cache: Path) -> None:
+    """
+    Let libraries keep models with the host.
+
+    By links where they look by themselves: so what an image brings along stays in sight, and every
+    variable that an image, a user or a cell sets counts more.
+    """
+    for usual, name in MODELS:
+        place = Path(os.path.expanduser("~"), usual)  # noqa: PTH111
+        with contextlib.suppress(OSError):
+            if not os.path.lexists(place):
+                _made(place.parent)
+                place.symlink_to(_made(cache / "models" / name), target_is_directory=True)
 
 
 def find_cache() -> Path:

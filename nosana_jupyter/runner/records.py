@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -22,18 +23,22 @@ from ..wire.messages import (
     At,
     Chunk,
     ClearOutput,
+    CommMessage,
     DisplayData,
+    Early,
     Error,
     ExecuteResult,
     Handle,
     InputRequest,
     Known,
-    Late,
     Reply,
     Stream,
     UpdateDisplayData,
 )
-from .segments import Segment
+from .segments import Segment, moved, moves
+
+if TYPE_CHECKING:
+    from .attesting import Deposition
 
 SEGMENT = 1 << 18
 """Bytes from which on a segment is closed."""
@@ -57,10 +62,6 @@ SHOWN = (Stream, DisplayData, ExecuteResult, Error, ClearOutput)
 """What is gone once the output is cleared. An update may be of another cell's display."""
 
 
-COUNTED = (*OUTPUTS, Late)
-"""What has a number of its own."""
-
-
 class Record:
     """
     What one cell has said, and how it ended.
@@ -81,6 +82,9 @@ class Record:
         self._kept: Segment | None = None
         """The same, copied."""
 
+        self.signed: Deposition | None = None
+        """What is to be signed of it, until it ends."""
+
         self.question: InputRequest | None = None
         """What the cell has asked, until it is answered."""
 
@@ -96,6 +100,9 @@ class Record:
 
         self._clearing = 0
         """Number of one that waits for the next output."""
+
+        self._moved = False
+        """Whether widgets have said how they stand."""
 
         self._gap: tuple[Segment | None, int] | None = None
         """After which segment some are missing, and how many bytes."""
@@ -113,13 +120,16 @@ class Record:
             self.question = message
         elif isinstance(message, Chunk):
             self.values.append(message)
+        elif isinstance(message, Early):
+            # Who comes anew did not ask for it: its buffers are not the reply's.
+            self.values.clear()
         else:
             self._keep(message, pack(message))
 
     def _keep(self, message: AnyMessage, data: bytes) -> None:
         # What is said to widgets goes with the output that comes next.
         number = self.count + 1
-        if isinstance(message, COUNTED):
+        if isinstance(message, OUTPUTS):
             self.count = number
         if not self.segments or self.segments[-1].size >= SEGMENT:
             self.segments.append(Segment())
@@ -136,6 +146,7 @@ class Record:
             segment.shown += 1
         else:
             segment.lasting += 1
+            self._moved = self._moved or isinstance(message, CommMessage)
             if isinstance(message, UpdateDisplayData):
                 self._replace(str(message.transient.get("display_id", "")), segment)
         self._records.grown(segment, len(data))
@@ -204,17 +215,21 @@ class Record:
             self.reply = without_values(self.reply, "another cell has run since")
         self.values = []
 
-    def replay(self, after: int) -> Iterator[AnyMessage]:
-        """Say again what is not yet said and still so; then the values and the reply."""
+    def replay(self, after: int, *, merged: bool = True) -> Iterator[AnyMessage]:
+        """
+        Say again what is not yet said and still so; then the values and the reply.
+
+        Args:
+            after: Number of the last output that was heard.
+            merged: Whether text is put together; else each output keeps its number.
+        """
         said = after
-        for number, message in self._pieces(after):
-            yield message
-            if not isinstance(message, COUNTED):
-                continue
-            said += 1
-            if said != number:
-                yield At(number)
+        for number, message in (self._pieces if merged else self._living)(after):
+            if isinstance(message, OUTPUTS):
+                if said + 1 != number:
+                    yield At(number - 1)
                 said = number
+            yield message
         if said != self.count:
             yield At(self.count)
         yield from self.values
@@ -248,20 +263,24 @@ class Record:
 
     def _living(self, after: int) -> Iterator[tuple[int, AnyMessage]]:
         """Yield the outputs after a number that no later one has done away with."""
-        last = after
+        last, place = after, 0
+        latest = moved(self.segments) if self._moved else {}
         for segment in list(self.segments):
             entries = segment.read()
             for number, data in entries:
+                place += 1
                 if number <= after:
                     continue
                 message = join(data)
+                if latest.get(moves(message), place) != place:
+                    continue
                 if isinstance(message, SHOWN) and number < self._cleared:
                     continue
                 if isinstance(message, UpdateDisplayData):
                     display = str(message.transient.get("display_id", ""))
                     if self._updates[display][0] != number:
                         continue
-                if isinstance(message, COUNTED):
+                if isinstance(message, OUTPUTS):
                     last = number
                 yield number, message
             missing = self._gap[1] if self._gap and self._gap[0] is segment else 0

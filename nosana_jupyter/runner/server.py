@@ -32,14 +32,18 @@ from ..wire.messages import (
     CommClose,
     CommMessage,
     Execute,
+    Gauge,
     Have,
     InputReply,
     Install,
     Interrupt,
+    Late,
     Release,
 )
 from ..wire.messages import Lease as Terms
 from ..wire.session import Session
+from ..wire.shrink import Shrinker
+from .attesting import Attestor
 from .lease import Lease
 from .telling import Task, Telling
 
@@ -74,6 +78,7 @@ class Server:
         token: The secret of the job's private definition.
         job: Address of the job.
         outbox: What there is to say.
+        late: Tells what cells say that are over, or in how many seconds.
         folder: Takes what is too long for memory.
         intake: Takes the buffers of cells.
         work: Takes what the client wants done, with its buffers.
@@ -93,6 +98,7 @@ class Server:
         token: bytes,
         job: str,
         outbox: Outbox,
+        late: Callable[[], Late | float | None],
         folder: Path,
         intake: Intake,
         work: Callable[[Task, list[memoryview]], None],
@@ -107,7 +113,8 @@ class Server:
         self._client = client
         self._token = token
         self._job = job
-        self._telling = Telling(outbox, folder)
+        self._telling = Telling(outbox, folder, late)
+        self.attestor = Attestor(key, job)
         self._work = work
         self._answer = answer
         self._interrupt = interrupt
@@ -150,6 +157,11 @@ class Server:
     @property
     def _session(self) -> Session:
         return self._telling.session
+
+    def gauge(self, seen: Gauge) -> None:
+        """Tell what the machine does. Only from the thread of this loop."""
+        self._telling.gauge = seen
+        self._wake.set()
 
     def unfetched(self) -> list[Record]:
         """Return the cells that nobody has fetched; none while a client is there to fetch them."""
@@ -260,11 +272,14 @@ class Server:
             self._wake.set()
         elif isinstance(message, Execute):
             buffers = self._incoming.take(message.buffers)
+            for cell in message.released:
+                self._telling.release(cell)
             if message.cell and self._telling.knows(message.cell):
                 # From a client that could not know whether it had arrived. No cell runs twice.
                 self._telling.attach(Attach(message.cell))
                 return
-            self._telling.expect(message)
+            signed = message.order and self.attestor.begin(message, self._incoming.digests)
+            self._telling.expect(message, signed or None)
             self._work(message, buffers)
         elif isinstance(message, (Check, Install)):
             self._telling.expect(message)
@@ -296,11 +311,13 @@ class Server:
 
     async def _write(self, line: ServerConnection, channel: seal.Channel) -> None:
         """Send what there is, and confirm what has come."""
+        # Every Python has this one.
+        shrinker = Shrinker("zlib")
         try:
             await line.send(channel.seal(self._session.acknowledge()))
             while True:
                 wait = self._telling.fill()
-                frame = self._session.frame()
+                frame = self._session.frame(shrinker.take)
                 if frame is None and self._session.owes >= 8:
                     frame = self._session.acknowledge()
                 if frame is not None:

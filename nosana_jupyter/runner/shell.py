@@ -36,7 +36,7 @@ from ..wire.messages import (
     Stream,
     UpdateDisplayData,
 )
-from . import unattended
+from . import colours, unattended
 from .streams import clean
 
 Emit = Callable[[AnyMessage], None]
@@ -61,7 +61,10 @@ class Publisher(DisplayPublisher):  # type: ignore[misc] # IPython is not typed 
     ) -> None:
         """Send a display, or an update of one."""
         kind = UpdateDisplayData if update else DisplayData
-        self.shell.emit(kind(bundle(data), plain(metadata or {}), plain(transient or {})))
+        # Of an item its label goes with it.
+        label = self.shell.items.label if self.shell.items else ""
+        transient = {**(transient or {}), **({"item": label} if label else {})}
+        self.shell.emit(kind(bundle(data), plain(metadata or {}), plain(transient)))
 
     def clear_output(self, wait: bool = False) -> None:  # noqa: FBT001, FBT002, RUF100 - as IPython
         """Clear the cell's output, at once or before the next."""
@@ -101,6 +104,9 @@ class Shell(InteractiveShell):  # type: ignore[misc] # IPython is not typed here
     cancelled = AnyTrait()
     """Whether the running cell was interrupted while it awaited."""
 
+    items = AnyTrait()
+    """Runs the items of a map."""
+
     rename = AnyTrait()
     """Puts the user's own paths into a line of a traceback."""
 
@@ -128,6 +134,7 @@ class Shell(InteractiveShell):  # type: ignore[misc] # IPython is not typed here
         tb_offset: Any,
         **options: Any,
     ) -> None:
+        colours.remember()
         frames = without_ours(frames)
         if self.cancelled and isinstance(error, asyncio.CancelledError):
             kind, error = KeyboardInterrupt, KeyboardInterrupt()
@@ -135,6 +142,10 @@ class Shell(InteractiveShell):  # type: ignore[misc] # IPython is not typed here
             self._showtraceback(kind, error, self._lines_of_group(kind, error, frames))
             return
         super().showtraceback((kind, error, frames), filename, tb_offset, **options)
+
+    def _format_exception_for_storage(self, *_: object, **__: object) -> dict[str, object]:
+        """Keep nothing of an error for a history: to tell it again takes as long as to show it."""
+        return {}
 
     def _showtraceback(self, etype: type, evalue: BaseException, stb: Iterable[str]) -> None:
         name = str(getattr(etype, "__name__", etype))
@@ -144,6 +155,12 @@ class Shell(InteractiveShell):  # type: ignore[misc] # IPython is not typed here
             return
         self.raised = True
         self.emit(Error(name, clean(text_of(evalue)), lines))
+
+    def told(self, error: BaseException) -> tuple[str, str, list[str]]:
+        """Return name, message and traceback of an exception that ends no cell."""
+        lines = self._lines_of_group(type(error), error, without_ours(error.__traceback__))
+        name = type(error).__name__
+        return name, clean(text_of(error)), [clean(self.rename(line)) for line in lines]
 
     async def run_code(self, code_obj: Any, result: Any = None, *, async_: bool = False) -> bool:
         """Run a part of a cell, or of another that the cell runs in itself."""
@@ -246,6 +263,7 @@ def start(
     shell: Shell = Shell.instance(config=config, emit=emit, rename=rename)
     shell.loop_runner = shell.run_coroutine
     unattended.install(drawn)
+    unattended.keep_at_hand(get_asyncio_loop())
     return shell
 
 

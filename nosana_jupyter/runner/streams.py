@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any
 
 from .outbox import Name
@@ -162,10 +163,8 @@ class Pipes:
 
     def settle(self) -> None:
         """Hand over also what C has buffered."""
-        import ctypes
-
         if os.name == "posix":
-            ctypes.CDLL(None).fflush(None)
+            _libc().fflush(None)
         self._mend()
         self.drain()
 
@@ -184,6 +183,13 @@ class Pipes:
         while True:
             poll.poll()
             self.drain()
+
+
+@cache
+def _libc() -> Any:
+    import ctypes
+
+    return ctypes.CDLL(None)
 
 
 def install(

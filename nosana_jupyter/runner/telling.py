@@ -3,14 +3,15 @@ What is said to which client: from the outbox into the records, and from there t
 
 Cells run one after another, and the outbox is in order: whose words come out of it is known by the
 turn of its task. Each client that comes anew has a session of its own; what a cell says goes to the
-one that asked for it, and into its record whoever listens.
+one that asked for it, and into its record whoever listens. What is said late goes to whoever is
+there, and into the record of the cell that it is from.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Union
 
@@ -19,23 +20,29 @@ import msgspec
 from ..errors import LocalProtocolError
 from ..wire.messages import (
     COMMS,
-    OUTPUTS,
     AnyMessage,
     Attach,
     Check,
     Checked,
+    ClearOutput,
+    CommOpen,
+    DisplayData,
     Execute,
+    Gauge,
     Hello,
     Install,
     Installed,
+    Late,
     Reply,
     Stream,
     Unknown,
+    UpdateDisplayData,
 )
 from ..wire.session import Role, Session, State
 from .records import Record, Records
 
 if TYPE_CHECKING:
+    from .attesting import Deposition
     from .outbox import Outbox
 
 log = logging.getLogger("nosana_jupyter.runner")
@@ -43,8 +50,11 @@ log = logging.getLogger("nosana_jupyter.runner")
 WINDOW = 128
 """Most messages on their way without a confirmation; with chunks of 256 KiB, 32 MiB."""
 
-LATE = 10_000
-"""Most outputs of no cell that wait for the next one."""
+CARRIED = 10_000
+"""Most words said late that wait for a client that comes anew."""
+
+LATE = (Stream, DisplayData, UpdateDisplayData, ClearOutput)
+"""What may be said of a cell that is over."""
 
 Task = Union[Check, Install, Execute]
 
@@ -58,6 +68,9 @@ class Turn(NamedTuple):
     record: Record | None
     """Of a cell."""
 
+    speaks: bool = False
+    """Whether it is a cell that has any code: what is said without a name is said by it."""
+
 
 class Telling:
     """
@@ -66,9 +79,15 @@ class Telling:
     Args:
         outbox: What its tasks say.
         folder: Takes records that are too long for memory.
+        late: Tells what cells say that are over, or in how many seconds.
     """
 
-    def __init__(self, outbox: Outbox, folder: Path) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        folder: Path,
+        late: Callable[[], Late | float | None] = lambda: None,
+    ) -> None:
         self.session = Session(Role.RUNNER)
         self.records = Records(folder)
         self._outbox = outbox
@@ -78,21 +97,39 @@ class Telling:
         """The cell that the session is told of."""
 
         self._replay: Iterator[AnyMessage] = iter(())
-        self._late: deque[AnyMessage] = deque(maxlen=LATE)
+        self._late = late
+        self._last: str | None = None
+        """The cell that has run last."""
+
+        self._makers: dict[str, str | None] = {}
+        """The cells that have made the widgets there are."""
+
+        self._carried: deque[Late] = deque(maxlen=CARRIED)
+        self.gauge: Gauge | None = None
+        """What the machine does, which nobody has heard yet: of several, the last."""
+
+        self._anew = False
+        """Whether the client has come anew and may ask for cells: then what is late waits."""
 
     def renew(self) -> None:
         """Begin a session with a client that comes anew."""
+        unheard = [each for each in self.session.unconfirmed if isinstance(each, Late)]
+        self._carried.extend(unheard)
+        self._anew = True
         self.session = Session(Role.RUNNER)
         self._shown, self._replay = None, iter(())
         if self._hello is not None:
             self._greet(self._hello)
 
-    def expect(self, task: Task) -> None:
-        """Note that a task is about to be done for the session."""
-        record = None
+    def expect(self, task: Task, signed: Deposition | None = None) -> None:
+        """Note that a task is about to be done for the session, and who signs what it says."""
+        self._anew = False
+        record, speaks = None, False
         if isinstance(task, Execute):
             record = self._shown = self.records.begin(task.cell)
-        self._turns.append(Turn(self.session, record))
+            record.signed = signed
+            speaks = bool(task.code)
+        self._turns.append(Turn(self.session, record, speaks))
 
     def knows(self, cell: str) -> bool:
         """Say whether a cell has run, or is to run."""
@@ -105,6 +142,9 @@ class Telling:
             self.session.send(Unknown(asked.cell))
         else:
             self._shown, self._replay = record, record.replay(max(0, asked.after))
+            # It is among the rest.
+            others = [each for each in self._carried if each.cell != asked.cell]
+            self._carried = deque(others, maxlen=CARRIED)
 
     def release(self, cell: str) -> None:
         """Note that a client has all of a cell."""
@@ -119,9 +159,9 @@ class Telling:
 
     def unfetched(self) -> list[Record]:
         """Return what nobody has fetched, with what has been said up to now."""
-        while self._turns and (item := self._outbox.take(soon=True)) is not None:
+        while (item := self._outbox.take(soon=True)) is not None:
             if not isinstance(item, float):
-                self._is_for_session(item)
+                self._placed(item)
         return self.records.unfetched()
 
     @property
@@ -134,7 +174,7 @@ class Telling:
     @property
     def silent(self) -> bool:
         """Whether the session has all that it is to hear."""
-        waits = self.session.state in (State.BUSY, State.PREPARING) and bool(self._outbox)
+        waits = self.session.state is not State.CLOSED and bool(self._outbox)
         return not (waits or self.session.unacknowledged)
 
     def fill(self) -> float | None:
@@ -152,43 +192,83 @@ class Telling:
         return None
 
     def _heard(self) -> AnyMessage | float | None:
-        """Return the next word from the outbox that is for the session."""
-        # While nobody waits for anything the outbox keeps it, and puts together what it can; but
-        # widgets speak at any time.
-        while (state := self.session.state) is not State.CLOSED and (
-            state is not State.IDLE or self._outbox.aside
-        ):
-            cell_runs = bool(self._turns) and self._turns[0].record is not None
-            item = self._late.popleft() if self._late and cell_runs else self._outbox.take()
+        """Return the next word that is for the session."""
+        while self.session.state is not State.CLOSED:
+            if self._carried and not self._anew:
+                return self._carried.popleft()
+            gauge, self.gauge = self.gauge, None
+            if gauge is not None and self.interruptible and self._turns[0].speaks:
+                return gauge
+            item = self._outbox.take()
             if item is None or isinstance(item, float):
-                return item
-            if self._is_for_session(item):
-                return item
+                late = self._said_late()
+                waits = [each for each in (item, late) if isinstance(each, float)]
+                if late is None or isinstance(late, float):
+                    return min(waits, default=None)
+                return late
+            if (told := self._placed(item)) is not None:
+                return told
         return None
 
-    def _is_for_session(self, item: AnyMessage) -> bool:
-        """Put a word where it belongs; say whether the session is to hear it now."""
+    def _said_late(self) -> AnyMessage | float | None:
+        """Return the next word of a cell that is over."""
+        while True:
+            said = self._late()
+            if said is None or isinstance(said, float):
+                return said
+            if (told := self._placed(said)) is not None:
+                return told
+
+    def _placed(self, item: AnyMessage) -> AnyMessage | None:
+        """Put a word where it belongs; return it if the session is to hear it now."""
         if isinstance(item, Hello):
             self._hello = item
             self._greet(item)
-            return False
+            return None
         turn = self._turns[0] if self._turns else None
-        if turn is None and isinstance(item, COMMS):
-            return True
-        fits = turn is not None and (turn.record is not None or isinstance(item, Stream))
-        if turn is None or (isinstance(item, OUTPUTS) and not fits):
-            # A thread that a cell has left behind: the next cell shows what it says.
-            self._late.append(item)
-            return False
+        if isinstance(item, LATE) and not (turn and _says(turn, item)):
+            # Nobody has said whose it is, as with a child that a cell has left behind.
+            if self._last is None:
+                return None
+            item = Late(self._last, item)
+        if isinstance(item, Late):
+            self._keep(item.cell, item.output)
+            if self._anew:
+                self._carried.append(item)
+                return None
+            return item
+        if isinstance(item, COMMS) and not (turn and turn.record):
+            if isinstance(item, CommOpen):
+                self._makers[item.comm] = self._last
+            self._keep(self._makers.get(item.comm, self._last), item)
+            return item
+        if turn is None:
+            return None
+        if isinstance(item, CommOpen):
+            self._makers[item.comm] = turn.record.cell if turn.record else None
         if isinstance(item, (Checked, Installed, Reply)):
             self._turns.popleft()
-        if turn.record is not None:
+            self._last = turn.record.cell if turn.record and turn.speaks else self._last
+        record = turn.record
+        if record is not None:
+            if isinstance(item, Reply) and record.signed is not None:
+                item, record.signed = record.signed.signed(item), None
+            if not self._keep(record.cell, item):
+                return None
+            if record.signed is not None:
+                record.signed.add(item)
+        return item if self._is_ours(turn) else None
+
+    def _keep(self, cell: str | None, item: AnyMessage) -> bool:
+        """Put a word into the record of a cell, if there is one; say whether it can be said."""
+        record = self.records.get(cell) if cell is not None else None
+        if record is not None:
             try:
-                turn.record.add(item)
+                record.add(item)
             except LocalProtocolError as error:
                 log.warning("a message cannot be sent: %s", error)
                 return False
-        return self._is_ours(turn)
+        return True
 
     def _is_ours(self, turn: Turn) -> bool:
         if turn.record is None:
@@ -206,3 +286,8 @@ class Telling:
             log.warning("a message cannot be sent: %s", error)
             if isinstance(message, Reply):
                 self.session.send(Reply(message.status, message.seconds, buffers=message.buffers))
+
+
+def _says(turn: Turn, item: AnyMessage) -> bool:
+    """Say whether an output without a name is of a turn: of a cell, or of what is installed."""
+    return turn.speaks if turn.record is not None else isinstance(item, Stream)

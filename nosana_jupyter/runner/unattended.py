@@ -1,9 +1,11 @@
 """
-What asks for a user, or for a page of the user's: here is neither.
+What asks for a user, for a page of the user's or for a kernel's loop: here is none of them.
 """
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import importlib
 import pdb  # noqa: T100 - to keep it from waiting
 import sys
@@ -31,6 +33,36 @@ def install(drawn: Callable[[], bool]) -> None:
     pdb.Pdb.cmdloop = refuse_debugger  # type: ignore[method-assign]
     if not any(isinstance(finder, TextBars) for finder in sys.meta_path):
         sys.meta_path.insert(0, TextBars(drawn))
+
+
+def keep_at_hand(loop: asyncio.AbstractEventLoop) -> None:
+    """
+    Let a loop be found by what looks for the one that runs in this thread, as in a kernel.
+
+    So cells that do not await can start tasks, which go on when one awaits, or between cells. Other
+    than in a kernel it stands still meanwhile: a cell may run it, or one of its own.
+    """
+    runners = [asyncio, asyncio.BaseEventLoop, getattr(asyncio, "Runner", None)]  # From 3.11 on.
+    for owner in runners:
+        for name in ("run", "run_forever", "run_until_complete"):
+            if run := getattr(owner, name, None):
+                setattr(owner, name, _aside(run))
+    asyncio._set_running_loop(loop)  # noqa: SLF001 - documented for who makes loops
+
+
+def _aside(run: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(run)
+    def aside(*args: Any, **options: Any) -> Any:
+        loop = asyncio._get_running_loop()  # noqa: SLF001
+        if loop is None or loop.is_running():
+            return run(*args, **options)
+        asyncio._set_running_loop(None)  # noqa: SLF001
+        try:
+            return run(*args, **options)
+        finally:
+            asyncio._set_running_loop(loop)  # noqa: SLF001
+
+    return aside
 
 
 def refuse_debugger(*_: object, **__: object) -> NoReturn:

@@ -25,8 +25,10 @@ from nosana_jupyter.wire.envelope import FRAME
 from nosana_jupyter.wire.messages import (
     AnyMessage,
     Chunk,
+    Early,
     Error,
     Execute,
+    Gauge,
     Handle,
     Hello,
     Reply,
@@ -44,6 +46,9 @@ class Ran:
     said: list[AnyMessage] = field(default_factory=list)
     status: str = ""
     values: dict[str, Any] = field(default_factory=dict)
+    early: dict[str, Any] = field(default_factory=dict)
+    """Those that came before the reply."""
+
     handles: dict[str, Handle] = field(default_factory=dict)
     reply: Reply | None = None
 
@@ -75,6 +80,8 @@ class Client:
         self.line: ClientConnection | None = None
         self.open = ExitStack()
         self.acknowledging = True
+        self.gauges: list[Gauge] = []
+        """What the machine did while cells ran."""
 
     def connect(self) -> None:
         url = f"ws://127.0.0.1:{self.port}/"
@@ -112,7 +119,9 @@ class Client:
             message = self.session.receive(self.channel.open(data))
             if self.acknowledging and self.session.owes >= 8:
                 self.line.send(self.channel.seal(self.session.acknowledge()))
-            if message is not None:
+            if isinstance(message, Gauge):
+                self.gauges.append(message)
+            elif message is not None:
                 return message
 
     def start(self, code: str, names: Mapping[str, Any] | None = None, **options: Any) -> None:
@@ -131,10 +140,19 @@ class Client:
             message = self.hear(timeout)
             if isinstance(message, Chunk):
                 self.incoming.add(message)
+            elif isinstance(message, Early):
+                # The client under test takes them one by one: see `test_conversation`.
+                parts = self.incoming.take(sum(each.buffers for each in message.values.values()))
+                for name, each in message.values.items():
+                    own, parts = parts[: each.buffers], parts[each.buffers :]
+                    ran.early[name] = values.unpacked(each.tree, own)
+                ran.said.append(message)
             elif isinstance(message, Reply):
                 parts = self.incoming.take(message.buffers)
                 ran.values = {
-                    name: values.decode(tree, parts) for name, tree in message.values.items()
+                    name: values.decode(tree, parts)
+                    for name, tree in message.values.items()
+                    if type(tree) is not list or tree[0] != "same"
                 }
                 ran.status, ran.handles, ran.reply = message.status, message.handles, message
                 return ran

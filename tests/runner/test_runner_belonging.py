@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 import pytest
 
-from nosana_jupyter.wire.messages import Late, Stream
+from nosana_jupyter.wire.messages import Attach, Hello, Late, Stream
 
 Client = Any
 
@@ -124,3 +125,76 @@ def test_what_nobody_hears_is_bounded(client: Client, a: str, b: str, c: str) ->
 
     assert ran.status == "ok"
     assert 0 < len(late(ran)[a]) <= 3_000_000
+
+
+LIVE = {
+    "thread": "threading.Timer(0.2, speak).start()",
+    "task": "task = asyncio.create_task(sleep(0.2))",
+    "callback": "asyncio.get_running_loop().call_later(0.2, speak)",
+    "logger": "threading.Timer(0.2, logging.getLogger('x').warning, ['late']).start()",
+    "child": "subprocess.Popen(['sh', '-c', 'sleep 0.2; echo late'])",
+}
+
+
+@pytest.mark.parametrize("start", LIVE.values(), ids=LIVE.keys())
+def test_what_is_late_is_heard_at_once(client: Client, start: str, a: str, b: str) -> None:
+    """
+    Between cells what a cell has left behind is heard as it speaks, and once; also by who comes
+    anew and asks for that cell.
+    """
+    client.run(
+        "import asyncio, logging, subprocess, threading\n"
+        "def speak(): print('late')\n"
+        "async def sleep(seconds):\n"
+        "    await asyncio.sleep(seconds)\n"
+        "    speak()\n"
+        f"print('early')\n{start}",
+        cell=a,
+    )
+    said = ""
+    while not said.endswith("late\n"):
+        heard = client.hear()
+        assert isinstance(heard, Late)
+        if heard.cell != a:
+            continue  # Of an earlier test, whose runner this is too.
+        said += heard.output.text
+    second = client.run("print('second')", cell=b)
+
+    assert said == "late\n"
+    assert second.text() == "second\n"
+    assert late(second) == {}
+
+
+def test_a_client_that_comes_anew_hears_it_once(process: Any, a: str, b: str) -> None:
+    """
+    What was said late while nobody was there is with its cell, if that is asked for; else it is
+    told with what comes next.
+    """
+    first = process.connected()
+    first.run("import threading\ngo = threading.Event()\nprint('early')", cell="")
+    for cell, word in ((a, "late"), (b, "other")):
+        work = f"lambda: (go.wait(10), print('{word}'))"
+        first.run(f"print('early')\nthreading.Thread(target={work}).start()", cell=cell)
+    first.run("threading.Timer(0.2, go.set).start()")
+    first.cut()
+    deadline = time.monotonic() + 10
+    counts = {a: 1}
+    while counts[a] < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+        second = process.client()
+        second.connect()
+        hello = second.hear()
+        assert isinstance(hello, Hello)
+        counts = {each.cell: each.outputs for each in hello.cells}
+    second.say(Attach(a))
+    again = second.finish()
+    told = late(second.run("pass"))
+    while not told.get(b, "").endswith("\n"):  # `print` writes the end of a line by itself.
+        assert time.monotonic() < deadline
+        for cell, text in late(second.run("pass")).items():
+            told[cell] = told.get(cell, "") + text
+
+    assert again.text() == "early\nlate\n"
+    assert late(again) == {}
+    assert told == {b: "other\n"}

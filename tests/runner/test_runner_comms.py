@@ -8,6 +8,7 @@ from typing import Any
 
 from nosana_jupyter.wire.messages import (
     AnyMessage,
+    Attach,
     CommClose,
     CommMessage,
     CommOpen,
@@ -165,3 +166,30 @@ class TestBetweenCells:
             client, lambda each: isinstance(each, CommOutput) and isinstance(each.output, Stream)
         )
         assert said == CommOutput(out, Stream("stdout", "x is 8\n"), True)
+
+
+def test_who_attaches_sees_them_as_they_are(process: Process) -> None:
+    """
+    What was done with widgets after their cell is with the cell: its last state, said once.
+    """
+    first = process.connected()
+    ran = first.run(SLIDER + "display(s)", widgets=True, cell="a")
+    slider = opened(ran.said, "IntSliderModel")
+    for value in range(10, 60):
+        first.say(moved(slider, value))
+    until(first, lambda each: isinstance(each, CommOutput) and "59" in str(each.output))
+    first.cut()
+
+    second = process.client()
+    second.connect()
+    second.hear()
+    second.say(Attach("a"))
+    again = second.finish()
+    states = [
+        each.data["state"]["value"]
+        for each in again.of(CommMessage)
+        if each.comm == slider and "value" in each.data["state"]
+    ]
+    assert states[-1] == 59
+    assert len(states) < 10
+    assert "moved to 59" in "".join(str(each.output) for each in again.of(CommOutput))

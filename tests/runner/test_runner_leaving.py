@@ -19,13 +19,7 @@ from nosana_jupyter.runner.leaving import keep
 from nosana_jupyter.runner.records import Records
 from nosana_jupyter.wire import launch, parcel, seal
 from nosana_jupyter.wire.envelope import join
-from nosana_jupyter.wire.messages import (
-    AnyMessage,
-    Chunk,
-    Release,
-    Reply,
-    Stream,
-)
+from nosana_jupyter.wire.messages import AnyMessage, Chunk, Release, Reply, Stream
 from nosana_jupyter.wire.messages import Lease as Terms
 from nosana_jupyter.wire.parcel import Kept
 

@@ -5,65 +5,22 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 import cloudpickle
 import pytest
+from fault_line import FaultLine
 
-from nosana_jupyter import conversation
-from nosana_jupyter.conversation import Load
 from nosana_jupyter.errors import HostFailed, TakenOver
 from nosana_jupyter.events import Event, Said
-from nosana_jupyter.hearing import Bookmark, Ended
-from nosana_jupyter.link import Link
+from nosana_jupyter.line import conversation
+from nosana_jupyter.line.hearing import Bookmark, Ended
+from nosana_jupyter.line.link import Link
+from nosana_jupyter.travel.load import Load
 from nosana_jupyter.wire.messages import DisplayData, Hello, Stream
 
 Process = Any
-
-
-class Proxy:
-    """A line on the way to a runner that can be cut."""
-
-    def __init__(self, port: int) -> None:
-        self._to = port
-        self._writers: set[asyncio.StreamWriter] = set()
-        self.port = 0
-
-    @asynccontextmanager
-    async def serving(self) -> AsyncIterator[Proxy]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        try:
-            yield self
-        finally:
-            server.close()
-            self.cut()
-            await server.wait_closed()
-
-    def cut(self) -> None:
-        """Cut all connections without a word."""
-        for writer in self._writers:
-            writer.transport.abort()
-        self._writers.clear()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            there, onward = await asyncio.open_connection("127.0.0.1", self._to)
-        except OSError:  # It does not listen yet.
-            writer.close()
-            return
-        self._writers |= {writer, onward}
-        with suppress(OSError):
-            await asyncio.gather(self._carry(reader, onward), self._carry(there, writer))
-        for each in (writer, onward):
-            each.close()
-
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(1 << 14):
-            writer.write(data)
-            await writer.drain()
-        writer.close()
 
 
 def load(code: str, *returns: str) -> Load:
@@ -110,7 +67,10 @@ def test_two_thousand_messages_and_many_cuts(process: Process) -> None:
 
     async def story() -> tuple[list[Event], Ended, int]:
         events: list[Event] = []
-        async with Proxy(process.port).serving() as proxy, linked(process, proxy.port) as (link, _):
+        async with (
+            FaultLine(process.port).serving() as proxy,
+            linked(process, proxy.port) as (link, _),
+        ):
             code = "for n in range(2000): display(n)\nvalue = bytes(3_000_000)"
             cell = asyncio.ensure_future(
                 conversation.execute(link, load(code, "value"), events.append)
@@ -148,9 +108,14 @@ def test_a_fresh_kernel_goes_on(process: Process) -> None:
             ended = await conversation.attach(
                 link, Bookmark(cell=mark.cell), events.append, returns=["x"]
             )
-        async with linked(process) as (_, hello):
-            assert hello.cells[0].released
+        async with asyncio.timeout(20):
+            while not await released():
+                await asyncio.sleep(0.05)
         return text(events), ended
+
+    async def released() -> bool:
+        async with linked(process) as (_, hello):
+            return hello.cells[0].released
 
     said, ended = run(story)
     assert said == numbers(50)

@@ -5,11 +5,27 @@ from __future__ import annotations
 import threading
 import time
 
+import msgspec
+import pytest
+
 from nosana_jupyter.runner import outbox as module
 from nosana_jupyter.runner.outbox import Outbox
-from nosana_jupyter.wire.messages import AnyMessage, DisplayData, Reply, Stream, UpdateDisplayData
+from nosana_jupyter.wire.messages import (
+    AnyMessage,
+    Chunk,
+    DisplayData,
+    Early,
+    Reply,
+    Stream,
+    UpdateDisplayData,
+    Value,
+)
 
 END = Reply("ok", 0.0)
+
+
+def value(number: int, buffers: int = 0) -> Value:
+    return Value(msgspec.Raw(msgspec.msgpack.encode(number)), buffers)
 
 
 def drain(outbox: Outbox) -> list[AnyMessage]:
@@ -121,3 +137,70 @@ def test_many_threads() -> None:
     text += "".join(message.text for message in drain(outbox))
 
     assert len(text) == 40_000
+
+
+def test_the_first_value_goes_at_once() -> None:
+    """A value that no other went before does not wait; those of the next moment go together."""
+    outbox = Outbox(lambda: None)
+    outbox.give("a", value(1), [])
+    assert outbox.take() == Early({"a": value(1)}, {})
+    outbox.give("b", value(2), [])
+    outbox.give("c", "is a lock", [])
+    wait = outbox.take()
+
+    assert isinstance(wait, float)
+    assert 0 < wait <= module.PACE
+    assert drain(outbox) == [Early({"b": value(2)}, {"c": "is a lock"})]
+
+
+def test_values_come_after_what_was_printed_and_before_the_end() -> None:
+    """Nothing that an item prints comes after its result, and no result after the reply."""
+    outbox = Outbox(lambda: None)
+    outbox.give("a", value(1), [])
+    outbox.take()
+    outbox.write("stdout", "of b\n")
+    outbox.give("b", value(2), [])
+    outbox.put(END)
+
+    assert drain(outbox) == [Stream("stdout", "of b\n"), Early({"b": value(2)}, {}), END]
+
+
+def test_values_come_while_text_does_not_end() -> None:
+    """Text that comes all the time keeps no value back."""
+    outbox = Outbox(lambda: None)
+    outbox.give("a", value(1), [])
+    outbox.take()
+    outbox.give("b", value(2), [])
+    deadline = time.monotonic() + 5
+    taken: object = None
+    while not isinstance(taken, Early):
+        outbox.write("stdout", "x\n")
+        taken = outbox.take()
+        assert time.monotonic() < deadline
+
+
+def test_buffers_go_before_their_values() -> None:
+    """Large parts of values are chunks, numbered anew with each message."""
+    outbox = Outbox(lambda: None)
+    outbox.give("a", value(1, 1), [memoryview(b"x" * 300_000)])
+    outbox.give("b", value(2, 1), [memoryview(b"y")])
+    taken = drain(outbox)
+
+    chunks = [(each.buffer, each.offset) for each in taken if isinstance(each, Chunk)]
+    assert chunks == [(0, 0), (0, 262144), (0, 0)]
+    assert [list(each.values) for each in taken if isinstance(each, Early)] == [["a"], ["b"]]
+
+
+def test_who_gives_too_much_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results do not pile up while the client is away: the next item waits for room."""
+    monkeypatch.setattr(module, "MOST_VALUES", 1000)
+    outbox = Outbox(lambda: None)
+    outbox.give("a", value(1, 1), [memoryview(bytes(2000))])
+    waited = threading.Event()
+    waiter = threading.Thread(target=lambda: (outbox.wait_for_room(), waited.set()))
+    waiter.start()
+    assert not waited.wait(0.05)
+    drain(outbox)
+
+    assert waited.wait(5)
+    waiter.join()

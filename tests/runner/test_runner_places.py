@@ -79,3 +79,37 @@ def test_libraries_are_not_put_where_they_cannot_be_loaded(
     monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_flag=flags.get(path, 0)))
 
     assert places.find_cache() == tmp_path / ".cache/nosana-jupyter"
+
+
+def test_models_lie_with_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    What libraries fetch at home lies in the host's cache, and nothing but models does; what the
+    image has there stays in sight. Without a cache of the host all is at home.
+    """
+    home, cache = tmp_path / "home", tmp_path / "kept"
+    (home / ".keras/models").mkdir(parents=True)
+    (home / ".keras/models/baked").touch()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    for name in ("PIP_CACHE_DIR", "UV_CACHE_DIR", "UV_LINK_MODE"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv(launch.CACHE, "")
+
+    places.settle(tmp_path / "runner")
+    assert not (home / ".cache/huggingface").exists()
+
+    monkeypatch.setenv(launch.CACHE, str(cache))
+    for _ in range(2):
+        places.settle(tmp_path / "runner")
+    (home / ".cache/huggingface/hub/models--a--b").mkdir()
+    (home / ".cache/huggingface/token").touch()
+    (home / ".ollama/models/blobs").mkdir()
+    (home / ".ollama/id_ed25519").touch()
+
+    kept = {path.relative_to(cache).as_posix() for path in cache.rglob("*") if path != cache}
+    assert kept == {
+        "models", "models/hub", "models/hub/models--a--b", "models/torch", "models/whisper",
+        "models/ollama", "models/ollama/blobs",
+    }  # fmt: skip
+    assert not (home / ".keras/models").is_symlink()
+    assert {each for each in os.environ if each.startswith(("HF_", "TORCH_", "OLLAMA_"))} == set()

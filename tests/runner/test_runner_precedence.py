@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from wheels import wheel
 
-from nosana_jupyter import conversation
-from nosana_jupyter.conversation import Load
 from nosana_jupyter.errors import CellError
 from nosana_jupyter.events import Event
-from nosana_jupyter.installing import Environment
-from nosana_jupyter.link import Link
+from nosana_jupyter.line import conversation
+from nosana_jupyter.line.installing import Environment
+from nosana_jupyter.line.link import Link
 from nosana_jupyter.runner import precedence
+from nosana_jupyter.travel.load import Load
 from nosana_jupyter.wire.messages import Check, Checked, Install, Installed
 
 TOLD = "import nosana_test_inner\nv = nosana_test_inner.VERSION"

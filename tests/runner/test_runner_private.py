@@ -13,7 +13,7 @@ import pytest
 from simple_index import PASSWORD, USER, Index, index
 from wheels import wheel
 
-from nosana_jupyter.buildlog import BuildLog
+from nosana_jupyter.line.buildlog import BuildLog
 from nosana_jupyter.wire.messages import Install, Installed
 
 WHO = f"{USER}:{quote(PASSWORD, safe='')}@"
@@ -153,6 +153,6 @@ def test_progress_counts_what_comes() -> None:
         )
     ]  # fmt: skip
     assert told == [
-        "", "", "installing 1 of 2: torch 2.9 (812.0MiB)", "installing 1 of 2: torch 2.9",
-        "installing 2 of 2: einops 0.8", "installing 2 of 2: einops 0.8 (44 kB)", "",
+        "", "", "1 of 2, torch 2.9 (812.0MiB)", "1 of 2, torch 2.9",
+        "2 of 2, einops 0.8", "2 of 2, einops 0.8 (44 kB)", "",
     ]  # fmt: skip
