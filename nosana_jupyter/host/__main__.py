@@ -2,6 +2,7 @@
 A host: a machine that runs jobs of a network and is paid for them.
 
     python -m nosana_jupyter.host run --network local --key key.json --all-markets
+    python -m nosana_jupyter.host stake --network local --key key.json --market nvidia-4090
 """
 
 from __future__ import annotations
@@ -12,14 +13,12 @@ import contextlib
 import logging
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
-import tornado.httpserver
 
 from .. import engines
 from .. import network as networks
@@ -28,11 +27,13 @@ from ..chain.wallet import Wallet
 from ..errors import NetworkError, NosanaError, UsageError
 from ..locks import Held, holder, lock
 from ..network import Network
-from .agent import Agent
-from .api import LARGEST, application
-from .executor import Executor
-from .machine import Machine, inspect
+from . import kept, neighbours, staking
+from .agent import PATIENCE, Agent
+from .api import application
+from .door import Door
+from .machine import inspect
 from .plain import Plain
+from .station import containers, listen
 
 log = logging.getLogger("nosana_jupyter.host")
 
@@ -54,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # They log the path of each request.
         logging.getLogger(name).setLevel(logging.WARNING)
     try:
+        if options.command == "stake":
+            return asyncio.run(_stake(options, key))
         with lock(key.parent / "lock"):
             asyncio.run(_run(options, key))
     except Held:
@@ -69,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m nosana_jupyter.host", description="Run jobs of a Nosana network."
     )
-    parser.add_argument("command", choices=["run", "status"])
+    parser.add_argument("command", choices=["run", "stake", "status"])
     parser.add_argument("--network", default="local", help="name, or file with a network's value")
     parser.add_argument("--key", type=Path, required=True, help="key file of the node")
     parser.add_argument("--market", action="append", default=[], help="address or slug; repeatable")
@@ -77,6 +80,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--trust", action="append", default=[],
         help="wallet whose jobs may run here without a container; repeatable",
+    )  # fmt: skip
+    parser.add_argument(
+        "--trust-file", type=Path, metavar="FILE",
+        help="file of more such wallets, one a line; read again when it changes",
     )  # fmt: skip
     parser.add_argument(
         "--trust-anyone", action="store_true", help="run anybody's jobs; needs containers"
@@ -88,6 +95,16 @@ def _parser() -> argparse.ArgumentParser:
         "--executor", choices=engines.EXECUTORS,
         help="what jobs run with; by default containers where an engine answers",
     )  # fmt: skip
+    parser.add_argument(
+        "--patience", type=float, default=PATIENCE, metavar="SECONDS",
+        help="give up a confidential job, unpaid, whose definition has not come by then",
+    )  # fmt: skip
+    parser.add_argument(
+        "--keep", type=kept.gib, metavar="GIB",
+        help="disk for models and files that later jobs of the same payer find here; by default "
+        "a fifth of the disk, at most 100; 0 keeps nothing",
+    )  # fmt: skip
+    parser.add_argument("--yes", action="store_true", help="stake real money without asking")
     parser.add_argument("--port", type=int, default=0, help="of the node API; by default any")
     return parser
 
@@ -97,6 +114,19 @@ def _status(key: Path) -> int:
     address = Wallet.load(key).address if key.exists() else "no key yet"
     print(f"node {address}: " + (f"runs, process {pid}" if pid else "does not run"))
     return 0 if pid else 3
+
+
+async def _stake(options: argparse.Namespace, key: Path) -> int:
+    """Stake what the named markets ask for."""
+    network = _network(options.network)
+    markets, wallet = await _markets(network, options), Wallet.load(key)
+    if network.real_money and not options.yes:
+        raise UsageError(
+            f"this locks up NOS that is worth money, on {network.name}", hint="Say --yes."
+        )
+    async with Rpc(network) as rpc:
+        print(await staking.raise_to(rpc, wallet, markets))
+    return 0
 
 
 async def _run(options: argparse.Namespace, key: Path) -> None:
@@ -111,21 +141,21 @@ async def _run(options: argparse.Namespace, key: Path) -> None:
     network = _network(options.network)
     folder = key.parent
     wallet = Wallet.load(key)
-    plain = Plain(network) if engine is None else None
+    plain = Plain(network, keep=options.keep) if engine is None else None
     machine, markets = await asyncio.gather(
         inspect(folder, engine=str(engine or plain)), _markets(network, options)
     )
-    executor = plain or _containers(engine, network, wallet, machine, folder)
+    executor = plain or containers(engine, network, wallet, machine, folder, keep=options.keep)
+    if options.trust_anyone:
+        await neighbours.warn()
     async with Rpc(network) as rpc:
         agent = Agent(
             network, rpc, wallet, executor, folder, markets=markets,
             trusted=None if options.trust_anyone else frozenset(options.trust),
-            capacity=options.capacity,
+            trust_file=options.trust_file, capacity=options.capacity, patience=options.patience,
         )  # fmt: skip
-        server = tornado.httpserver.HTTPServer(
-            application(agent, machine), max_buffer_size=2 * LARGEST
-        )
-        port = _listen(server, options.port, folder / "port")
+        server = Door(application(agent, machine))
+        port = listen(server, options.port, folder / "port")
         log.info(
             "node %s serves %s markets, up to %s jobs at once, in %s",
             wallet.address, len(markets), options.capacity, executor,
@@ -135,43 +165,6 @@ async def _run(options: argparse.Namespace, key: Path) -> None:
         finally:
             server.stop()
             await server.close_all_connections()
-
-
-def _containers(
-    engine: engines.Engine | None, network: Network, wallet: Wallet, machine: Machine, folder: Path
-) -> Executor:
-    # What speaks to engines takes a while to load.
-    from .docker import Containers
-
-    assert engine is not None
-    return Containers(
-        engine, network, node=wallet.address, cache=folder / "cache", cards=machine.cards
-    )
-
-
-def _listen(server: tornado.httpserver.HTTPServer, asked: int, memory: Path) -> int:
-    """Listen where asked, or where the last time if that is free, or anywhere."""
-    try:
-        last = int(memory.read_text())
-    except (FileNotFoundError, ValueError):
-        last = 0
-    for port in [asked] if asked else [last, 0]:
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(("127.0.0.1", port))
-        except OSError as error:
-            listener.close()
-            if asked:
-                raise UsageError(f"port {asked} is taken: {error.strerror}") from None
-            continue
-        listener.listen(128)
-        listener.setblocking(False)
-        server.add_sockets([listener])
-        found: int = listener.getsockname()[1]
-        memory.write_text(str(found))
-        return found
-    raise UsageError("no port is free")
 
 
 async def _until_told(agent: Agent, port: int) -> None:

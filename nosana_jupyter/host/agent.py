@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,9 @@ from .unfetched import Unfetched
 
 log = logging.getLogger("nosana_jupyter.host")
 
+PATIENCE = 600.0
+"""Seconds that a job waits for its definition: whoever posted it is gone then, and would pay."""
+
 LOOK = 2.0
 """Most seconds between two looks at the chain."""
 
@@ -74,7 +77,9 @@ class Agent:
         folder: Where this host keeps what it must not forget.
         markets: Addresses of the markets to serve.
         trusted: Projects whose jobs may run; nothing where containers keep all apart.
+        trust_file: File of more of them, one a line.
         capacity: Most jobs at once.
+        patience: Seconds that a job waits for its definition before it is given up.
     """
 
     def __init__(
@@ -87,20 +92,31 @@ class Agent:
         *,
         markets: Sequence[str],
         trusted: frozenset[str] | None,
+        trust_file: Path | None = None,
         capacity: int,
+        patience: float = PATIENCE,
     ) -> None:
         self.network = network
         self.rpc = rpc
         self.wallet = wallet
         self.executor = executor
         self.trusted = trusted
+        self._trust_file = trust_file
         self.capacity = capacity
         self.flows: dict[str, Flow] = {}
         self.past: dict[str, tuple[float, Flow | None]] = {}
         """Jobs that were closed lately, and when."""
 
+        self.took: Callable[[str, Job, FoundRun], None] | None = None
+        """Told of each job before it begins, for the host's own books."""
+
         self.unfetched = Unfetched(folder)
         self.leaving = False
+        """Set it to stop what runs, hand in what there is, and end."""
+
+        self.draining = False
+        """Set it to leave the queues, and to end once nothing runs."""
+
         self.joined = False
         """Whether this host waits in a queue."""
 
@@ -112,12 +128,18 @@ class Agent:
 
         self._host = Host(
             network=network, wallet=wallet, names=Names(network, wallet), executor=executor,
-            folder=folder, shelf=Shelf(folder), unfetched=self.unfetched, wake=self.bell.set,
+            folder=folder, shelf=Shelf(folder), unfetched=self.unfetched, patience=patience,
+            wake=self.bell.set,
         )  # fmt: skip
         self._runs: dict[str, FoundRun] = {}
         self._jobs: dict[str, Job] = {}
         self._queues = Queues(rpc, wallet, markets)
-        self._fit = True
+        self.reached = False
+        """Whether the tunnel has led here once: nobody could hand us a job before."""
+
+        self.fit = True
+        """Whether there is the SOL to take jobs."""
+
         self._fit_seen = 0.0
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._not_before: dict[str, tuple[float, float]] = {}
@@ -140,7 +162,7 @@ class Agent:
         keeper = asyncio.create_task(names.keep())
         try:
             async for _ in self.rpc.changes(self.network.programs.jobs, every=LOOK, bell=self.bell):
-                if await self._turn() and self.leaving:
+                if await self._turn() and (self.leaving or self.draining):
                     break
         finally:
             tasks = [keeper, *self._busy.values()]
@@ -150,6 +172,18 @@ class Agent:
             await asyncio.gather(*(flow.detach() for flow in self.flows.values()))
             await names.close()
             await self.executor.close()
+
+    @property
+    def places(self) -> dict[str, tuple[int, int]]:
+        """Place in each queue that this host waits in, and how many wait there, by market."""
+        return self._queues.places
+
+    def running(self, job: str) -> tuple[str, int, int]:
+        """Return of a job its market, what a second pays, and since when; empty if unknown."""
+        account, run = self._jobs.get(job), self._runs.get(job)
+        if account is None or run is None:
+            return "", 0, 0
+        return str(account.market), account.price, run.time
 
     async def _turn(self) -> bool:
         """Look, decide and act once; say whether there was nothing left to do."""
@@ -197,21 +231,32 @@ class Agent:
             markets=self._queues.open,
             queued=queued,
             waiting=self._queues.waiting,
-            trusted=self.trusted,
+            trusted=self._trusted(),
             capacity=self.capacity,
             leaving=self.leaving,
-            fit=self._fit,
+            draining=self.draining,
+            fit=self.fit and self.reached,
         )
+
+    def _trusted(self) -> frozenset[str] | None:
+        """Return whose jobs may run now."""
+        if self.trusted is None or self._trust_file is None:
+            return self.trusted
+        try:
+            return self.trusted | frozenset(self._trust_file.read_text().split())
+        except OSError:
+            return self.trusted
 
     async def _look_aside(self, *, queues: bool) -> None:
         """Look at what is large or slow to change, unless that was just done."""
         now = time.monotonic()
+        self.reached = self.reached or await self._host.names.leads_here()
         if QUEUE not in self._busy and (queues or self._queues.stale):
             await self._queues.look()
-        if now - self._fit_seen > BALANCE or not self._fit:
-            self._fit = await self.rpc.get_balance(self.wallet.pubkey) >= FIT
+        if now - self._fit_seen > BALANCE or not self.fit:
+            self.fit = await self.rpc.get_balance(self.wallet.pubkey) >= FIT
             self._fit_seen = now
-            if not self._fit:
+            if not self.fit:
                 log.warning("node %s has too little SOL to take jobs", self.wallet.address)
 
     def _run_view(self, job: str, run: FoundRun) -> RunView:
@@ -225,6 +270,7 @@ class Agent:
             works=flow.works,
             done=flow.done,
             broken=flow.broken,
+            forsaken=flow.forsaken,
             urgent=flow.urgent,
             job_state=job.state if job else None,
             has_result=bool(job and any(job.ipfs_result)),
@@ -282,6 +328,8 @@ class Agent:
 
     def _start(self, job: str) -> None:
         account = self._jobs[job]
+        if self.took is not None:
+            self.took(job, account, self._runs[job])
         self._adopt(
             Record(
                 job=job,

@@ -9,36 +9,38 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import tornado.http1connection
 import tornado.iostream
 import tornado.web
 
-from ..chain import authorization
 from ..errors import RemoteProtocolError
 from ..loopback import allowed
+from . import permits
 from .agent import Agent
+from .door import LARGEST_BODY, Followers, Refusals
 from .flow import Flow
 from .machine import Machine, node_info
-from .record import COLLECTING, WAITING, OpState
+from .record import COLLECTING, WAITING, OpState, Record
 from .sockets import Socket
+from .unfetched import Result
 from .usage import usage
 
-log = logging.getLogger("nosana_jupyter.host")
-
-LARGEST = 4 << 20
-"""Most bytes of a definition."""
+LARGEST = 1 << 20
+"""Most bytes of a definition; a real node takes a tenth of it."""
 
 PATIENTLY = 1 << 30
 """Most bytes that are heard of a definition, though not kept."""
 
 KEEP_ALIVE = 15.0
 """Seconds between two signs of life on a stream."""
+
+UNREAD = 60.0
+"""Seconds after which one is closed that nobody reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,9 @@ class Node:
     machine: Machine
     began: float
     """When this host started, on the monotonic clock."""
+
+    followers: Followers = field(default_factory=Followers)
+    refusals: Refusals = field(default_factory=Refusals)
 
     def flow(self, job: str) -> Flow | None:
         """Return a job that runs here, or was closed lately."""
@@ -94,10 +99,10 @@ class NodeHandler(tornado.web.RequestHandler):
         flow = self.node.flow(job)
         if flow is None:
             raise self.fail(404, "this node does not run such a job")
-        self.admit(job, flow.record.project, flow.record.timeout)
+        self.admit(flow.record)
         return flow
 
-    def admit(self, job: str, project: str, timeout: int) -> None:
+    def admit(self, record: Record | Result) -> None:
         """
         See that a job's own project asks.
 
@@ -106,13 +111,12 @@ class NodeHandler(tornado.web.RequestHandler):
         """
         header = self.request.headers.get("Authorization", "")
         try:
-            if authorization.check(header, project, expiry=timeout):
-                return
-            reason = "Invalid signature."
+            permits.check(
+                header, record.project, job=record.job, public=record.public, expiry=record.timeout
+            )
         except RemoteProtocolError as error:
-            reason = str(error)
-        log.warning("refused %s of job %s: %s", self.request.method, job, reason)
-        raise self.fail(401, reason)
+            self.node.refusals.note(str(self.request.method), record.job, error)
+            raise self.fail(401, str(error)) from None
 
 
 class Info(NodeHandler):
@@ -122,7 +126,9 @@ class Info(NodeHandler):
         holdings = await agent.executor.holdings()
         node, state = agent.wallet.address, self.node.state
         self.finish(
-            node_info(self.node.machine, node=node, state=state, uptime=uptime, holdings=holdings)
+            node_info(
+                self.node.machine, node=node, state=state, uptime=uptime, images=holdings["images"]
+            )
         )
 
 
@@ -131,17 +137,22 @@ class JobDefinition(NodeHandler):
     def initialize(self, node: Node) -> None:
         super().initialize(node)
         self._body = bytearray()
+        self._kept = LARGEST
 
     def prepare(self) -> None:
-        """Hear even a body that is too large to its end: its sender is to read our answer."""
+        """Hear even what is refused to its end: its sender is to read our answer."""
         super().prepare()
+        try:
+            self.owned(self.path_args[0])
+        except tornado.web.HTTPError:
+            self._kept = -1
         connection = self.request.connection
         if isinstance(connection, tornado.http1connection.HTTP1Connection):
             connection.set_max_body_size(PATIENTLY)
 
     def data_received(self, chunk: bytes) -> None:
         """Take a piece of the definition."""
-        if len(self._body) <= LARGEST:
+        if len(self._body) <= self._kept:
             self._body += chunk
 
     def get(self, job: str) -> None:
@@ -176,7 +187,7 @@ class Results(NodeHandler):
         if (flow is None or flow.record.status != COLLECTING) and (
             kept := self.node.agent.unfetched.get(job)
         ):
-            self.admit(job, kept.project, kept.timeout)
+            self.admit(kept)
             self.finish(kept.told)
             return
         flow = self.owned(job)
@@ -264,26 +275,35 @@ class JobInfo(NodeHandler):
     async def get(self, job: str) -> None:
         """Follow the job's state as server-sent events, until it ends."""
         flow = self.owned(job)
-        self.set_header("Content-Type", "text/event-stream")
-        self.set_header("Cache-Control", "no-cache")
+        with self.node.followers.one_more(job):
+            self.set_header("Content-Type", "text/event-stream")
+            self.set_header("Cache-Control", "no-cache")
+            try:
+                await self._follow(flow)
+            except tornado.iostream.StreamClosedError:
+                return
+            except TimeoutError:
+                # Its reader does not read.
+                self.request.connection.stream.close()  # type: ignore[union-attr] # it has one
+
+    async def _follow(self, flow: Flow) -> None:
         said = ""
-        try:
-            while True:
-                waiting = asyncio.ensure_future(flow.bell.wait())
-                now = json.dumps(_job_info(flow))
-                if now != said:
-                    self.write(f"data: {now}\n\n")
-                    said = now
-                else:
-                    self.write(": keep-alive\n\n")
-                await self.flush()
+        while True:
+            waiting = asyncio.ensure_future(flow.bell.wait())
+            now = json.dumps(_job_info(flow))
+            if now != said:
+                self.write(f"data: {now}\n\n")
+                said = now
+            else:
+                self.write(": keep-alive\n\n")
+            try:
+                async with asyncio.timeout(UNREAD):
+                    await self.flush()
                 if flow.done or flow.broken:
-                    waiting.cancel()
                     return
                 await asyncio.wait([waiting], timeout=KEEP_ALIVE)
+            finally:
                 waiting.cancel()
-        except tornado.iostream.StreamClosedError:
-            return
 
 
 class Root(Socket):
@@ -322,6 +342,7 @@ def application(agent: Agent, machine: Machine) -> tornado.web.Application:
     return tornado.web.Application(
         [(pattern, handler, common) for pattern, handler in routes],
         websocket_ping_interval=30,
+        websocket_max_message_size=LARGEST_BODY,
         log_function=_quiet,
     )
 

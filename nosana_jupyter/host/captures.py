@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from ..wire.definition import Capture
+from .logs import MOST_TOLD
 
 log = logging.getLogger("nosana_jupyter.host")
 
@@ -66,7 +67,7 @@ async def capture(
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-I", "-S", "-c", _SCRIPT,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL, env={}, limit=64 << 20,
+        stderr=asyncio.subprocess.DEVNULL, env={}, limit=2 * MOST_TOLD,
     )  # fmt: skip
     found: dict[str, str | list[str]] = {}
     try:
@@ -75,7 +76,11 @@ async def capture(
             assert process.stdout is not None
             process.stdin.write(json.dumps([asked, texts]).encode())
             process.stdin.close()
+            heard = 0
             async for line in process.stdout:
+                heard += len(line)
+                if heard > MOST_TOLD:
+                    raise ValueError("too much is to be kept")
                 name, values = json.loads(line)
                 found[name] = values
     except (TimeoutError, OSError, ValueError) as error:

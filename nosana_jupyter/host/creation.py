@@ -64,6 +64,8 @@ def create(
     """
     api, run = engine.client.api, task.run
     environment = {**task.environment, launch.JOB: task.job}
+    # Whose cache it is, is for this host to know.
+    environment.pop(launch.CACHE_KEY, None)
     mounts = [
         # One that no operation has made is made now, and goes with the job all the same.
         docker.types.Mount(

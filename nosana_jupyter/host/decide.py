@@ -36,6 +36,9 @@ class FlowView:
     broken: bool = False
     """Whether it fell to an error of our own."""
 
+    forsaken: bool = False
+    """Whether nobody has brought its definition for too long."""
+
     urgent: str = ""
     """Why it was last told to stop: `expired`, `stopped`, `shutdown`, or empty."""
 
@@ -75,6 +78,9 @@ class View:
 
     leaving: bool = False
     """Whether the host shuts down."""
+
+    draining: bool = False
+    """Whether it takes no more jobs, and ends after those it has."""
 
     fit: bool = True
     """Whether it may take new jobs: not without the SOL to finish them."""
@@ -175,6 +181,8 @@ def _for_run(view: View, run: RunView, flow: FlowView | None) -> Action | None:
         return Quit(run.job, "this host has failed")
     if flow.done:
         return Finish(run.job)
+    if flow.forsaken:
+        return Quit(run.job, "nobody has brought its definition")
     if view.leaving:
         return _stop(flow, "shutdown")
     return _stop(flow, "expired") if view.now >= run.ends else None
@@ -206,7 +214,7 @@ def _for_queues(view: View) -> list[Action]:
     known = {flow.job for flow in view.flows} | view.over
     busy = sum(flow.works for flow in view.flows) + sum(run.job not in known for run in view.runs)
     room = view.capacity - busy
-    if view.leaving or not view.fit or room <= 0:
+    if view.leaving or view.draining or not view.fit or room <= 0:
         return [Leave(market) for market in sorted(view.queued)]
     missing = view.markets - view.queued
     # Where jobs wait, joining takes one of them at once.

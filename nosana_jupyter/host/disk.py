@@ -4,7 +4,9 @@ How much of the disk operations have written, where the engine cannot hold them 
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -15,6 +17,13 @@ from ..engines import Engine
 
 RESERVE = 1 << 30
 """Bytes of the disk below which whoever has written most has to end."""
+
+
+ASIDE = ("/etc/hosts", "/etc/resolv.conf", "/etc/hostname")
+"""Files that an engine puts into each container: on its disk, and it does not count them."""
+
+ENTRY = 1 << 10
+"""Bytes that a file counts at least: very many empty ones fill a disk, too."""
 
 
 def has_quota(info: Mapping[str, Any]) -> bool:
@@ -37,12 +46,20 @@ def written(engine: Engine, ours: Mapping[str, Any]) -> dict[str, int]:
         engine: Where they run.
         ours: The filter that finds them.
     """
-    found = {}
+    found: dict[str, int] = {}
+    sizes: dict[str, int] | None = None
     for container in engine.client.api.containers(size=True, filters=dict(ours)):
-        size = int(container.get("SizeRw") or 0)
+        size = int(container.get("SizeRw") or 0) + _aside(engine, container["Id"])
         for mount in container.get("Mounts") or ():
-            if mount.get("Type") == "volume" and mount.get("RW"):
-                size += _size(Path(mount.get("Source") or "/nonexistent"))
+            if mount.get("Type") != "volume" or not mount.get("RW"):
+                continue
+            source = Path(mount.get("Source") or "/nonexistent")
+            if readable(source):
+                size += taken(source)
+                continue
+            if sizes is None:
+                sizes = volumes(engine)
+            size += sizes.get(mount.get("Name") or "", 0)
         found[container["Names"][0].strip("/")] = size
     return found
 
@@ -50,16 +67,51 @@ def written(engine: Engine, ours: Mapping[str, Any]) -> dict[str, int]:
 def is_full(info: Mapping[str, Any]) -> bool:
     """Say whether the engine's disk is all but full. What cannot be seen is not full."""
     try:
-        return shutil.disk_usage(str(info["DockerRootDir"])).free < RESERVE
+        root = str(info["DockerRootDir"])
+        inodes = os.statvfs(root)
+        few = inodes.f_files > 0 and inodes.f_favail < inodes.f_files // 100
+        return few or shutil.disk_usage(root).free < RESERVE
     except (OSError, KeyError):
         return False
 
 
-def _size(folder: Path) -> int:
+def readable(folder: Path) -> bool:
+    """Say whether this process may look into a volume: the engine's folder is of root alone."""
+    return os.access(folder, os.R_OK | os.X_OK)
+
+
+def volumes(engine: Engine) -> dict[str, int]:
+    """Return the sizes of all volumes, as the engine finds them."""
+    api = engine.client.api
+    answer = api.get(
+        f"{api.base_url}/v{api.api_version}/system/df", params={"type": "volume"}, timeout=60
+    )
+    answer.raise_for_status()
+    return {
+        str(each["Name"]): int((each.get("UsageData") or {}).get("Size") or 0)
+        for each in answer.json().get("Volumes") or ()
+    }
+
+
+def _aside(engine: Engine, ident: str) -> int:
+    """Return how large the files are that the engine does not count."""
+    api, size = engine.client.api, 0
+    for path in ASIDE:
+        answer = api.head(
+            f"{api.base_url}/v{api.api_version}/containers/{ident}/archive",
+            params={"path": path}, timeout=60,
+        )  # fmt: skip
+        with contextlib.suppress(KeyError, ValueError, TypeError):
+            told = json.loads(base64.b64decode(answer.headers["X-Docker-Container-Path-Stat"]))
+            size += int(told["size"])
+    return size
+
+
+def taken(folder: Path) -> int:
     """Return what a volume takes, as far as this process may look into it."""
     size = 0
     for root, _, files in os.walk(folder):
         for name in files:
             with contextlib.suppress(OSError):
-                size += os.lstat(Path(root, name)).st_blocks * 512
+                size += max(os.lstat(Path(root, name)).st_blocks * 512, ENTRY)
     return size

@@ -18,13 +18,15 @@ import msgspec
 
 from ..engines import Engine
 from ..network import Network
-from . import confinement, creation, disk, images
+from ..wire import launch
+from . import confinement, creation, disk, images, kept
 from .belongings import JOB, Belongings
 from .confinement import Limits
 from .container import UNANSWERED, RunningContainer, remove_container
 from .executor import Sample, Started, Task, Tell, Unstartable
 from .machine import Card
 from .process import Process, free_ports
+from .pulled import Pulled
 from .resources import Ready, Resources
 from .usage import of_container
 
@@ -50,6 +52,7 @@ class Containers:
         cache: Where it keeps what later jobs can use.
         cards: What this machine has.
         limits: What an operation may have; by default most of the machine.
+        keep: Bytes that all may take that is kept for later jobs.
     """
 
     def __init__(
@@ -61,14 +64,19 @@ class Containers:
         cache: Path,
         cards: Sequence[Card] = (),
         limits: Limits | None = None,
+        keep: int | None = None,
     ) -> None:
         self._engine = engine
         self._promised = not network.stand_in
         self._cards = cards
         self._info: dict[str, Any] = engine.client.info()
         self._limits = limits or confinement.limits(self._info)
-        self._belongings = Belongings(engine, node, cache)
+        self._belongings = Belongings(
+            engine, node, cache, share=self._limits.disk // 2,
+            keep=kept.most(cache) if keep is None else keep,
+        )  # fmt: skip
         self._resources = Resources(cache)
+        self._pulled = Pulled(cache)
         self._lock = asyncio.Lock()
         """One network at a time: two operations of a job must not make two."""
 
@@ -109,7 +117,9 @@ class Containers:
                 network = await asyncio.to_thread(self._belongings.make_network, task.job)
         except UNANSWERED as error:
             raise creation.failed(error, "the job gets no network") from None
-        image = await images.ensure(self._engine, task.run, tell, anywhere=not self._promised)
+        image = await images.ensure(
+            self._engine, task.run, tell, pulled=self._pulled, anywhere=not self._promised
+        )
         ready = await self._resources.fetch(task, tell)
         running = await _to_its_end(lambda: self._start(task, started, image, network, ready))
         self._take(running)
@@ -164,10 +174,11 @@ class Containers:
             return None
 
     async def holdings(self) -> dict[str, list[str]]:
-        """Return the images and volumes that are here."""
+        """Return the images that were pulled for anybody, and all volumes."""
         try:
+            here = await asyncio.to_thread(self._belongings.images)
             return {
-                "images": await asyncio.to_thread(self._belongings.images),
+                "images": sorted(self._pulled.names().intersection(here)),
                 "volumes": await asyncio.to_thread(self._belongings.volumes),
             }
         except UNANSWERED:
@@ -218,8 +229,20 @@ class Containers:
     ) -> RunningContainer:
         """Create a container and start it; where its ports are taken, with others. Blocks."""
         remove_container(self._engine, started.container)
-        runs_cells = creation.is_runner(task, image)
-        cache = self._belongings.make_cache(task.project) if runs_cells else ""
+        if not creation.is_runner(task, image):
+            return self._create(task, started, image, network, ready, "")
+        with self._belongings.cache(task.project, task.environment.get(launch.CACHE_KEY, "")) as it:
+            return self._create(task, started, image, network, ready, it)
+
+    def _create(
+        self,
+        task: Task,
+        started: Started,
+        image: Mapping[str, Any],
+        network: str,
+        ready: Sequence[Ready],
+        cache: str,
+    ) -> RunningContainer:
         for attempt in range(TRIES):
             try:
                 ident = creation.create(

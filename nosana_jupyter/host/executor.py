@@ -233,7 +233,7 @@ class Executor(Protocol):
         """Measure an operation; nothing if it does not run."""
 
     async def holdings(self) -> dict[str, list[str]]:
-        """Return the `images` and `volumes` that are here."""
+        """Return the `images` that are here for anybody, and all `volumes`."""
 
     async def close(self) -> None:
         """Let go of everything; what runs goes on."""

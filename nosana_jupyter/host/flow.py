@@ -19,10 +19,10 @@ from .. import ipfs
 from ..chain.wallet import Wallet
 from ..errors import NetworkError, RemoteProtocolError
 from ..network import Network
-from ..wire.definition import Definition, RunOperation, VolumeOperation, parse
+from ..wire.definition import Definition, RunOperation, VolumeOperation
 from . import delivery, order
 from .executor import Executor, Unstartable
-from .logs import Bell, Book
+from .logs import MOST_TOLD, Bell, Book
 from .operation import Operation, Site
 from .record import COLLECTING, WAITING, OpState, Record, Shelf, now
 from .tunnel import Names
@@ -50,6 +50,9 @@ class Host:
     folder: Path
     shelf: Shelf
     unfetched: Unfetched
+    patience: float
+    """Seconds that a job waits for its definition."""
+
     wake: Callable[[], None]
     """Called when a flow has something for the agent to do."""
 
@@ -74,7 +77,7 @@ class Flow:
         self._definition: Definition | None = None
         self._fetched = False
         self._urgent = ""
-        self._broken = False
+        self._broken = self._forsaken = False
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -95,6 +98,11 @@ class Flow:
     def broken(self) -> bool:
         """Whether it fell to an error of our own."""
         return self._broken
+
+    @property
+    def forsaken(self) -> bool:
+        """Whether nobody has brought its definition for too long."""
+        return self._forsaken and self.record.definition is None
 
     @property
     def urgent(self) -> str:
@@ -120,7 +128,7 @@ class Flow:
         Raises:
             RemoteProtocolError: It is no definition; the flow goes on waiting.
         """
-        parse(document)
+        order.read(document)
         self.record.definition = document
         self._save()
         self.bell.ring()
@@ -231,7 +239,7 @@ class Flow:
         record = self.record
         if record.definition is None and not record.sent:
             document = await delivery.read_public(self._host.network, record.public)
-            delivery.note(record, parse(document))
+            delivery.note(record, order.read(document))
             if not record.sent:
                 record.definition = document
         if record.definition is None and record.sent == "api":
@@ -241,12 +249,18 @@ class Flow:
             self._save()
             self.bell.ring()
             while record.definition is None and not self._urgent:
-                await self.bell.wait()
-        return None if record.definition is None else parse(record.definition)
+                patience = None if self._forsaken else self._host.patience
+                try:
+                    await asyncio.wait_for(self.bell.wait(), patience)
+                except TimeoutError:
+                    self._forsaken = True
+                    self._host.wake()
+        return None if record.definition is None else order.read(record.definition)
 
     async def _run_groups(self, definition: Definition) -> None:
         """Run the groups one after another, and the operations of each side by side."""
         record = self.record
+        self.book.share = MOST_TOLD // len(definition.ops or "-")
         folder = self._host.shelf.folder(self.job)
         site = Site(
             executor=self._host.executor, names=self._host.names, record=record, book=self.book,
@@ -350,10 +364,8 @@ class Flow:
 
     async def _pin(self) -> str:
         """Pin the result, however long it takes: without it the host is not paid."""
-        final = self.record.told()
-        if self.record.received:
-            # Nothing of a confidential job becomes public but that it was.
-            final = {**final, "opStates": []}
+        # Nothing of a confidential job becomes public but that it was.
+        final = self.record.blank() if self.record.received else self.record.told()
         pause = 0.5
         while True:
             try:

@@ -19,11 +19,12 @@ import httpx
 
 from ..engines import Engine
 from ..errors import UsageError
-from ..forms import check_image
+from ..settings.forms import check_image
 from ..wire.definition import Login, Run
 from . import outside
 from .container import UNANSWERED
 from .executor import Tell, Unstartable
+from .pulled import Pulled
 
 log = logging.getLogger("nosana_jupyter.host")
 
@@ -56,15 +57,19 @@ _STATUS = {
 T = TypeVar("T")
 
 
-async def ensure(engine: Engine, run: Run, tell: Tell, *, anywhere: bool = True) -> dict[str, Any]:
+async def ensure(
+    engine: Engine, run: Run, tell: Tell, *, pulled: Pulled, anywhere: bool = True
+) -> dict[str, Any]:
     """
-    Return what the engine knows of an image, pulled first if it is not here.
+    Return what the engine knows of an image, pulled first if it is not here for anybody.
 
     Args:
         engine: Where.
         run: Whose image, and whose login.
         tell: Takes how far it is.
-        anywhere: Whether its registry may be on this machine, or near it.
+        pulled: What was pulled for anybody.
+        anywhere: Whether its registry may be on this machine, or near it, and the image one of its
+            user's own.
 
     Raises:
         Unstartable: It cannot be had.
@@ -77,8 +82,10 @@ async def ensure(engine: Engine, run: Run, tell: Tell, *, anywhere: bool = True)
     login = run.authentication.docker if run.authentication else None
     if login is None:
         found = await asyncio.to_thread(_here, engine, run.image)
-        if found is not None:
+        if found is not None and (anywhere or pulled.has(run.image, found["Id"])):
             return found
+        if found is not None:
+            log.info("%s is here, but was not pulled for anybody: it is pulled again", run.image)
     if not anywhere:
         await _check_registry(run.image)
     began = time.monotonic()
@@ -86,6 +93,8 @@ async def ensure(engine: Engine, run: Run, tell: Tell, *, anywhere: bool = True)
     found = await asyncio.to_thread(_here, engine, run.image)
     if found is None:
         raise Unstartable(FAILED, f"the image {run.image} was pulled, and is not there")
+    if login is None:
+        pulled.note(run.image, found["Id"])
     log.info("pulled %s in %.1f s", run.image, time.monotonic() - began)
     return found
 

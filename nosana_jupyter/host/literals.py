@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..errors import RemoteProtocolError
 
 SPREAD, PAIRS, EMPTY = "__spread__", "__pairs__", "__remove-if-empty__"
+
+MOST = 8 << 20
+"""Characters that literals of one operation may take: a long one can be named many times."""
 
 _LITERAL = re.compile(r"%%(ops|globals?)\.([^%]+)%%")
 
@@ -32,8 +35,36 @@ def fill(value: Any, known: Mapping[str, Any]) -> Any:
         known: Values by path, as in `ops.train.results.loss` or `global.job`.
 
     Raises:
-        RemoteProtocolError: A literal is not known.
+        RemoteProtocolError: A literal is not known, or they become too long.
     """
+    return _fill(value, _Metered(known))
+
+
+class _Metered(Mapping[str, Any]):
+    """Values, until too many characters of them were taken."""
+
+    def __init__(self, known: Mapping[str, Any]) -> None:
+        self._known = known
+        self._taken = 0
+
+    def __getitem__(self, path: str) -> Any:
+        value = self._known[path]
+        self._taken += len(_spelled(value))
+        if self._taken > MOST:
+            raise RemoteProtocolError(f"its literals become more than {MOST >> 20} MiB")
+        return value
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._known
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+def _fill(value: Any, known: Mapping[str, Any]) -> Any:
     if isinstance(value, str):
         return _text(value, known)
     if isinstance(value, Mapping):
@@ -46,7 +77,7 @@ def fill(value: Any, known: Mapping[str, Any]) -> Any:
             if isinstance(item, Mapping) and item.keys() & {SPREAD, PAIRS} and len(item) < 3:
                 filled += _pieces(item, known, list)
                 continue
-            new = fill(item, known)
+            new = _fill(item, known)
             filled += new if isinstance(new, list) and isinstance(item, str) else [new]
         return filled
     return value
@@ -57,7 +88,7 @@ def _object(value: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any
     for key, item in value.items():
         if key in (SPREAD, PAIRS):
             continue
-        filled[key] = fill(item, known)
+        filled[key] = _fill(item, known)
         if filled[key] == [] and EMPTY in item:
             del filled[key]
     if value.keys() & {SPREAD, PAIRS}:
@@ -68,7 +99,7 @@ def _object(value: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any
 def _pieces(marked: Mapping[str, Any], known: Mapping[str, Any], wanted: type[Any]) -> Any:
     """Return what a marker stands for: the items of a list, or of an object."""
     name = SPREAD if SPREAD in marked else PAIRS
-    found = fill(marked[name], known)
+    found = _fill(marked[name], known)
     if marked.get("chunked") and isinstance(found, list):
         found = "".join(map(str, found))
     try:

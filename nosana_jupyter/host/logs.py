@@ -80,6 +80,9 @@ class Book:
     """All lines of one job, in order."""
 
     def __init__(self) -> None:
+        self.share = MOST_TOLD
+        """Characters of one operation in the result: all of them share what there is."""
+
         self._lines: list[Line] = []
         self._gone = 0
         """How many lines were dropped from the front."""
@@ -124,7 +127,7 @@ class Book:
             if line.operation != operation:
                 continue
             size += len(line.text)
-            if len(found) == MOST_LINES or size > MOST_TOLD:
+            if len(found) == MOST_LINES or size > self.share:
                 break
             found.append(line)
         return found[::-1]
@@ -135,11 +138,16 @@ class Book:
         self._bell.ring()
 
     async def follow(self) -> AsyncIterator[Sequence[Line]]:
-        """Yield the lines there are, then those that come, until the book is closed."""
+        """
+        Yield the lines there are, then those that come, until the book is closed.
+
+        Few at once: one who reads slowly would keep them in memory, which the book has let go.
+        """
         position = self._gone
         while True:
             position = max(position, self._gone)
-            fresh = self._lines[position - self._gone :]
+            start = position - self._gone
+            fresh = _some(self._lines[start : start + MANY])
             position += len(fresh)
             if fresh:
                 yield fresh
@@ -156,6 +164,17 @@ class Book:
             count += 1
         del self._lines[:count]
         self._gone += count
+
+
+def _some(lines: Sequence[Line]) -> list[Line]:
+    """Return the first of some lines, and so many that one piece is full."""
+    found, size = [], 0
+    for line in lines:
+        found.append(line)
+        size += len(line.text)
+        if size > PIECE:
+            break
+    return found
 
 
 class Tail:

@@ -23,7 +23,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     uuid: str
     memory: float
-    """In MiB."""
+    """In MiB; 0 where the driver does not say, as of cards that use the machine's."""
 
     driver: str
 
@@ -67,7 +67,7 @@ async def inspect(folder: Path, *, engine: str) -> Machine:
 
 
 def node_info(
-    machine: Machine, *, node: str, state: str, uptime: float, holdings: dict[str, list[str]]
+    machine: Machine, *, node: str, state: str, uptime: float, images: list[str]
 ) -> dict[str, Any]:
     """Return what `GET /node/info` answers."""
     return {
@@ -102,7 +102,8 @@ def node_info(
                 "nvml_driver_version": machine.cards[0].driver if machine.cards else None,
             },
         },
-        "resources": holdings,
+        # Volumes are of jobs: their names are nobody's business.
+        "resources": {"images": images, "volumes": []},
     }
 
 
@@ -137,7 +138,14 @@ async def cards() -> tuple[Card, ...]:
             found.append(
                 Card(
                     index=int(parts[0]), name=parts[1], uuid=parts[2],
-                    memory=float(parts[3]), driver=parts[4],
+                    memory=_number(parts[3]), driver=parts[4],
                 )
             )  # fmt: skip
     return tuple(found)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0

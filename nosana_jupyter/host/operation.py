@@ -16,7 +16,7 @@ import msgspec
 
 from ..errors import RemoteProtocolError
 from ..wire.definition import Defaults, Run, RunOperation
-from . import health
+from . import health, order
 from .captures import capture
 from .executor import GRACE, Executor, Outcome, Running, Task, Unstartable
 from .literals import fill
@@ -195,9 +195,10 @@ class Operation:
 
     def _task(self, known: Mapping[str, Any]) -> Task:
         record = self._site.record
-        filled = fill(record.args(self.id), known)
+        run = msgspec.convert(fill(record.args(self.id), known), Run)
+        order.check_run(self.id, run)
         return Task(
-            run=msgspec.convert(filled, Run), defaults=self._defaults, job=record.job,
+            run=run, defaults=self._defaults, job=record.job,
             project=record.project, operation=self.id, index=self.index, timeout=record.timeout,
             folder=self._site.folder, cache=self._site.cache,
         )  # fmt: skip

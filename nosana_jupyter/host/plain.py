@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from ..network import Network
-from . import process
+from . import kept, process
 from .executor import GRACE, Outcome, Sample, Started, Task, Tell, Unstartable
 from .logs import Tail
 from .process import Process
@@ -82,11 +82,19 @@ class Plain:
 
     Args:
         network: Whose jobs; it has to be this machine's own.
+        keep: Bytes that may be kept for later jobs.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, *, keep: int | None = None) -> None:
         process.refuse_strangers(network)
         self._network = network
+        self._keep = keep
+        self._cache: Path | None = None
+        self._using: set[str] = set()
+        """Folders of jobs that run: who is trusted here shares one cache."""
+
+        self._lock = asyncio.Lock()
+        """No job begins while what it may want is removed."""
 
     def __str__(self) -> str:
         return "plain processes"
@@ -105,6 +113,9 @@ class Plain:
 
     async def start(self, task: Task, started: Started, tell: Tell) -> RunningProcess:  # noqa: ARG002 - nothing here is slow
         """Start an operation."""
+        async with self._lock:
+            self._using.add(_job(started))
+            self._cache = task.cache
         try:
             running = process.start(
                 task.run, task.defaults, started, job=task.job, timeout=task.timeout,
@@ -119,6 +130,7 @@ class Plain:
         """Take up what was written down; nothing if it never began."""
         found = Process(started)
         if found.began:
+            self._using.add(_job(started))
             return RunningProcess(found)
         found.clean()
         return None
@@ -138,6 +150,11 @@ class Plain:
                 found = Process(started)
                 await found.stop()
                 found.clean()
+        async with self._lock:
+            self._using.difference_update(map(_job, left))
+            if (cache := self._cache) is not None and not self._using:
+                keep = kept.most(cache) if self._keep is None else self._keep
+                await asyncio.to_thread(kept.shrink, cache, keep)
 
     async def end_strays(self, known: Collection[str], folders: Sequence[Path]) -> None:  # noqa: ARG002
         """End what runs in folders of which nothing is known."""
@@ -158,6 +175,11 @@ class Plain:
 
     async def close(self) -> None:
         """Do nothing: what runs has been left to itself from the beginning."""
+
+
+def _job(started: Started) -> str:
+    """Return the folder of an operation's job."""
+    return str(Path(started.folder).parent)
 
 
 def _unstartable(error: OSError | ValueError) -> Unstartable:

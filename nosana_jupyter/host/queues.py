@@ -10,14 +10,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
+from solders.instruction import Instruction
 from solders.keypair import Keypair
 
-from ..chain import instructions
-from ..chain.accounts import Market, QueueType
+from ..chain import addresses, instructions
+from ..chain.accounts import ZERO, Market, QueueType, Stake
 from ..chain.rpc import Rpc
 from ..chain.wallet import Wallet
-from ..errors import ProgramError
+from ..errors import FundsError, ProgramError
+from .access import Access
 from .decide import Leave, Work
+from .staking import shortfall, suffices
 
 log = logging.getLogger("nosana_jupyter.host")
 
@@ -46,8 +49,11 @@ class Queues:
         self._wallet = wallet
         self._markets = sorted(markets)
         self._found: dict[str, Market] = {}
+        self._stake: Stake | None = None
+        self._told = ""
         self._seen = float("-inf")
         self._refused: dict[str, float] = {}
+        self._access = Access(rpc, wallet.pubkey)
 
     @property
     def stale(self) -> bool:
@@ -55,15 +61,39 @@ class Queues:
         return time.monotonic() - self._seen > FRESH
 
     async def look(self) -> None:
-        """Read all queues."""
-        self._found = await self._rpc.markets(self._markets)
+        """Read all queues, and our own stake with them."""
+        own = addresses.stake(self._rpc.network.programs, self._wallet.pubkey)
+        *rows, stake = await self._rpc.accounts([*self._markets, own])
+        self._found = {
+            address: Market.decode(data)
+            for address, data in zip(self._markets, rows, strict=True)
+            if data and data[:8] == Market.DISCRIMINATOR
+        }
+        self._stake = Stake.decode(stake) if stake else None
         self._seen = time.monotonic()
+        self._tell()
 
     @property
     def open(self) -> frozenset[str]:
-        """Markets that exist and have not just refused this host."""
+        """Markets that exist, that our stake is enough for, and that have not just refused us."""
         now = time.monotonic()
-        return frozenset(m for m in self._found if self._refused.get(m, 0.0) <= now)
+        return frozenset(m for m in self._suffices() if self._refused.get(m, 0.0) <= now)
+
+    def _suffices(self) -> set[str]:
+        return {
+            address
+            for address, market in self._found.items()
+            if suffices(self._stake, market.node_xnos_minimum)
+        }
+
+    def _tell(self) -> None:
+        """Say once which markets our stake is not enough for, and what to do."""
+        enough = self._suffices()
+        short = {each: market for each, market in self._found.items() if each not in enough}
+        told = shortfall(self._stake, short)
+        if told and told != self._told:
+            log.warning("node %s: %s", self._wallet.address, told)
+        self._told = told
 
     @property
     def queued(self) -> frozenset[str]:
@@ -73,6 +103,15 @@ class Queues:
             for address, market in self._found.items()
             if market.queue_type == QueueType.NODES and self._wallet.pubkey in market.queue
         )
+
+    @property
+    def places(self) -> dict[str, tuple[int, int]]:
+        """Our place in each queue that this host waits in, from 1, and its length."""
+        queues = {address: self._found[address].queue for address in self.queued}
+        return {
+            address: (queue.index(self._wallet.pubkey) + 1, len(queue))
+            for address, queue in queues.items()
+        }
 
     @property
     def waiting(self) -> frozenset[str]:
@@ -110,6 +149,16 @@ class Queues:
         what = "joined" if joining else "left"
         log.info("%s %s queues in %.2f s", what, len(actions), time.monotonic() - began)
 
+    async def _work(self, market: str, run: Keypair) -> Instruction:
+        programs, node = self._rpc.network.programs, self._wallet.pubkey
+        token, metadata = None, addresses.SYSTEM
+        collection = self._found[market].node_access_key
+        if collection != ZERO:
+            token, metadata = await self._access.token(collection)
+        return instructions.work(
+            programs, run=run.pubkey(), market=market, node=node, nft=token, metadata=metadata
+        )
+
     async def _send(self, actions: Sequence[Work | Leave]) -> None:
         programs, node = self._rpc.network.programs, self._wallet.pubkey
         signers, wanted = [], []
@@ -117,12 +166,17 @@ class Queues:
             market = action.market
             if isinstance(action, Work):
                 key = Keypair()
-                signers.append(key)
-                wanted.append(
-                    instructions.work(programs, run=key.pubkey(), market=market, node=node)
-                )
+                try:
+                    wanted.append(await self._work(market, key))
+                except FundsError as error:
+                    log.warning("market %s: %s", market, error)
+                    self._refused[market] = time.monotonic() + REFUSED
+                else:
+                    signers.append(key)
             else:
                 wanted.append(instructions.stop(programs, market=market, node=node, authority=node))
+        if not wanted:
+            return
         try:
             await self._rpc.send(wanted, self._wallet, signers)
         except ProgramError as error:

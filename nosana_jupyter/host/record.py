@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from ..errors import RemoteProtocolError
+from ..wire import attest
 from ..wire.definition import Definition, RunOperation, parse, service_id
 from .executor import Started
 
@@ -118,6 +119,16 @@ class Record(msgspec.Struct, kw_only=True):
             "secrets": {},
             "opStates": msgspec.to_builtins(self.states),
         }
+
+    def blank(self) -> dict[str, Any]:
+        """
+        Return what becomes public of a confidential job: no word of what was said.
+
+        But where its runner signs that, the digest all of it ends in: so it is on chain.
+        """
+        logs = (line["log"] for state in self.states for line in state.logs)
+        signed = attest.from_log(text for text in logs if isinstance(text, str))
+        return {**self.told(), "opStates": [], **({"attested": signed} if signed else {})}
 
     def prepare(self, definition: Definition, private: dict[str, str]) -> None:
         """

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import tornado.web
@@ -17,19 +16,20 @@ import tornado.websocket
 from ..chain import authorization
 from ..errors import RemoteProtocolError
 from ..loopback import allowed
+from . import permits
 
 if TYPE_CHECKING:
     from .api import Node
     from .flow import Flow
     from .logs import Line
 
-log = logging.getLogger("nosana_jupyter.host")
-
 FIRST_FRAME = 10.0
 """Seconds that the other side has to say what it wants."""
 
 UNKNOWN_PATH, NO_JOB, UNAUTHORIZED, BAD_JOB = 3003, 1007, 3000, 1008
 """Close codes of a real node."""
+
+TOO_MANY = 1013
 
 
 class Socket(tornado.websocket.WebSocketHandler):
@@ -80,7 +80,7 @@ class Socket(tornado.websocket.WebSocketHandler):
         elif not self._may(str(header), flow, path):
             self.close(UNAUTHORIZED, "Unauthorized")
         else:
-            self.task = asyncio.create_task(follow(flow, body))
+            self.task = asyncio.create_task(self._following(follow, flow, body))
 
     def on_close(self) -> None:
         """Stop following."""
@@ -96,12 +96,27 @@ class Socket(tornado.websocket.WebSocketHandler):
             signers.append(self.node.agent.wallet.address)
         for signer in signers:
             try:
-                if authorization.check(header, signer):
-                    return True
+                permits.check(
+                    header, signer, job=flow.job, public=flow.record.public,
+                    expiry=authorization.EXPIRY,
+                )  # fmt: skip
+                return True
             except RemoteProtocolError:
-                break
-        log.warning("refused %s of job %s", path, flow.job)
+                continue
+        self.node.refusals.note(path, flow.job, "Unauthorized")
         return False
+
+    async def _following(
+        self,
+        follow: Callable[[Flow, dict[str, Any]], Coroutine[Any, Any, None]],
+        flow: Flow,
+        body: dict[str, Any],
+    ) -> None:
+        try:
+            with self.node.followers.one_more(flow.job):
+                await follow(flow, body)
+        except tornado.web.HTTPError as error:
+            self.close(TOO_MANY, error.reason)
 
     async def _flog(self, flow: Flow, body: dict[str, Any]) -> None:
         # A client may ask for some lines only.

@@ -20,11 +20,11 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
+from ..links.sigv4 import sign
 from ..settings import environment_value
 from ..wire.definition import S3, Bucket, Credentials, HuggingFace, Ollama, Resource
 from .executor import Unstartable
 from .outside import whole
-from .sigv4 import sign
 
 FAILED = "resource-error"
 

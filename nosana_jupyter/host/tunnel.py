@@ -60,7 +60,7 @@ class Names:
         renewed = time.monotonic()
         while True:
             await asyncio.sleep(CHECK)
-            if time.monotonic() - renewed > RENEW or not await self._leads_here():
+            if time.monotonic() - renewed > RENEW or not await self.leads_here():
                 renewed = time.monotonic()
                 self._unsaid.update(self._wanted)
             for ident in list(self._unsaid):
@@ -73,7 +73,8 @@ class Names:
             await self.remove(ident)
         await self._http.aclose()
 
-    async def _leads_here(self) -> bool:
+    async def leads_here(self) -> bool:
+        """Say whether who asks the tunnel for this node gets to this machine."""
         try:
             answer = await self._http.get(f"{self._home}/")
             return bool(answer.is_success and answer.json() == self._wallet.address)

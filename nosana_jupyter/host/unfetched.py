@@ -28,6 +28,8 @@ MOST = 64
 class Result(msgspec.Struct, frozen=True):
     """What a job's poster may still read."""
 
+    job: str
+    public: str
     project: str
     timeout: int
     told: dict[str, Any]
@@ -46,7 +48,7 @@ class Unfetched:
 
     def keep(self, record: Record) -> None:
         """Keep the result of a job that has ended; where that cannot be, go on without."""
-        result = Result(record.project, record.timeout, record.told())
+        result = Result(record.job, record.public, record.project, record.timeout, record.told())
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._tidy()

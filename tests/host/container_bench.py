@@ -53,13 +53,13 @@ class Bench:
         self._limits, self._network, self._cards = limits, network, cards
         self.executor = self.another()
 
-    def another(self) -> Containers:
+    def another(self, *, keep: int | None = None) -> Containers:
         """Return an executor as the next life of the same host has it."""
         engine = engines.find(engines.DOCKER)
         assert engine is not None
         return Containers(
             engine, self._network, node=self.node, cache=self.folder / "cache",
-            limits=self._limits, cards=self._cards,
+            limits=self._limits, cards=self._cards, keep=keep,
         )  # fmt: skip
 
     def task(

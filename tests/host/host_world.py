@@ -27,6 +27,7 @@ from nosana_jupyter.chain import authorization, instructions
 from nosana_jupyter.chain.accounts import Job, JobState
 from nosana_jupyter.chain.rpc import Rpc
 from nosana_jupyter.chain.wallet import Wallet
+from nosana_jupyter.errors import NodeError
 from nosana_jupyter.local.catalogue import CATALOGUE
 from nosana_jupyter.network import Network
 from nosana_jupyter.node import Node
@@ -105,6 +106,9 @@ class Machine:
             "--key", str(self.key), "--market", MARKET.slug, "--trust", trusted,
             "--capacity", "8", "--executor", executor,
         ]  # fmt: skip
+        self.more: list[str] = []
+        """Further arguments of its next life."""
+
         self._environment = {**os.environ, **SECRETS, "NOSANA_JUPYTER_HOME": str(home)}
 
     @property
@@ -125,7 +129,7 @@ class Machine:
             return
         with (self.folder / "log.txt").open("ab") as output:
             self.process = subprocess.Popen(
-                self._command, env=self._environment, stdin=subprocess.DEVNULL,
+                [*self._command, *self.more], env=self._environment, stdin=subprocess.DEVNULL,
                 stdout=output, stderr=output, start_new_session=True,
             )  # fmt: skip
 
@@ -231,6 +235,19 @@ class World:
             return self.header(message, wallet=wallet)
 
         return Node(self.network, self.node, sign, job)
+
+    async def said(self, job: str) -> AsyncIterator[dict[str, Any]]:
+        """Follow what a job says, from when the host has taken it."""
+        while True:
+            try:
+                async for line in self.client(job).logs():
+                    yield line
+            except NodeError as error:
+                if "does not run such a job" not in str(error):
+                    raise
+                await asyncio.sleep(0.05)
+            else:
+                return
 
     def header(self, message: str, *, wallet: Wallet | None = None, **more: Any) -> str:
         """Return an authorization."""

@@ -201,14 +201,20 @@ def test_a_host_that_is_told_to_end_leaves_nothing(
 
 def test_a_host_says_what_it_has(host: World, base: str) -> None:
     """
-    Anybody may know the engine and the images that need no pull.
+    Anybody may know the engine, and images that were pulled for anybody; not what its user has, and
+    no volume of a job.
     """
 
     @awaited
     async def check() -> None:
+        with serving() as registry:
+            name = push(registry, "team/free")
+            volume = {"type": "container/create-volume", "id": "make", "args": {"name": "v"}}
+            job = await host.post(document(volume, op("main", "true", image=name)))
+            await host.result(job)
         told = (await host.ask("GET", "/node/info", None)).json()
         assert told["info"]["engine"].startswith(("Docker ", "podman "))
-        assert base in told["resources"]["images"]
+        assert told["resources"] == {"images": [name], "volumes": []}
 
     check()
 
@@ -227,8 +233,7 @@ def test_a_job_that_ends_while_its_image_is_pulled(
             for path, file in registry.files.items():
                 file.delay = 20.0 if "/blobs/" in path else 0.0
             job = await host.post(document(op("main", "true", image=name)))
-            seen = host.client(job).logs()
-            async for line in seen:
+            async for line in host.said(job):
                 if isinstance(line.get("message"), dict):
                     break
             assert line["opId"] == "system"

@@ -79,6 +79,10 @@ JOBS: dict[str, tuple[View, list[Action]]] = {
     "we have failed": (
         seen(runs=(RUN,), flows=(flow(broken=True),)), [Quit("job", "this host has failed")],
     ),
+    "nobody brings its definition": (
+        seen(runs=(RUN,), flows=(flow(forsaken=True),)),
+        [Quit("job", "nobody has brought its definition")],
+    ),
     "ended by its poster": (
         seen(flows=(flow(job_state=DONE),)), [Stop("job", "stopped")],
     ),
@@ -130,6 +134,15 @@ QUEUES: dict[str, tuple[View, list[Action]]] = {
         seen(markets=frozenset({A, B}), queued=frozenset({B}), fit=False), [Leave(B)],
     ),
     "going": (seen(markets=frozenset({A}), queued=frozenset({A}), leaving=True), [Leave(A)]),
+    "it takes no more": (
+        seen(markets=frozenset({A, B}), queued=frozenset({A}), draining=True), [Leave(A)],
+    ),
+    "it takes no more, and works on": (
+        seen(markets=frozenset({A}), runs=(RUN,), flows=(flow(),), capacity=2, draining=True), [],
+    ),
+    "it takes no more, and a job came all the same": (
+        seen(markets=frozenset({A}), runs=(RUN,), capacity=2, draining=True), [Start("job")],
+    ),
     "a market that is served no more": (seen(queued=frozenset({A})), []),
     "a run that has just been closed": (
         seen(markets=frozenset({A}), runs=(RUN,), over=frozenset({"job"})), [Work(A)],
@@ -166,6 +179,7 @@ views = st.builds(
     trusted=st.sampled_from([None, frozenset(), frozenset({US})]),
     capacity=st.integers(1, 4),
     leaving=st.booleans(),
+    draining=st.booleans(),
     fit=st.booleans(),
 )  # fmt: skip
 
@@ -201,6 +215,7 @@ def test_what_holds_of_every_decision(view: View) -> None:
             case Work(market=market):
                 assert view.fit
                 assert not view.leaving
+                assert not view.draining
                 assert market in view.markets - view.queued
             case Leave(market=market):
                 assert market in view.queued

@@ -376,7 +376,9 @@ async def test_a_root_that_cannot_be_written(bench: Bench) -> None:
     assert out.split() == ["/tmp/x", "/var/tmp/x", "/run/x", "/dev/shm/x"]
 
 
-def test_cards_that_cannot_be_given(place: Callable[..., Any]) -> None:
+def test_cards_that_cannot_be_given(
+    place: Callable[..., Any], engine: docker.DockerClient, base: str
+) -> None:
     """
     Who asks for a card that is not there, or that the engine cannot give, is told so; a network of
     stand-ins runs without.
@@ -391,6 +393,8 @@ def test_cards_that_cannot_be_given(place: Callable[..., Any]) -> None:
             assert bench.executor.refuse(bench.task("true")) == ""
         async with place(cards=(CARD,), network=PROMISED) as bench:
             assert bench.executor.refuse(bench.task("true", gpu=True)) == ""
+            # As if it had been pulled for anybody.
+            bench.executor._pulled.note(base, engine.images.get(base).id)
             with pytest.raises(Unstartable, match="Docker lacks NVIDIA's container toolkit"):
                 await bench.runs("true", gpu=True)
             assert bench.left_containers() == []
@@ -543,14 +547,17 @@ async def test_resources_are_mounted(bench: Bench) -> None:
     assert (await bench.executor.holdings())["volumes"] == []
 
 
-@pytest.mark.parametrize("path", ["/big", "/v/big"])
+@pytest.mark.parametrize("path", ["/tmp/big", "/v/big", "/etc/hosts", "/v/x"])
 def test_the_disk_is_bounded(
     place: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     """
-    Who writes more than there is for a job is ended, into its own file system as into a volume.
+    Who writes more than there is for a job is ended: into its own file system, into a volume, also
+    one that the host may not look into, or into what the engine itself has put there.
     """
     monkeypatch.setattr(docker_module, "WATCH", 0.1)
+    if path == "/v/x":
+        monkeypatch.setattr(disk, "readable", lambda _: False)
 
     @awaited
     async def check() -> None:
@@ -582,6 +589,55 @@ async def test_a_runner_cannot_write_to_its_image(bench: Bench) -> None:
 
     assert first == third == "no\n/root\n0\n"
     assert second == first + "cached\n"
+
+
+@in_place
+async def test_one_project_may_post_for_many(bench: Bench) -> None:
+    """
+    Where one project posts for many accounts, each has a cache of its own, and no job is told by
+    what name the host knows it.
+    """
+    script = "cat $NOSANA_CACHE/z; echo $MINE > $NOSANA_CACHE/z; env | grep CACHE_KEY"
+
+    async def says(mine: str, key: str) -> str:
+        env = {"NOSANA_RUNNER": "x", "MINE": mine, **({"NOSANA_CACHE_KEY": key} if key else {})}
+        _, out, _ = await bench.ends(await bench.start(bench.task(script, env=env)))
+        return out
+
+    assert [await says("ann", "a"), await says("bob", "b"), await says("eve", "")] == [""] * 3
+    assert [await says("ann", "a"), await says("bob", "b")] == ["ann\n", "bob\n"]
+
+
+@in_place
+async def test_a_cache_that_a_job_has_stays(bench: Bench) -> None:
+    """
+    What is too much goes when its job has ended, the longest unused first; never while another job
+    of its payer has it. A link in it leads nowhere.
+    """
+    (bench.folder / "mine").mkdir()
+    (bench.folder / "mine/precious").touch()
+    bench.executor = bench.another(keep=5 << 19)
+    fill = "dd if=/dev/zero bs=1M count=2 of=$d/f 2>&-"
+    script = (
+        f"for m in a b; do d=$NOSANA_CACHE/models/hub/$m; mkdir -p $d; {fill}; done; "
+        "touch -d '2001-01-01' $NOSANA_CACHE/models/hub/a/f $NOSANA_CACHE/models/hub/a; "
+        f"ln -s {bench.folder} $NOSANA_CACHE/links; echo made"
+    )
+    env = {"NOSANA_RUNNER": "x"}
+    look = "ls $NOSANA_CACHE/models/hub"
+    holding = await bench.start(bench.task("echo up; sleep 600", index=1, env=env))
+    await bench.says(holding, "up")
+    await bench.ends(await bench.start(bench.task(script, env=env)))
+
+    await bench.executor.release("another", [])
+    _, during, _ = await bench.ends(await bench.start(bench.task(look, env=env)))
+    await holding.stop(0.1)
+    await holding.clean()
+    await bench.executor.release("another", [])
+    _, after, _ = await bench.ends(await bench.start(bench.task(look, env=env)))
+
+    assert (during, after) == ("a\nb\n", "b\n")
+    assert (bench.folder / "mine/precious").exists()
 
 
 def test_a_driver_that_takes_no_limit(

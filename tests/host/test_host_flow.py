@@ -142,6 +142,25 @@ async def test_a_definition_that_never_comes_ends_with_its_time(world: World) ->
 
 
 @awaited
+async def test_a_definition_that_nobody_brings_costs_nothing(world: World) -> None:
+    """A host gives up a job that nobody looks after, long before its time, and is not paid."""
+    world.machine.kill()
+    world.machine.more = ["--patience", "0.5"]
+    try:
+        await world.ready()
+        job = await world.post(timeout=600)
+
+        async def given_up() -> bool:
+            return (await world.account(job)).state == JobState.STOPPED
+
+        assert await until(given_up)
+        assert await until(lambda: not world.machine.flow(job).exists())
+    finally:
+        world.machine.more = []
+        world.machine.kill()
+
+
+@awaited
 async def test_services_are_up_when_their_check_says_so(world: World) -> None:
     """Endpoints are offline, then online; names lead to the service, and nowhere afterwards."""
     script = ["python", "-c", f"import time; time.sleep(0.5); {SERVE}"]

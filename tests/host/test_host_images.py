@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -16,11 +17,15 @@ from registry import push
 from nosana_jupyter import engines
 from nosana_jupyter.host import images
 from nosana_jupyter.host.executor import Unstartable
+from nosana_jupyter.host.pulled import Pulled
 from nosana_jupyter.wire.definition import Authentication, Login, Run
 
 pytestmark = pytest.mark.engine
 
 LOGIN = ("me", "the-secret-password")
+NONE = Pulled(Path("/dev/null"))
+"""Nothing was pulled, and nothing can be noted."""
+
 Event = tuple[str, dict[str, Any]]
 
 
@@ -41,7 +46,9 @@ def ensure(run: Run) -> tuple[dict[str, Any], list[Event]]:
     engine = engines.find(engines.DOCKER)
     assert engine is not None
     try:
-        found = asyncio.run(images.ensure(engine, run, lambda *event: events.append(event)))
+        found = asyncio.run(
+            images.ensure(engine, run, lambda *event: events.append(event), pulled=NONE)
+        )
     finally:
         engine.client.close()
     return found, events
@@ -133,7 +140,9 @@ def test_nobody_waits_for_what_is_not_wanted_any_more(
     async def check() -> None:
         found = engines.find(engines.DOCKER)
         assert found is not None
-        pull = asyncio.create_task(images.ensure(found, Run(image=name), lambda *_: None))
+        pull = asyncio.create_task(
+            images.ensure(found, Run(image=name), lambda *_: None, pulled=NONE)
+        )
         await asyncio.sleep(0.3)
         pull.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -160,7 +169,7 @@ def test_an_engine_that_goes_while_it_pulls(
             assert found is not None
             heard = asyncio.Event()
             pull = asyncio.create_task(
-                images.ensure(found, Run(image=name), lambda *_: heard.set())
+                images.ensure(found, Run(image=name), lambda *_: heard.set(), pulled=NONE)
             )
             await asyncio.wait_for(heard.wait(), 10)
             await asyncio.sleep(1)
@@ -185,7 +194,51 @@ def test_registries_of_this_machine_are_not_for_strangers(
     name = place.format(server.base.removeprefix("http://")) + "/team/tool:1"
 
     with pytest.raises(Unstartable, match="is not of the public network"):
-        asyncio.run(images.ensure(found, Run(image=name), lambda *_: None, anywhere=False))
+        asyncio.run(
+            images.ensure(found, Run(image=name), lambda *_: None, pulled=NONE, anywhere=False)
+        )
 
     found.client.close()
     assert server.asked == []
+
+
+def test_a_strangers_job_gets_no_image_of_others(
+    server: FileServer, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    On a public network neither what the user of the machine has built, nor what another job pulled
+    with its login, is there for a job without one; what was pulled for anybody is, until that name
+    is something else. A name of it is told, and of the others none.
+    """
+
+    async def public(_: str) -> None:
+        return
+
+    monkeypatch.setattr(images, "_check_registry", public)
+    monkeypatch.setenv("NOSANA_JUPYTER_HOME", str(tmp_path))
+    pulled = Pulled(tmp_path)
+
+    def stranger(image: str, login: Login | None = None) -> dict[str, Any]:
+        engine = engines.find(engines.DOCKER)
+        assert engine is not None
+        run = Run(image=image, authentication=Authentication(docker=login) if login else None)
+        work = images.ensure(engine, run, lambda *_: None, pulled=pulled, anywhere=False)
+        try:
+            return asyncio.run(work)
+        finally:
+            engine.client.close()
+
+    private = push(server, "team/private", login=LOGIN)
+    assert stranger(private, Login(username=LOGIN[0], password=LOGIN[1]))
+    for name in (private, base):
+        with pytest.raises(Unstartable, match="cannot be pulled"):
+            stranger(name)
+    assert pulled.names() == set()
+    free = push(server, "team/free")
+    ident = stranger(free)["Id"]
+    assert pulled.names() == {free}
+    assert pulled.has(free, ident)
+    assert not pulled.has(free, "sha256:0")
+    for path in [each for each in server.files if "/blobs/" in each]:
+        del server.files[path]
+    assert stranger(free)["Id"] == ident

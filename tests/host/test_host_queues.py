@@ -61,7 +61,8 @@ async def test_a_market_that_refuses_is_left_alone_for_a_while(universe: World) 
 async def test_markets_that_do_not_exist_are_not_served(universe: World) -> None:
     """An address that is no market is passed over."""
     async with universe.rpc() as rpc:
-        queues = Queues(rpc, universe.wallet, [MARKET.address, universe.wallet.address])
+        node = Wallet.load(universe.machine.key)
+        queues = Queues(rpc, node, [MARKET.address, node.address])
         await queues.look()
 
         assert queues.open == {MARKET.address}

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from nosana_jupyter.host.process import Started
 from nosana_jupyter.host.record import Record, Shelf
+from nosana_jupyter.wire import attest
 from nosana_jupyter.wire.definition import parse, service_id
 
 JOB = "J" * 44
@@ -41,6 +42,21 @@ def test_a_record_comes_back_as_it_was_kept(tmp_path: Path) -> None:
     shelf.remove(JOB)
     assert shelf.load() == []
     assert not path.parent.exists()
+
+
+def test_a_confidential_job_leaves_a_digest_and_no_word() -> None:
+    """What becomes public of it holds nothing of its log but what its runner's last line names."""
+    kept = record()
+    line = f"{'a' * 64} {'J' * 44} 3 {'b' * 64} {'c' * 128}"
+    kept.states[0].logs = [
+        {"type": "stderr", "log": text, "timestamp": ""}
+        for text in ("hidden words\n", f"{attest.MARK} {line} \n", f"{attest.MARK} hidden\n")
+    ]
+
+    assert kept.blank()["attested"] == line
+    assert "hidden" not in str(kept.blank())
+    kept.states[0].logs = []
+    assert kept.blank() == {**kept.told(), "opStates": []}
 
 
 @given(cut=st.integers(0, 2000), also=st.binary(max_size=20))

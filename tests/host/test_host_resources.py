@@ -22,7 +22,7 @@ from file_server import FileServer, serving
 from nosana_jupyter.host import outside, resources, sources, store
 from nosana_jupyter.host.executor import Task, Unstartable
 from nosana_jupyter.host.resources import Ready, Resources, archive
-from nosana_jupyter.host.sigv4 import sign
+from nosana_jupyter.links.sigv4 import sign
 from nosana_jupyter.wire.definition import Credentials, Run
 
 KEYS = {"REGION": "eu-west-1", "ACCESS_KEY_ID": "AK", "SECRET_ACCESS_KEY": "the-secret-key"}

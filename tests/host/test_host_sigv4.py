@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from nosana_jupyter.host.sigv4 import sign
+from nosana_jupyter.links.sigv4 import sign
 from nosana_jupyter.wire.definition import Credentials
 
 KEYS = Credentials(
