@@ -1,7 +1,8 @@
 """
-A Nosana network on this machine, one per user, on loopback only.
+A Nosana network on this machine, one per user: on loopback, and with `--listen` for a team.
 
     python -m nosana_jupyter.local start|stop|status|reset
+    python -m nosana_jupyter.local invite|invites|revoke
 """
 
 from __future__ import annotations
@@ -28,12 +29,13 @@ import psutil
 from .. import engines, settings
 from ..chain.wallet import Wallet
 from ..errors import NosanaError
+from ..lan.invite import place
 from ..locks import Held, holder, lock
 from ..network import MAINNET, Network, local_folder
-from . import hosts
+from . import hosts, inviting, listening
 from .catalogue import CATALOGUE
 from .deployed import describe_programs, name_programs
-from .serve import STAND_INS, dump, read_fee, read_network, serve
+from .serve import STAND_INS, State, dump, last_state, read_network, read_state, serve
 
 PATIENCE = 30.0
 """Seconds that a start may take."""
@@ -50,7 +52,10 @@ GRACE = 10.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code."""
-    options = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] and words[0] in inviting.COMMANDS:
+        return inviting.main(words, local_folder())
+    options = _parser().parse_args(words)
     if options.home:
         os.environ[settings.HOME_VARIABLE] = str(options.home.absolute())
     folder = local_folder()
@@ -62,8 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _serve(folder, options)
         case "stop":
             with _alone(folder):
-                _stop(folder)
-            print("the local network is stopped")
+                stopped = _stop(folder)
+            print(f"the local network {'is stopped' if stopped else 'does not run'}")
         case "reset":
             return _reset(folder, sure=options.yes)
         case "status":
@@ -73,12 +78,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m nosana_jupyter.local",
+        prog="nosana-jupyter local",
         description="A Nosana network on this machine: ledger, services, tunnel and a host.",
     )
     parser.add_argument(
         "command", choices=["start", "stop", "status", "reset", "serve"],
-        help="serve stays in the foreground; reset forgets all accounts and jobs",
+        help="serve stays in the foreground; reset forgets all accounts and jobs. "
+        "Who may come from elsewhere: invite, invites, revoke; see invite --help",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
@@ -86,8 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--home", type=Path, help="data folder in place of the user's own")
     parser.add_argument(
-        "--hosts", type=_count, default=1, metavar="N",
-        help="run so many hosts beside the network; by default one, which takes several jobs",
+        "--hosts", type=_count, metavar="N",
+        help="run so many hosts beside the network; by default one, which takes several jobs, and "
+        "none where others may join",
     )  # fmt: skip
     parser.add_argument(
         "--no-host", action="store_const", const=0, dest="hosts",
@@ -101,6 +108,15 @@ def _parser() -> argparse.ArgumentParser:
         "--program", action="append", default=[], metavar="ADDRESS=FILE",
         help="run the ELF of a deployed program in place of our rules, from this start on; "
         "ADDRESS= for our rules again",
+    )  # fmt: skip
+    parser.add_argument(
+        "--listen", nargs="?", const=listening.ANYWHERE[0], default="", metavar="ADDRESS[:PORT]",
+        help="let machines around join with an invite, through TLS, at an address of this machine; "
+        "by default all of them. It stays so until: --listen off",
+    )  # fmt: skip
+    parser.add_argument(
+        "--stand-in", action="store_true",
+        help="with --listen: hosts that join only stand in for cards, as those of this machine do",
     )  # fmt: skip
     parser.add_argument("--yes", action="store_true", help="reset without asking")
     return parser
@@ -127,6 +143,14 @@ def _start(folder: Path, options: argparse.Namespace) -> int:
         print(dump(network))
     else:
         print(f"the local network runs: {network.rpc}")
+        open_at = last_state(folder).listening
+        if open_at.address:
+            print(
+                f"machines around reach it at {place(open_at.reached(), open_at.port)}, with an "
+                "invite: nosana-jupyter local invite"
+            )
+        if not network.stand_in and not network.hosts:
+            print("its hosts are those that join: nosana-jupyter local invite --host")
     return 0
 
 
@@ -159,12 +183,11 @@ def _bring_up(folder: Path, options: argparse.Namespace) -> Network | None:
 def _spawn(folder: Path, options: argparse.Namespace) -> subprocess.Popen[bytes]:
     """Start the process of the network."""
     _name_programs(folder, options)
+    state = _state(folder, options)
     # What a killed network has left. Only its holder of the lock writes it.
     (folder / "network.json").unlink(missing_ok=True)
     command = [sys.executable, "-m", "nosana_jupyter.local", "serve"]
-    if options.fee is not None:
-        command += ["--fee", str(options.fee)]
-    command += ["--hosts", str(options.hosts)]
+    command += ["--hosts", str(_beside(state, options))]
     command += ["--executor", engines.chosen(options.executor)]
     with (folder / "log.txt").open("ab") as output:
         return subprocess.Popen(
@@ -176,19 +199,42 @@ def _spawn(folder: Path, options: argparse.Namespace) -> subprocess.Popen[bytes]
         )
 
 
+def _state(folder: Path, options: argparse.Namespace) -> State:
+    """Keep what was asked for, and return it with all that was before."""
+    return read_state(folder, fee=options.fee, listen=options.listen, stand_in=options.stand_in)
+
+
+def _beside(state: State, options: argparse.Namespace) -> int:
+    """Return how many hosts run on this machine: none where other machines may bring theirs."""
+    if options.hosts is not None:
+        return int(options.hosts)
+    return 0 if state.listening.address else 1
+
+
 def _warn_of_terms(folder: Path, options: argparse.Namespace) -> None:
-    running = read_fee(folder)
+    state = last_state(folder)
+    running = state.fee
     if options.fee not in (None, running):
-        print(f"it runs already, with a fee of {running} %: stop it first", file=sys.stderr)
+        _warn(f"with a fee of {running} %")
     network = read_network(folder)
-    if options.executor and network and network.stand_in != STAND_INS[options.executor]:
-        print(f"it runs already, and a job {network.stand_in}: stop it first", file=sys.stderr)
+    if options.listen and not state.listening.is_at(options.listen):
+        _warn("open to others" if state.listening.address else "closed to others")
+    if options.executor and network and network.stand_in not in ("", STAND_INS[options.executor]):
+        _warn(f"and a job {network.stand_in}")
     running_hosts = sum(holder(each / "lock") is not None for each in hosts.known())
-    if options.hosts > max(running_hosts, 1):
+    wanted = _beside(state, options)
+    if running_hosts < wanted <= hosts.MORE and network and network.hosts:
+        _ask(network.hosts, json.dumps({"hosts": wanted}).encode()).close()
+    elif wanted > max(running_hosts, 1):
         told = "1 host" if running_hosts == 1 else f"{running_hosts} hosts"
-        print(f"it runs already, with {told}: stop it first", file=sys.stderr)
+        _warn(f"with {told}")
     if options.program:
-        print("it runs already, with the programs it has: stop it first", file=sys.stderr)
+        _warn("with the programs it has")
+
+
+def _warn(how: str) -> None:
+    stop = "python -m nosana_jupyter.local stop"
+    print(f"it runs already, {how}, and goes on so; stop it first: {stop}", file=sys.stderr)
 
 
 def _name_programs(folder: Path, options: argparse.Namespace) -> None:
@@ -196,7 +242,7 @@ def _name_programs(folder: Path, options: argparse.Namespace) -> None:
         folder / "programs",
         options.program,
         programs=MAINNET.programs,
-        fee=read_fee(folder) if options.fee is None else options.fee,
+        fee=last_state(folder).fee if options.fee is None else options.fee,
     )
 
 
@@ -205,12 +251,9 @@ def _serve(folder: Path, options: argparse.Namespace) -> int:
     try:
         with lock(folder / "lock"):
             _name_programs(folder, options)
-            asyncio.run(
-                serve(
-                    folder, fee=options.fee, count=options.hosts,
-                    executor=engines.chosen(options.executor),
-                )
-            )  # fmt: skip
+            state = _state(folder, options)
+            executor = engines.chosen(options.executor)
+            asyncio.run(serve(folder, state, count=_beside(state, options), executor=executor))
     except Held:
         print("the local network runs already", file=sys.stderr)
         return 1
@@ -220,14 +263,17 @@ def _serve(folder: Path, options: argparse.Namespace) -> int:
     return 0
 
 
-def _stop(folder: Path) -> None:
-    """Stop the network, and hosts that outlived it."""
+def _stop(folder: Path) -> bool:
+    """Stop the network, and hosts that outlived it; say whether there was anything to stop."""
     paths = [folder / "lock", *(each / "lock" for each in hosts.known())]
+    stopped = False
     for path in paths:
         pid = holder(path)
         if pid is not None:
             _end(pid, path)
+            stopped = True
     (folder / "network.json").unlink(missing_ok=True)
+    return stopped
 
 
 def _end(pid: int, path: Path) -> None:
@@ -253,6 +299,7 @@ def _end(pid: int, path: Path) -> None:
 def _reset(folder: Path, *, sure: bool) -> int:
     question = f"Forget all accounts and jobs of the local network in {folder}? [y/N] "
     if not sure and not _agreed(question):
+        print("nothing was forgotten", file=sys.stderr)
         return 1
     with _alone(folder):
         _stop(folder)
@@ -307,9 +354,15 @@ def _status(folder: Path, *, as_json: bool) -> int:
         print(json.dumps({**json.loads(dump(network)), **details}, indent=2))
         return 0
     for name, value in json.loads(dump(network)).items():
-        print(f"{name:12} {value}")
+        parts = value.items() if isinstance(value, dict) else [("", value)]
+        for key, part in parts:
+            if part not in ("", []):  # What this network does not have.
+                print(f"{name:12} {f'{key}: ' if key else ''}{part}")
     for address, digest in describe_programs(folder / "programs").items():
         print(f"{'deployed':12} {address}, SHA-256 {digest}")
+    open_at = last_state(folder).listening
+    if open_at.address:
+        print(f"{'open at':12} {place(open_at.address, open_at.port)}, with an invite")
     running = ", ".join(str(each["pid"]) for each in found if each["pid"]) or "none"
     print(f"{'process':12} {details['pid']}, hosts: {running}")
     return 0
@@ -320,13 +373,18 @@ def _alive(folder: Path) -> Network | None:
     network, pid = read_network(folder), holder(folder / "lock")
     if network is None or pid is None:
         return None
-    # Not through the proxy that the environment may name.
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with direct.open(f"{network.api}/health", timeout=5) as answer:
+        with _ask(f"{network.api}/health") as answer:
             return network if json.load(answer).get("pid") == pid else None
     except (OSError, ValueError, AttributeError, http.client.HTTPException):
         return None
+
+
+def _ask(address: str, body: bytes | None = None) -> http.client.HTTPResponse:
+    """Ask the network, and not through the proxy that the environment may name."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    answer: http.client.HTTPResponse = direct.open(address, body, timeout=5)
+    return answer
 
 
 def _address(place: Path) -> str | None:

@@ -13,9 +13,20 @@ from decimal import Decimal
 USD_PER_NOS = Decimal("0.2959")
 """Price of one NOS on 24 March 2026."""
 
+USD_PER_SOL = Decimal("147.48")
+"""Price of one SOL in an answer that the documentation of a price service shows."""
+
 PRICED_ON = "2026-03-24"
 
 JOB_TIMEOUT = 7_200
+
+STAKED_SECONDS = 2 * 86_400
+"""
+Seconds of a market's price that a host has at stake there. The real minima are not published. To
+fake a job of two hours does not pay where one in twenty is run again elsewhere, and that costs
+nineteen such jobs: 38 hours.
+"""
+
 JOB_EXPIRATION = 86_400
 
 
@@ -38,8 +49,8 @@ class Listing:
     def name(self) -> str:
         """Name for people, as in `NVIDIA RTX 4090`."""
         card = self.gpus[0].replace("GeForce ", "")
-        several, _, _ = self.slug.removeprefix("nvidia-").partition("x-")
-        if several.isdigit():
+        several, found, _ = self.slug.removeprefix("nvidia-").partition("x-")
+        if found and several.isdigit():
             card = f"{several}x {card}"
         return card + (" community" if self.kind == "COMMUNITY" else "")
 
@@ -47,6 +58,11 @@ class Listing:
     def price(self) -> int:
         """Micro-NOS per second: dollars per hour at the price of NOS, as the network pegs it."""
         return round(self.usd_per_hour / 3600 / USD_PER_NOS * 1_000_000)
+
+    @property
+    def stake(self) -> int:
+        """Least stake of a host, in micro-xNOS: as many as it earns micro-NOS in two days."""
+        return self.price * STAKED_SECONDS
 
 
 def _read(text: str) -> tuple[Listing, ...]:

@@ -14,8 +14,9 @@ from solders.pubkey import Pubkey
 
 from ..chain.accounts import Job, JobState
 from ..ipfs import NONE, hash_to_cid
-from .custody import Custody, Denied
+from .custody import Custody
 from .guard import Guarded
+from .poster import Denied
 
 T = TypeVar("T")
 

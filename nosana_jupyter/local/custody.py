@@ -10,26 +10,22 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 from typing import Any
 
 from solders.account import Account
-from solders.instruction import Instruction
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from ..chain import authorization, instructions
-from ..chain.accounts import Job, JobState, Market, Run
-from ..chain.addresses import Key
+from ..chain import authorization
+from ..chain.accounts import Job, JobState, Run
 from ..chain.wallet import Wallet
-from ..errors import NosanaError
-from ..ipfs import cid_to_hash
-from .admission import Refused
 from .books import Books
 from .catalogue import CATALOGUE, USD_PER_NOS
 from .ledger import Ledger
+from .poster import Denied, Poster
 
 PLAY_CREDITS = 50_000_000
 """Micro-dollars that the account begins with: fifty dollars."""
@@ -40,19 +36,13 @@ PLAY_NOS = 10_000_000_000
 PLAY_SOL = 100_000_000_000
 """Lamports that the service begins with: a hundred SOL."""
 
+KEY = "custodian.json"
+"""File of the service's key, in the folder of the network."""
+
 LEAST_SECONDS = 3600
 """Shortest timeout of a job that credits pay for."""
 
 _PREMIUM = {each.address: each.kind == "PREMIUM" for each in CATALOGUE}
-
-
-class Denied(NosanaError):
-    """The service says no. Nothing was posted."""
-
-    def __init__(self, status: int, message: str, *, code: str = "") -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
 
 
 class Custody:
@@ -71,6 +61,7 @@ class Custody:
         self.books = books
         self.wallet = wallet
         self.fee = fee
+        self._poster = Poster(ledger, wallet)
         self._open = {each.job for each in books.open_reservations()}
         for job in list(self._open):  # Some may have ended while this one did not run.
             self._settle(job, ledger.get_account(Pubkey.from_string(job)))
@@ -85,38 +76,20 @@ class Custody:
         Raises:
             Denied: There is no such market, or too little credit.
         """
-        address = _key(market, "market")
-        found = self.ledger.get_account(address)
-        if found is None or found.data[:8] != Market.DISCRIMINATOR:
-            raise Denied(404, "Market not found")
+        price = self._poster.price(market)
         if not _PREMIUM.get(market, True):
             raise Denied(400, "Credit jobs are only allowed on premium markets")
         if timeout < LEAST_SECONDS:
             raise Denied(400, f"timeout must be at least {LEAST_SECONDS} seconds")
-        try:
-            digest = cid_to_hash(cid)
-        except ValueError:
-            raise Denied(400, "Invalid IPFS hash") from None
-        price = Market.decode(bytes(found.data)).job_price
         job, run = Keypair(), Keypair()
-        accounts: dict[str, Key] = {
-            "job": job.pubkey(), "run": run.pubkey(), "market": address,
-            "payer": self.wallet.pubkey, "authority": self.wallet.pubkey,
-        }  # fmt: skip
-        programs = self.ledger.programs
-        if node:
-            wanted = instructions.assign(
-                programs, **accounts, node=_key(node, "node"), ipfs_job=digest, timeout=timeout
-            )
-        else:
-            wanted = instructions.list_job(programs, **accounts, ipfs_job=digest, timeout=timeout)
         cost = self._cost(price, timeout)
         ident = self._reserve(account, str(job.pubkey()), cost)
         self._open.add(str(job.pubkey()))
         try:
-            tx = self._send([wanted], job, run)
+            tx = self._poster.post(job, run, cid=cid, market=market, timeout=timeout, node=node)
         except Denied:
             self.books.drop(str(job.pubkey()))
+            self._open.discard(str(job.pubkey()))
             raise
         return {
             "tx": tx,
@@ -139,11 +112,7 @@ class Custody:
             raise Denied(400, "seconds must be positive")
         cost = self._cost(held.price, seconds)
         self._afford(account, cost)
-        wanted = instructions.extend(
-            self.ledger.programs, job=job, market=held.market, payer=self.wallet.pubkey,
-            authority=self.wallet.pubkey, timeout=held.timeout + seconds,
-        )  # fmt: skip
-        tx = self._send([wanted])
+        tx = self._poster.extend(job, held, seconds)
         self.books.raise_by(job, cost)
         found = self.books.reservation(account, job)
         return {"tx": tx, "job": job, "credits": self._said(cost, found.id if found else "")}
@@ -158,21 +127,8 @@ class Custody:
         held = self.job(account, job)
         if held is None or held.state == JobState.DONE:
             raise Denied(400, "Job is already finished")
-        programs, own = self.ledger.programs, self.wallet.pubkey
-        run = self.run_of(job)
-        accounts: dict[str, Key] = {"job": job, "market": held.market, "authority": own}
-        if run is not None:
-            address, running = run
-            wanted = instructions.end(
-                programs, **accounts, run=address, node=running.node, job_payer=own,
-                run_payer=running.payer,
-            )  # fmt: skip
-        elif held.state == JobState.STOPPED:
-            wanted = instructions.recover(programs, **accounts, payer=own)
-        else:
-            wanted = instructions.delist(programs, **accounts, payer=own)
-        delisted = held.state == JobState.QUEUED and run is None
-        return {"tx": self._send([wanted]), "job": job, "delisted": delisted}
+        tx, delisted = self._poster.stop(job, held)
+        return {"tx": tx, "job": job, "delisted": delisted}
 
     def sign(self, message: str, *, include_time: bool) -> str:
         """Return the signature of a message, made by the project of the jobs."""
@@ -197,16 +153,11 @@ class Custody:
         """
         if self.books.reservation(account, job) is None:
             raise Denied(404, "Job not found")
-        found = self.ledger.get_account(_key(job, "job"))
-        return Job.decode(bytes(found.data)) if found else None
+        return self._poster.job(job)
 
     def run_of(self, job: str) -> tuple[Pubkey, Run] | None:
         """Return the run of a job, and where it is."""
-        found = self.ledger.get_program_accounts(
-            Pubkey.from_string(self.ledger.programs.jobs),
-            [(0, Run.DISCRIMINATOR), (8, bytes(_key(job, "job")))],
-        )
-        return (found[0][0], Run.decode(bytes(found[0][1].data))) if found else None
+        return self._poster.run_of(job)
 
     def _cost(self, price: int, seconds: int) -> int:
         """Return what seconds cost with the network fee, in micro-dollars."""
@@ -229,12 +180,6 @@ class Custody:
             "reservationId": ident,
             "project": self.wallet.address,
         }
-
-    def _send(self, wanted: Sequence[Instruction], *signers: Keypair) -> str:
-        try:
-            return self.ledger.submit(wanted, self.wallet.keypair, *signers).signature
-        except Refused as error:
-            raise Denied(500, " ".join(str(error).split())) from None
 
     def _look(self, _slot: int, changed: Mapping[Pubkey, Account | None], *_: object) -> None:
         for key in changed:
@@ -263,7 +208,7 @@ def open_custody(folder: Path, ledger: Ledger, *, fee: int) -> Custody:
         ledger: Its chain.
         fee: Network fee, in percent.
     """
-    path = folder / "custodian.json"
+    path = folder / KEY
     wallet = Wallet.load(path) if path.exists() else Wallet.create(path)
     if ledger.get_account(wallet.pubkey) is None:
         ledger.mint(wallet.pubkey, PLAY_NOS)
@@ -284,13 +229,6 @@ def _api_key(path: Path) -> str:
     with os.fdopen(handle, "w") as file:
         file.write(f"{key}\n")
     return key
-
-
-def _key(text: str, what: str) -> Pubkey:
-    try:
-        return Pubkey.from_string(text)
-    except ValueError:
-        raise Denied(400, f"Invalid {what} address") from None
 
 
 def _dollars(micro: int) -> float:

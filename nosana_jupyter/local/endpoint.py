@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 
 import tornado.web
 import tornado.websocket
@@ -29,8 +30,9 @@ MOST_UNSENT = 10_000
 class RpcHandler(tornado.websocket.WebSocketHandler):
     """Solana JSON-RPC: `POST` for requests, a WebSocket for subscriptions."""
 
-    def initialize(self, ledger: Ledger) -> None:
+    def initialize(self, ledger: Ledger, methods: Callable[[Ledger], Methods] = Methods) -> None:
         self.ledger = ledger
+        self.methods = methods
         self.subscriptions: Subscriptions | None = None
         self.unsent = 0
 
@@ -59,7 +61,7 @@ class RpcHandler(tornado.websocket.WebSocketHandler):
                 {"jsonrpc": "2.0", "id": None, "error": {"code": -32700, "message": "Parse error"}}
             )
             return
-        self.finish(json.dumps(Methods(self.ledger).reply(asked)))
+        self.finish(json.dumps(self.methods(self.ledger).reply(asked)))
 
     def open(self, *_: str, **__: str) -> None:
         """Begin to listen to the ledger."""

@@ -10,15 +10,17 @@ from solders.pubkey import Pubkey
 from solders.system_program import ID as SYSTEM
 
 from ..chain import addresses
-from ..chain.instructions import REWARDS, STAKE, build, create_ata, stake
+from ..chain.instructions import REWARDS, STAKE, build, create_ata
+from ..chain.locking import stake
+from ..chain.staking import LONGEST
 from ..network import Programs
-from . import tokens
+from . import pools, tokens
 from .admission import minimum_balance
 from .program import jobs_program
 from .program_accounts import JobsConfig
 from .rewards import RewardsConfig, rewards_program
 from .runtime import Program
-from .staking import LONGEST, StakingConfig, staking_program
+from .staking import StakingConfig, staking_program
 
 DECIMALS = 6
 FAUCET_LAMPORTS = 500_000_000 * 10**9
@@ -36,7 +38,7 @@ def stubs(programs: Programs) -> dict[Pubkey, Account]:
     """
     ids = [programs.jobs, programs.stake, programs.rewards, programs.pools, programs.nodes]
     stub = {}
-    for key in [*(Pubkey.from_string(text) for text in ids), addresses.METADATA]:
+    for key in [*(Pubkey.from_string(each) for each in ids), addresses.METADATA, pools.PROGRAM]:
         code = Pubkey.find_program_address([bytes(key)], LOADER)[0]
         data = (2).to_bytes(4, "little") + bytes(code)
         stub[key] = Account(
@@ -124,4 +126,5 @@ def registry(
         jobs: jobs_program(jobs_config, duplicate_rule=duplicate_rule),
         staking: staking_program(staking_config, duplicate_rule=duplicate_rule),
         rewards: rewards_program(rewards_config, duplicate_rule=duplicate_rule),
+        pools.PROGRAM: pools.program,
     }

@@ -1,16 +1,20 @@
 """
 The hosts that run beside the local network: each a process with a key and a folder of its own.
+
+There is one, until somebody asks for more, as who compares the results of several.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -18,8 +22,15 @@ import msgspec
 from .. import engines, settings
 from ..locks import holder
 from ..network import Network
+from .guard import Guarded
 
 log = logging.getLogger("nosana_jupyter.local")
+
+TRUST = "trusted"
+"""File, in the folder of a network, of the vaults whose jobs its hosts run as their owner's."""
+
+MORE = 4
+"""Most hosts that are there for the asking: each is a process."""
 
 
 def places(count: int) -> list[Path]:
@@ -58,6 +69,68 @@ def recall(memory: Path, network: Network) -> None:
                 os.kill(pid, signal.SIGTERM)
 
 
+class Hosts:
+    """
+    The hosts of one network.
+
+    Args:
+        folder: The network's.
+        executor: What they run jobs with: `docker` or `process`.
+        found: Takes the places of new ones, and gives each a key, money and a stake.
+        trusted: Addresses whose jobs they run without a container.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        executor: str,
+        found: Callable[[Sequence[Path]], None],
+        trusted: tuple[str, ...],
+    ) -> None:
+        self._folder = folder
+        self._executor = executor
+        self._found = found
+        self._trusted = trusted
+        self._kept: list[asyncio.Task[None]] = []
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def grow(self, count: int) -> None:
+        """Run so many, if there are fewer."""
+        new = places(count)[len(self._kept) :]
+        self._found(new)
+        for place in new:
+            work = keep(
+                self._folder, place, self._trusted, executor=self._executor, alone=count == 1
+            )
+            self._kept.append(asyncio.create_task(work))
+
+    async def close(self) -> None:
+        """End them."""
+        for each in self._kept:
+            each.cancel()
+        await asyncio.gather(*self._kept, return_exceptions=True)
+
+
+class More(Guarded):
+    """`POST /hosts {hosts}`: so many are to be there; answers how many there are."""
+
+    def initialize(self, hosts: Hosts) -> None:
+        self.hosts = hosts
+
+    def post(self) -> None:
+        """Start what lacks."""
+        try:
+            count = json.loads(self.request.body)["hosts"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            self.fail(400, "the body is {hosts}: how many there are to be")
+        if type(count) is not int or not 0 < count <= MORE:
+            self.fail(400, f"hosts is a whole number up to {MORE}")
+        self.hosts.grow(count)
+        self.finish({"hosts": len(self.hosts)})
+
+
 async def keep(
     folder: Path, place: Path, trusted: tuple[str, ...], *, executor: str, alone: bool
 ) -> None:
@@ -82,6 +155,7 @@ async def keep(
         command.append("--trust-anyone")
     else:
         command += [word for each in trusted for word in ("--trust", each)]
+        command += ["--trust-file", str(folder / TRUST)]
     while True:
         if holder(place / "lock") is not None:
             await asyncio.sleep(1)

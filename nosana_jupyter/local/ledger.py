@@ -280,16 +280,12 @@ class Ledger(Reading):
         move = TransferParams(from_pubkey=self.authority.pubkey(), to_pubkey=key, lamports=lamports)
         return self.submit([transfer(move)], self.authority)
 
-    def mint(self, owner: Pubkey, micro_nos: int) -> Outcome:
-        """Give NOS to a wallet, into its associated account."""
-        payer = self.authority.pubkey()
+    def mint(self, owner: Pubkey, amount: int, mint: Pubkey | None = None) -> Outcome:
+        """Give micro-NOS, or what `mint` names, to a wallet, into its associated account."""
+        payer, mint = self.authority.pubkey(), mint or self.mint_key
+        account = tokens.associated(owner, mint)
         instructions = [
-            create_ata(payer=payer, owner=owner, mint=self.mint_key),
-            tokens.mint_to(
-                mint=self.mint_key,
-                account=tokens.associated(owner, self.mint_key),
-                authority=payer,
-                amount=micro_nos,
-            ),
+            create_ata(payer=payer, owner=owner, mint=mint),
+            tokens.mint_to(mint=mint, account=account, authority=payer, amount=amount),
         ]
         return self.submit(instructions, self.authority)

@@ -11,8 +11,8 @@ from solders.pubkey import Pubkey
 from ..chain import addresses
 from ..chain.accounts import ZERO, JobState, QueueType
 from ..chain.instructions import JOBS
+from ..chain.metadata import verified_collection
 from . import faults
-from .metadata import verified_collection
 from .program_accounts import NO_RESULT, Jobs
 from .program_project import INVALID_MARKET, INVALID_VAULT, UNUSED_RUN, append, take
 from .rules import Book, New, address, has_one, true

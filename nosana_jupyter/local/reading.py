@@ -11,6 +11,7 @@ from solders.hash import Hash
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 
+from ..chain.addresses import CLOCK
 from . import tokens
 from .outcome import Outcome
 from .runtime import Bank
@@ -62,6 +63,9 @@ class Reading:
 
     def get_account(self, key: Pubkey) -> Account | None:
         """Read an account; None if there is none."""
+        if key == CLOCK:  # Between transactions nobody sets it.
+            slot = self.slot()
+            self._bank.set_time(slot=slot, unix=self.block_time(slot) or int(self.now()))
         return self._stubs.get(key) or self._bank.get(key)
 
     def get_program_accounts(

@@ -20,13 +20,7 @@ from solders.signature import Signature
 from . import tokens
 from .admission import Refused, minimum_balance
 from .blocks import Blocks
-from .forms import (
-    BadRequest,
-    account_json,
-    filters,
-    read_transaction,
-    status_json,
-)
+from .forms import BadRequest, account_json, filters, read_transaction, status_json
 from .landed import landed_json
 
 VERSION = "2.2.0"

@@ -33,6 +33,7 @@ from solders.system_program import ID as SYSTEM
 from solders.transaction import VersionedTransaction
 from solders.transaction_metadata import FailedTransactionMetadata, TransactionMetadata
 
+from . import registers
 from .invocation import Failure, Invocation
 from .message import Call, Meta
 
@@ -69,6 +70,7 @@ class Bank:
             LiteSVM().with_sigverify(False).with_blockhash_check(False).with_transaction_history(0)
         )
         self.put(_PURSE, Account(lamports=10**18, data=b"", owner=SYSTEM))
+        registers.clear()
 
     def get(self, key: Pubkey) -> Account | None:
         """Read an account."""
@@ -81,6 +83,7 @@ class Bank:
     def load(self, key: Pubkey, elf: bytes) -> None:
         """Place a program that LiteSVM runs."""
         self.svm.add_program(key, elf)
+        registers.clear()
 
     def set_time(self, *, slot: int, unix: int) -> None:
         """Set what programs read from the clock."""
@@ -100,6 +103,7 @@ class Bank:
         message = Message.new_with_blockhash(instructions, _PURSE, Hash.default())
         unsigned = [Signature.default()] * message.header.num_required_signatures
         result = self.svm.send_transaction(VersionedTransaction.populate(message, unsigned))
+        registers.clear()
         return result, message.account_keys
 
 

@@ -13,34 +13,28 @@ import platform
 import secrets
 import signal
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import tornado.httpserver
-from solders.account import Account
-from solders.pubkey import Pubkey
 
 from .. import engines, settings
-from ..chain import addresses
-from ..chain.accounts import ZERO, Market, QueueType, Stake
 from ..chain.wallet import Wallet
 from ..network import MAINNET, Network
-from . import catalogue, hosts, tokens
-from .admission import minimum_balance
-from .custody import open_custody
+from ..sources import rates_at, sol_rates_at
+from . import founding, hosts, listening
+from .authority import Authority
+from .custody import KEY, open_custody
 from .deployed import read_programs
+from .deployments import Deployments
 from .endpoint import LARGEST_BODY, rpc_application
 from .ledger import Ledger
-from .services import application
+from .listening import Listening
+from .services import application, keep
 from .tunnel import LARGEST_HEAD, Tunnel
 
 log = logging.getLogger("nosana_jupyter.local")
-
-PLAY_NOS = 1_000_000_000
-"""Micro-NOS that the user's wallet begins with: a thousand NOS."""
-
-PLAY_SOL = 10_000_000_000
-"""Lamports that the user's wallet and each host begin with: ten SOL."""
 
 STAND_INS = {
     engines.DOCKER: "runs on this machine's CPU, in a container",
@@ -68,6 +62,8 @@ class State(msgspec.Struct, kw_only=True):
 
     ports: dict[str, int]
     fee_divisor: int = 0
+    listening: Listening = Listening()
+    """Where other machines reach it."""
 
     @property
     def fee(self) -> int:
@@ -75,29 +71,45 @@ class State(msgspec.Struct, kw_only=True):
         return 100 // self.fee_divisor if self.fee_divisor else 0
 
 
-def read_state(folder: Path, *, fee: int | None) -> State:
+def read_state(folder: Path, *, fee: int | None, listen: str = "", stand_in: bool = False) -> State:
     """
     Return the state of a network, made on its first day.
 
     Args:
         folder: Where it lives.
         fee: Network fee in percent, 0 or 10; by default what it was.
+        listen: Where other machines are to reach it, or `off`; by default as it was.
+        stand_in: Whether hosts that join there only stand in for cards.
     """
     path = folder / "state.json"
-    try:
-        state = msgspec.json.decode(path.read_bytes(), type=State)
-    except (FileNotFoundError, msgspec.DecodeError):
-        state = State(ports={})
+    state = last_state(folder)
     if fee is not None:
         state.fee_divisor = 100 // fee if fee else 0
+    if listen:
+        off = listen == "off"
+        state.listening = (
+            Listening() if off else listening.read(listen, state.listening, stand_in=stand_in)
+        )
     if not all(_free(state.ports.get(name, 0)) for name in PORTS):
         state.ports = _choose_ports()
     _write(path, state)
     return state
 
 
-def describe(state: State, wallet: Path, folder: Path, *, executor: str) -> Network:
-    """Return the value that clients need; `executor` is what its host runs jobs with."""
+def describe(
+    state: State, wallet: Path, folder: Path, *, executor: str, beside: bool = True
+) -> Network:
+    """
+    Return the value that clients need.
+
+    Args:
+        state: Its own.
+        wallet: Key file of the wallet that pays.
+        folder: Where it lives.
+        executor: What its hosts run jobs with.
+        beside: Whether they run on this machine, which has no card to rent out.
+    """
+    stand_ins = beside or state.listening.stand_in
     base = {name: f"http://127.0.0.1:{port}" for name, port in state.ports.items()}
     services = base["services"]
     return Network(
@@ -107,55 +119,91 @@ def describe(state: State, wallet: Path, folder: Path, *, executor: str) -> Netw
         pin=services,
         gateway=f"{services}/ipfs/",
         api=services,
+        rates=rates_at(services, services),
+        sol_rates=sol_rates_at(services, services, services),
+        exchange=f"{services}/swap/v2",
+        usdc=MAINNET.usdc,
         tunnel=base["tunnel"] + "/{id}",
         programs=MAINNET.programs,
         real_money=False,
         faucet=f"{services}/faucet",
-        stand_in=STAND_INS[executor],
+        hosts=f"{services}/hosts" if beside else "",
+        authority=f"{services}/authority/reports",
+        stand_in=STAND_INS[executor] if stand_ins else "",
         # A host without containers runs beside it; with them, the image has the say.
-        python=platform.python_version() if executor == engines.PROCESS else "",
-        imageless=IMAGELESS if executor == engines.DOCKER else "",
+        python=platform.python_version() if stand_ins and executor == engines.PROCESS else "",
+        imageless=IMAGELESS if beside and executor == engines.DOCKER else "",
         wallet=str(wallet),
         api_key=str(folder.absolute() / "api_key"),
     )
 
 
-async def serve(folder: Path, *, fee: int | None, count: int, executor: str) -> None:
+async def serve(folder: Path, state: State, *, count: int, executor: str) -> None:
     """
     Run the network until it is told to stop.
 
     Args:
         folder: Where it lives.
-        fee: Network fee in percent; by default what it was.
+        state: What it keeps between its lives.
         count: Hosts that run beside it.
         executor: What those run jobs with: `docker` or `process`.
+
+    Raises:
+        UsageError: It cannot be reached where it is to be.
     """
-    state = read_state(folder, fee=fee)
     purse = settings.home().absolute() / "wallets" / "local.json"
     wallet = _wallet(purse)
-    nodes = {place: _wallet(place / "key.json") for place in hosts.places(max(count, 1))}
-    network = describe(state, purse, folder, executor=executor)
+    network = describe(
+        state, purse, folder, executor=executor, beside=count > 0 or not state.listening.address
+    )
     ledger = Ledger(
         folder / "ledger.sqlite",
         programs=network.programs,
         fee_divisor=state.fee_divisor,
         deployed=read_programs(folder / "programs"),
     )
-    _first_day(ledger, wallet, *nodes.values())
+    founding.open_markets(ledger)
+    founding.open_exchange(ledger)
+    founding.fund(ledger, wallet, _wallet(hosts.places(1)[0] / "key.json"))
     custody = open_custody(folder, ledger, fee=state.fee)
+    authority = Authority(ledger, network, folder / KEY, folder / "reports")
 
+    def settle_in(new: Sequence[Path]) -> None:
+        founding.fund(ledger, wallet, *(_wallet(place / "key.json") for place in new))
+
+    trusted = (wallet.address, custody.wallet.address)
+    beside = hosts.Hosts(folder, executor, settle_in, trusted)
+    deployments = Deployments(
+        folder / "deployments.json", ledger, custody, owners=frozenset({wallet.address}),
+        pin=lambda content: str(keep(folder / "pins", content)["IpfsHash"]),
+        trust=folder / hosts.TRUST,
+    )  # fmt: skip
     rpc = rpc_application(ledger)
     servers = [
         rpc.listen(state.ports["rpc"], "127.0.0.1", max_body_size=LARGEST_BODY),
         rpc.listen(state.ports["websocket"], "127.0.0.1", max_body_size=LARGEST_BODY),
-        application(ledger, custody, folder=folder / "pins", fee=state.fee).listen(
-            state.ports["services"], "127.0.0.1", max_buffer_size=64 << 20
-        ),
+        application(
+            ledger,
+            custody,
+            authority,
+            beside,
+            deployments,
+            folder=folder / "pins",
+            fee=state.fee,
+            tunnel=network.tunnel,
+        ).listen(state.ports["services"], "127.0.0.1", max_buffer_size=64 << 20),
     ]
+    names = Tunnel(exits=deployments.exit)
     tunnel = await asyncio.start_server(
-        Tunnel().serve, "127.0.0.1", state.ports["tunnel"], limit=LARGEST_HEAD
+        names.serve, "127.0.0.1", state.ports["tunnel"], limit=LARGEST_HEAD
     )
-    trusted = (wallet.address, custody.wallet.address)
+    gate = None
+    if state.listening.address:
+        gate, more = await listening.open_gate(
+            folder, state.listening, ledger, names, state.ports["tunnel"], fee=state.fee,
+            terms={"python": network.python, "stand_in": network.stand_in},
+        )  # fmt: skip
+        servers += more
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -163,16 +211,15 @@ async def serve(folder: Path, *, fee: int | None, count: int, executor: str) -> 
     _write(folder / "network.json", network)
     log.info("the network runs, process %s", os.getpid())
     hosts.recall(folder / "host.json", network)
-    kept = [
-        asyncio.create_task(hosts.keep(folder, place, trusted, executor=executor, alone=count == 1))
-        for place in [*nodes][:count]
-    ]
+    beside.grow(count)
+    keeping = asyncio.create_task(deployments.keep())
     await stop.wait()
+    keeping.cancel()
 
-    for each in kept:
-        each.cancel()
-    await asyncio.gather(*kept, return_exceptions=True)
+    await beside.close()
     (folder / "network.json").unlink(missing_ok=True)
+    if gate is not None:
+        gate.close()
     _close(servers, tunnel)
     custody.books.close()
     ledger.close()
@@ -182,75 +229,6 @@ def _close(servers: list[tornado.httpserver.HTTPServer], tunnel: asyncio.Server)
     for server in servers:
         server.stop()
     tunnel.close()
-
-
-def _first_day(ledger: Ledger, wallet: Wallet, *nodes: Wallet) -> None:
-    """Open the markets and fund wallet and hosts, unless that has been done."""
-    first = Pubkey.from_string(catalogue.CATALOGUE[0].address)
-    if ledger.get_account(first) is None:
-        accounts: dict[Pubkey, Account] = {}
-        for listing in catalogue.CATALOGUE:
-            accounts |= _market(ledger, listing)
-        ledger.plant(accounts)
-    for node in nodes:
-        stake = addresses.stake(ledger.programs, node.pubkey)
-        if ledger.get_account(stake) is None:
-            ledger.airdrop(node.pubkey, PLAY_SOL)
-            ledger.mint(node.pubkey, 0)
-            ledger.plant({stake: _stake(ledger, node)})
-    if ledger.get_account(wallet.pubkey) is None:
-        # In this order: who dies in between has not yet made the account that is looked for.
-        ledger.mint(wallet.pubkey, PLAY_NOS)
-        ledger.airdrop(wallet.pubkey, PLAY_SOL)
-
-
-def _market(ledger: Ledger, listing: catalogue.Listing) -> dict[Pubkey, Account]:
-    """Return the accounts of a market: itself and its vault."""
-    address = Pubkey.from_string(listing.address)
-    programs = ledger.programs
-    jobs = Pubkey.from_string(programs.jobs)
-    vault, bump = Pubkey.find_program_address([bytes(address), bytes(ledger.mint_key)], jobs)
-    market = Market(
-        authority=ledger.authority.pubkey(),
-        job_expiration=catalogue.JOB_EXPIRATION,
-        job_price=listing.price,
-        job_timeout=catalogue.JOB_TIMEOUT,
-        job_type=0,
-        vault=vault,
-        vault_bump=bump,
-        node_access_key=ZERO,
-        node_xnos_minimum=0,
-        queue_type=QueueType.EMPTY,
-        queue=(),
-    )
-    held = tokens.account_bytes(ledger.mint_key, vault)
-    return {
-        address: Account(
-            lamports=minimum_balance(Market.SIZE),
-            data=market.encode().ljust(Market.SIZE, b"\0"),
-            owner=jobs,
-        ),
-        vault: Account(lamports=minimum_balance(len(held)), data=held, owner=tokens.TOKEN),
-    }
-
-
-def _stake(ledger: Ledger, node: Wallet) -> Account:
-    """Return the stake a node needs to work where the market asks for none: an empty one."""
-    vault = addresses.stake_vault(ledger.programs, node.pubkey)
-    stake = Stake(
-        amount=0,
-        authority=node.pubkey,
-        duration=1_209_600,
-        time_unstake=0,
-        vault=vault,
-        vault_bump=255,
-        xnos=0,
-    )
-    return Account(
-        lamports=minimum_balance(Stake.SIZE),
-        data=stake.encode().ljust(Stake.SIZE, b"\0"),
-        owner=Pubkey.from_string(ledger.programs.stake),
-    )
 
 
 def _write(path: Path, value: object) -> None:
@@ -297,13 +275,12 @@ def read_network(folder: Path) -> Network | None:
         return None
 
 
-def read_fee(folder: Path) -> int:
-    """Return the fee of a network, in percent."""
+def last_state(folder: Path) -> State:
+    """Return what a network has kept, or what one begins with."""
     try:
-        state = msgspec.json.decode((folder / "state.json").read_bytes(), type=State)
+        return msgspec.json.decode((folder / "state.json").read_bytes(), type=State)
     except (FileNotFoundError, msgspec.DecodeError):
-        return 0
-    return state.fee
+        return State(ports={})
 
 
 def dump(value: object) -> str:

@@ -15,12 +15,19 @@ from solders.pubkey import Pubkey
 
 from ..chain.accounts import Market, QueueType
 from ..ipfs import cid_of, cid_to_hash
+from ..network import MAINNET
+from ..sources import SOL_MINT
+from . import deployment_routes, pools, tokens
 from .admission import Refused
-from .catalogue import CATALOGUE, PRICED_ON, USD_PER_NOS, Listing
+from .authority import Authority, Report
+from .catalogue import CATALOGUE, PRICED_ON, USD_PER_NOS, USD_PER_SOL, Listing
 from .credits import routes
 from .custody import Custody
+from .deployments import Deployments
 from .guard import Guarded, quiet
+from .hosts import Hosts, More
 from .ledger import Ledger
+from .swaps import Build
 
 LARGEST_PIN = 32 << 20
 """Most bytes of a pinned document."""
@@ -30,6 +37,10 @@ MOST_NOS = 1_000_000_000_000
 
 MOST_SOL = 1_000_000_000_000
 """Most lamports the faucet gives at once: a thousand SOL."""
+
+
+PRICES = {MAINNET.programs.mint: USD_PER_NOS, SOL_MINT: USD_PER_SOL}
+"""Dollars of one, by the mint."""
 
 
 class Unknown(Guarded):
@@ -148,6 +159,35 @@ class Price(Guarded):
         self.finish({"price": float(USD_PER_NOS), "date": PRICED_ON})
 
 
+class Coins(Guarded):
+    """`GET /api/v3/simple/price`: the same, as CoinGecko says it."""
+
+    def get(self) -> None:
+        """Say the price of each coin that is asked for and known."""
+        wanted = self.get_query_argument("ids", "").split(",")
+        known = {"nosana": USD_PER_NOS, "solana": USD_PER_SOL}
+        self.finish({name: {"usd": float(known[name])} for name in known if name in wanted})
+
+
+class Pools(Guarded):
+    """`GET /api/v2/simple/networks/solana/token_price/…`: the same, as GeckoTerminal says it."""
+
+    def get(self, mint: str) -> None:
+        """Say the price of the token."""
+        prices = {mint: str(PRICES[mint])} if mint in PRICES else {}
+        kind = "simple_token_price"
+        self.finish({"data": {"type": kind, "attributes": {"token_prices": prices}}})
+
+
+class Tokens(Guarded):
+    """`GET /price/v3`: the same, as Jupiter says it."""
+
+    def get(self) -> None:
+        """Say the price of each token that is asked for and known."""
+        wanted = self.get_query_argument("ids", "").split(",")
+        self.finish({mint: {"usdPrice": float(PRICES[mint])} for mint in PRICES if mint in wanted})
+
+
 class Gpus(Guarded):
     """`GET /reservations/gpus`: cards, with hosts that are free or at work."""
 
@@ -179,7 +219,7 @@ class Gpus(Guarded):
 
 
 class Faucet(Guarded):
-    """`POST /faucet {address, nos?, sol?}`: play money, in micro-NOS and lamports."""
+    """`POST /faucet {address, nos?, sol?, usdc?}`: play money, in the smallest unit of each."""
 
     def initialize(self, ledger: Ledger) -> None:
         self.ledger = ledger
@@ -189,22 +229,30 @@ class Faucet(Guarded):
         try:
             asked = json.loads(self.request.body)
             address = Pubkey.from_string(asked["address"])
-            nos, sol = asked.get("nos", 0), asked.get("sol", 0)
+            nos, sol, usdc = (asked.get(name, 0) for name in ("nos", "sol", "usdc"))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            self.fail(400, "the body is {address, nos, sol}: micro-NOS and lamports")
-        if type(nos) is not int or type(sol) is not int:
-            self.fail(400, "nos and sol are whole numbers: micro-NOS and lamports")
-        if not 0 <= nos <= MOST_NOS or not 0 <= sol <= MOST_SOL:
+            self.fail(400, "the body is {address, nos, sol, usdc}: micro-NOS, lamports, micro-USDC")
+        if any(type(each) is not int for each in (nos, sol, usdc)):
+            self.fail(400, "nos, sol and usdc are whole numbers: micro-NOS, lamports, micro-USDC")
+        most = ((nos, MOST_NOS), (sol, MOST_SOL), (usdc, MOST_NOS))
+        if not all(0 <= each <= limit for each, limit in most):
             self.fail(400, f"at most {MOST_NOS} micro-NOS and {MOST_SOL} lamports at once")
         try:
             if sol:
                 self.ledger.airdrop(address, sol)
             if nos:
                 self.ledger.mint(address, nos)
+            if usdc:
+                self.ledger.mint(address, usdc, pools.USDC)
         except Refused as error:
             self.fail(400, " ".join(str(error).split()))
         account = self.ledger.get_account(address)
-        self.finish({"nos": self.ledger.nos(address), "sol": account.lamports if account else 0})
+        lamports = account.lamports if account else 0
+        given: dict[str, int] = {"nos": self.ledger.nos(address), "sol": lamports}
+        if usdc:
+            held = self.ledger.token_balance(tokens.associated(address, pools.USDC))
+            given["usdc"] = held[0] if held else 0
+        self.finish(given)
 
 
 class Health(Guarded):
@@ -219,7 +267,15 @@ class Health(Guarded):
 
 
 def application(
-    ledger: Ledger, custody: Custody, *, folder: Path, fee: int
+    ledger: Ledger,
+    custody: Custody,
+    authority: Authority,
+    hosts: Hosts,
+    deployments: Deployments,
+    *,
+    folder: Path,
+    fee: int,
+    tunnel: str,
 ) -> tornado.web.Application:
     """
     Return the application of all services but the RPC.
@@ -227,8 +283,12 @@ def application(
     Args:
         ledger: The chain.
         custody: Who posts for accounts with credits.
+        authority: Who looks into reports of hosts.
+        hosts: Those that run beside the network.
+        deployments: What keeps deployments going.
         folder: Where pinned documents lie.
         fee: Network fee, in percent.
+        tunnel: Address of a service, with `{id}` where its name goes.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     pins, chain = {"folder": folder}, {"ledger": ledger}
@@ -239,12 +299,19 @@ def application(
             (r"/pinning/pinFileToIPFS", PinFile, pins),
             (r"/ipfs/(\w+)", Gateway, pins),
             (r"/api/markets/price/?|/markets/price/?", Price),
+            (r"/api/v3/simple/price", Coins),
+            (r"/api/v2/simple/networks/solana/token_price/(\w+)", Pools),
+            (r"/price/v3", Tokens),
             (r"/(?:api/)?markets/?", Markets, markets),
             (r"/(?:api/)?markets/([\w-]+)/?", Markets, markets),
             (r"/(?:api/)?markets/([\w-]+)/(required-resources)/?", Markets, markets),
             *routes(custody, folder),
+            *deployment_routes.routes(deployments, tunnel),
             (r"/reservations/gpus", Gpus, chain),
             (r"/faucet", Faucet, chain),
+            (r"/swap/v2/build", Build, chain),
+            (r"/hosts", More, {"hosts": hosts}),
+            (r"/authority/reports", Report, {"authority": authority}),
             (r"/health", Health, {"home": folder.parent.parent.resolve()}),
         ],
         default_handler_class=Unknown,

@@ -13,6 +13,7 @@ from solders.system_program import ID as SYSTEM
 
 from ..chain.accounts import Settings, Stake
 from ..chain.instructions import STAKE
+from ..chain.staking import LONGEST, SHORTEST, freed, weight
 from . import faults, tokens
 from .anchor import AnchorProgram, Context
 from .invocation import U64, panic
@@ -31,22 +32,10 @@ from .rules import (
 )
 from .tokens import TokenAccount
 
-SHORTEST = 14 * 86_400
-LONGEST = 365 * 86_400
-PRECISION = 10**15
-
 CLOSED = b"\xff" * 8
 """What old programs left at the beginning of an account they closed."""
 
-GROWTH = LONGEST // 3
-"""Seconds of duration that add one to the multiplier."""
-
 BOOK = Book(STAKE)
-
-
-def weight(amount: int, duration: int) -> int:
-    """Return the xNOS of an amount locked for a duration."""
-    return (duration * PRECISION // GROWTH + PRECISION) * amount // PRECISION
 
 
 def released(*, amount: int, balance: int, elapsed: int, duration: int) -> int:
@@ -64,12 +53,9 @@ def released(*, amount: int, balance: int, elapsed: int, duration: int) -> int:
     """
     if elapsed >= duration:
         return balance
-    # The program stays within 64 bits this way, and loses a few units by it.
-    largest = max(amount, elapsed)
-    precision = (U64 - 1) // largest - 1 if largest else 0
-    if not precision:
+    free = freed(amount, elapsed, duration)
+    if free is None:
         raise panic("attempt to divide by zero")
-    free = elapsed * precision // duration * amount // precision
     # More in the vault than was staked, or less to be free than was taken before a slash.
     if balance > amount or free < amount - balance:
         raise panic("attempt to subtract with overflow")

@@ -46,10 +46,16 @@ class Tunnel:
 
     Args:
         clock: Unix time, in seconds.
+        exits: Says which name a name of several hosts leads to this time, if it is one.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.time,
+        exits: Callable[[str], str | None] = lambda _: None,
+    ) -> None:
         self._clock = clock
+        self._shared = exits
         self._exits: dict[str, Exit] = {}
 
     def register(self, ident: str, port: int, node: str, header: str) -> None:
@@ -65,24 +71,25 @@ class Tunnel:
         Raises:
             RemoteProtocolError: The node did not sign this, or the name is another's.
         """
-        self._check(ident, node, header)
+        self.check(ident, node, header)
         if not 0 < port < 65536:
             raise RemoteProtocolError(f"{port} is no port")
         self._exits[ident] = Exit(port, node, self._clock() + authorization.EXPIRY)
 
     def unregister(self, ident: str, node: str, header: str) -> None:
         """Forget a name; raises as `register` does."""
-        self._check(ident, node, header)
+        self.check(ident, node, header)
         self._exits.pop(ident, None)
 
     def port(self, ident: str) -> int | None:
         """Return where a name leads, or nothing."""
-        found = self._exits.get(ident)
+        found = self._exits.get(ident) or self._exits.get(self._shared(ident) or "")
         if found is None or found.until < self._clock():
             return None
         return found.port
 
-    def _check(self, ident: str, node: str, header: str) -> None:
+    def check(self, ident: str, node: str, header: str) -> None:
+        """See that a node may lead a name; raises as `register` does."""
         now = int(self._clock() * 1000)
         if not authorization.check(header, node, expected=ident, now=now):
             raise RemoteProtocolError("the registration is not signed by its node")
@@ -159,40 +166,85 @@ class Tunnel:
             await _say(writer, 200, "ok")
 
 
+class _End(asyncio.BufferedProtocol):
+    """
+    One of two joined connections: what is read from it is written to the other.
+
+    Args:
+        other: The other one.
+        over: Set once either side has ended.
+        before: Who had the connection, and waits for its end.
+    """
+
+    def __init__(
+        self,
+        other: asyncio.Transport,
+        over: asyncio.Event,
+        before: asyncio.BaseProtocol | None = None,
+    ) -> None:
+        self._other = other
+        self._over = over
+        self._before = before
+        self._memory = memoryview(bytearray(PIECE))
+
+    def get_buffer(self, _: int) -> memoryview:
+        return self._memory
+
+    def buffer_updated(self, count: int) -> None:
+        if self._other.is_closing():
+            return
+        self._other.write(self._memory[:count])
+        if self._other.get_write_buffer_size():
+            # Some Pythons keep the memory itself until it is sent.
+            self._memory = memoryview(bytearray(PIECE))
+
+    def pause_writing(self) -> None:
+        self._other.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._other.resume_reading()
+
+    def eof_received(self) -> bool:
+        if self._before is None:
+            # The answer's end is the end; a request body's end is not.
+            self._over.set()
+        elif not self._other.is_closing():
+            self._other.write_eof()
+        return True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._over.set()
+        if self._before is not None:
+            self._before.connection_lost(error)
+
+
 async def _splice(
     port: int, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     """Join a connection to a port of this machine, until either side ends."""
+    outer: asyncio.Transport = writer.transport  # type: ignore[assignment] # it is one of a stream
+    over = asyncio.Event()
     try:
-        inner_reader, inner_writer = await asyncio.open_connection(
-            "127.0.0.1", port, limit=4 * PIECE
+        inner, _ = await asyncio.get_running_loop().create_connection(
+            lambda: _End(outer, over), "127.0.0.1", port
         )
     except OSError:
         await _say(writer, 502, "the host does not answer")
         return
     try:
-        for each in (writer, inner_writer):
-            each.transport.set_write_buffer_limits(4 * PIECE)
-        inner_writer.write(head)
-        up = asyncio.create_task(_pump(reader, inner_writer))
-        down = asyncio.create_task(_pump(inner_reader, writer))
-        # The answer's end is the end; a request body's end is not, but a client that broke off is.
-        await asyncio.wait([up, down], return_when=asyncio.FIRST_COMPLETED)
-        if not down.done() and not writer.is_closing():
-            await asyncio.wait([down])
-        up.cancel()
-        down.cancel()
-        await asyncio.gather(up, down, return_exceptions=True)
+        for each in (outer, inner):
+            each.set_write_buffer_limits(4 * PIECE)
+        gone = reader.at_eof()
+        outer.set_protocol(_End(inner, over, outer.get_protocol()))
+        # Nothing more comes to the reader, and it has what came with the head.
+        reader.feed_eof()
+        inner.write(head + await reader.read())
+        if gone:
+            inner.write_eof()
+        if not outer.is_closing():
+            await over.wait()
     finally:
-        inner_writer.close()
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(PIECE):
-        writer.write(data)
-        await writer.drain()
-    with contextlib.suppress(OSError):
-        writer.write_eof()
+        inner.close()
 
 
 async def _say(writer: asyncio.StreamWriter, status: int, text: str) -> None:

@@ -17,7 +17,7 @@ from solders.pubkey import Pubkey
 from nosana_jupyter.chain import addresses
 from nosana_jupyter.chain.accounts import Job, Market, Run, Stake
 from nosana_jupyter.chain.instructions import JOBS, STAKE, Spec, build
-from nosana_jupyter.chain.instructions import stake as stake_instruction
+from nosana_jupyter.chain.locking import stake as stake_instruction
 from nosana_jupyter.local.ledger import Ledger, Outcome, Refused
 from nosana_jupyter.network import MAINNET
 

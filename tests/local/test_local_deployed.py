@@ -20,12 +20,7 @@ from solders.transaction import VersionedTransaction
 from nosana_jupyter.chain.accounts import rent
 from nosana_jupyter.errors import UsageError
 from nosana_jupyter.local import tokens
-from nosana_jupyter.local.deployed import (
-    LARGEST,
-    describe_programs,
-    name_programs,
-    read_programs,
-)
+from nosana_jupyter.local.deployed import LARGEST, describe_programs, name_programs, read_programs
 from nosana_jupyter.local.ledger import Ledger, Refused
 from nosana_jupyter.local.placeholder import elf_of
 from nosana_jupyter.network import MAINNET

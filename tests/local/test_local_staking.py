@@ -16,10 +16,11 @@ from solders.pubkey import Pubkey
 from nosana_jupyter.chain import addresses
 from nosana_jupyter.chain.accounts import Reflection, Reward, Settings, Stake, rent
 from nosana_jupyter.chain.instructions import REWARDS, STAKE
-from nosana_jupyter.chain.instructions import stake as stake_instruction
+from nosana_jupyter.chain.locking import stake as stake_instruction
+from nosana_jupyter.chain.staking import LONGEST, amount_for, weight
 from nosana_jupyter.local import rewards, staking, tokens
 from nosana_jupyter.local.invocation import Failure
-from nosana_jupyter.local.staking import LONGEST, released, weight
+from nosana_jupyter.local.staking import released
 
 MATH = json.loads((Path(__file__).parents[1] / "vectors" / "derived_math.json").read_text())
 PANIC = "ProgramFailedToComplete"
@@ -89,6 +90,8 @@ class TestStaking:
         """xNOS and what unstaking sets free, to the unit."""
         amount, duration = int(case["amount"]), int(case["duration"])
         assert weight(amount, duration) == int(case["xnos"])
+        least = amount_for(int(case["xnos"]), duration)
+        assert weight(least, duration) >= int(case["xnos"]) > weight(least - 1, duration)
         for each in case["withdrawable"]:
             free = released(
                 amount=amount,

@@ -2,7 +2,8 @@
 Thousands of random instructions, and what must hold after each of them.
 
 The machine follows the rules that keep money whole: a stopped job is claimed once, and recovered
-only while nobody runs it. The holes of the program are shown one by one in `test_local_program.py`.
+only while nobody runs it. Nodes stake, are slashed and take stakes out while they work. The holes
+of the program are shown one by one in `test_local_program.py`.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from ledger_world import DIGEST, MINT, PROGRAMS, RESULT, World
 from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 
-from nosana_jupyter.chain.accounts import Job, JobState, Market, QueueType, Run, rent
+from nosana_jupyter.chain import addresses
+from nosana_jupyter.chain.accounts import Job, JobState, Market, QueueType, Run, Stake, rent
 from nosana_jupyter.chain.instructions import JOBS
+from nosana_jupyter.chain.staking import weight
 from nosana_jupyter.local.ledger import Refused
 from nosana_jupyter.local.tokens import ACCOUNT_SIZE, TOKEN, decode
 
@@ -54,8 +57,11 @@ class JobsMachine(RuleBasedStateMachine):
         self.world = World(fee_divisor=divisor, duplicate_rule=rule)
         self.fees = 0
         self.projects = [self.world.person(nos=nos) for nos in (10**12, 10**8)]
-        self.nodes = [self.world.node() for _ in range(3)]
-        self.markets = [self.world.market(price=price) for price in (115, 7, 0)]
+        self.nodes = [self.world.node(amount=amount) for amount in (0, 10**6, 10**9)]
+        terms = [(115, 0), (7, 5 * 10**5), (0, 0)]
+        self.markets = [
+            self.world.market(price=price, node_xnos_minimum=least) for price, least in terms
+        ]
         self.stranded = dict.fromkeys(self.markets, 0)
         self.orphans: set[Pubkey] = set()
         self.world.ledger.on_change(self.count)
@@ -65,7 +71,7 @@ class JobsMachine(RuleBasedStateMachine):
         self.supply = supply[0]
         # A network in use: jobs that wait, run, have been given up, and are done.
         for index in range(6):
-            args = self.markets[index % 2], self.projects[0], self.nodes[index % 3]
+            args = self.markets[index % 2], self.projects[0], self.nodes[1 + index % 2]
             job, run = self.world.started(*args, timeout=1000)
             self.world.clock.time += 200
             if index >= 2:
@@ -222,7 +228,9 @@ class JobsMachine(RuleBasedStateMachine):
     def work(self, pick: int) -> None:
         node, market = choose(self.nodes, pick), choose(self.markets, pick // 5)
         done = self.attempt("work", self.world.work_accounts(market, node))
-        assert done == (node not in self.chain.markets[market].queue)
+        assert done == (
+            node not in self.chain.markets[market].queue and self.may_work(node, market)
+        )
 
     @rule(pick=PICK)
     def stop(self, pick: int) -> None:
@@ -235,8 +243,10 @@ class JobsMachine(RuleBasedStateMachine):
     def claim(self, pick: int) -> None:
         job = self.likely(JobState.STOPPED, pick)
         state = self.chain.jobs[job]
-        accounts = self.world.work_accounts(state.market, choose(self.nodes, pick // 3))
-        assert self.attempt("claim", accounts | {"job": job}) == (state.state == JobState.STOPPED)
+        node = choose(self.nodes, pick // 3)
+        accounts = self.world.work_accounts(state.market, node)
+        fits = state.state == JobState.STOPPED and self.may_work(node, state.market)
+        assert self.attempt("claim", accounts | {"job": job}) == fits
 
     @precondition(lambda self: self.chain.runs)
     @rule(pick=PICK)
@@ -255,6 +265,75 @@ class JobsMachine(RuleBasedStateMachine):
         fits = ran and node == state.node and state.ipfs_result == bytes(32) != result
         done = self.attempt("complete", {"job": job, "authority": node}, ipfs_result=result)
         assert done == fits
+
+    # Stakes
+
+    def stake(self, node: Pubkey) -> Stake:
+        return self.world.read_stake(node)
+
+    def vault(self, node: Pubkey) -> int:
+        """Return what is locked up for a node."""
+        found = self.world.ledger.token_balance(addresses.stake_vault(PROGRAMS, node))
+        assert found is not None
+        return found[0]
+
+    def may_work(self, node: Pubkey, market: Pubkey) -> bool:
+        return self.stake(node).xnos >= self.chain.markets[market].node_xnos_minimum
+
+    def change_stake(self, name: str, node: Pubkey, **rest: Any) -> bool:
+        """Change a stake. A refused instruction must change nothing."""
+        before = self.world.snapshot()
+        try:
+            self.world.run(self.world.staking(name, node, **rest))
+        except Refused:
+            assert self.world.snapshot() == before
+            return False
+        return True
+
+    @rule(pick=PICK, amount=st.one_of(st.integers(0, 3), st.integers(1, 10**9)))
+    def topup(self, pick: int, amount: int) -> None:
+        node = choose(self.nodes, pick)
+        held, state = self.world.ledger.nos(node), self.stake(node)
+        done = self.change_stake("topup", node, args={"amount": amount})
+        assert done == (0 < amount <= held and not state.time_unstake)
+        if done:
+            assert held - self.world.ledger.nos(node) == amount
+            assert self.stake(node).amount == state.amount + amount
+
+    @rule(pick=PICK, name=st.sampled_from(["unstake", "restake"]))
+    def leave_and_return(self, pick: int, name: str) -> None:
+        node = choose(self.nodes, pick)
+        state, held = self.stake(node), self.vault(node)
+        assert self.change_stake(name, node) == ((name == "unstake") == (not state.time_unstake))
+        now = self.stake(node)
+        if now.time_unstake:
+            assert now.xnos == 0
+        else:
+            assert now.xnos == weight(now.amount, now.duration)
+        assert self.vault(node) == held
+
+    @rule(pick=PICK)
+    def withdraw(self, pick: int) -> None:
+        node = choose(self.nodes, pick)
+        before = self.world.ledger.nos(node), self.vault(node)
+        if self.change_stake("withdraw", node):
+            assert self.stake(node).time_unstake
+        assert self.world.ledger.nos(node) + self.vault(node) == sum(before)
+
+    @rule(pick=PICK, share=st.integers(0, 110), owner=st.booleans())
+    def slash(self, pick: int, share: int, owner: bool) -> None:
+        """By the settings' authority alone, of what was staked and is still there."""
+        node = choose(self.nodes, pick)
+        state, held = self.stake(node), self.vault(node)
+        amount = state.amount * share // 100
+        fund = self.world.ledger.nos(self.world.admin)
+        signer = node if owner else self.world.admin
+        done = self.change_stake("slash", node, authority=signer, args={"amount": amount})
+
+        assert done == (not owner and amount <= min(state.amount, held))
+        taken = amount if done else 0
+        assert self.world.ledger.nos(self.world.admin) - fund == taken == held - self.vault(node)
+        assert state.amount - self.stake(node).amount == taken
 
     # What the administrator does: the deposits stay behind, and are counted
 
@@ -325,6 +404,7 @@ class JobsMachine(RuleBasedStateMachine):
         self.chain = self.read()
         self.nos_is_conserved()
         self.vaults_hold_what_open_jobs_are_owed()
+        self.stakes_are_held()
         self.lamports_are_conserved()
         self.a_job_is_in_one_place()
 
@@ -341,6 +421,15 @@ class JobsMachine(RuleBasedStateMachine):
             if job.state != JobState.DONE:
                 owed[job.market] += job.price * job.timeout
         assert owed == {market: self.world.vault(market) for market in self.markets}
+
+    def stakes_are_held(self) -> None:
+        """A stake that is not being taken out is in its vault, to the unit, and weighs so much."""
+        for node in self.nodes:
+            state = self.stake(node)
+            assert self.vault(node) <= state.amount
+            if not state.time_unstake:
+                assert self.vault(node) == state.amount
+                assert state.xnos == weight(state.amount, state.duration)
 
     def lamports_are_conserved(self) -> None:
         """Rents move, fees vanish, nothing else."""
