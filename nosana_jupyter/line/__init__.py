@@ -1,0 +1,1 @@
+"""The talk with a job's runner."""

@@ -1,0 +1,1 @@
+"""Where a cell may run: the markets there are, and what they ask."""

@@ -1,0 +1,1 @@
+"""A host, from its rent to the end of its job."""

@@ -1,0 +1,1 @@
+"""What goes with a cell and comes back, found and packed without a host."""
