@@ -1,0 +1,1 @@
+"""NOS for other coins, through an exchange that nobody has to trust."""
