@@ -1,0 +1,1 @@
+"""Models as services: hosts that answer requests, behind one address of this machine."""
