@@ -12,13 +12,15 @@ from ..units import Seconds
 from . import grammar
 from .interrupts import Presses
 from .notice import Notice
-from .sessions import SessionCommands, opened
+from .serving import ServiceCommands
+from .sessions import opened
 
 if TYPE_CHECKING:
-    from ..attaching import Found
-    from ..events import Cell, Outcome
-    from ..logbook import CellRecord
-    from ..taping import Taped
+    from ..events import Cell
+    from ..outcome import Outcome
+    from ..portal.taping import Taped
+    from ..rent.logbook import CellRecord
+    from ..sessions.attaching import Found
     from .card import Card
     from .tables import Table
 
@@ -26,10 +28,11 @@ PEEK = "--peek"
 """For who only looks: then Ctrl-C lets the cell go."""
 
 
-class AttachCommands(SessionCommands):
+class AttachCommands(ServiceCommands):
     """The command."""
 
     _followed: Any
+    _earlier: Any
 
     def do_attach(self, rest: str) -> Any:
         """Show what a cell has said and goes on to say, and bind what it brings back."""
@@ -40,6 +43,9 @@ class AttachCommands(SessionCommands):
         name = " ".join(word for word in words if word != PEEK)
         ours = _ours(self.portal.detached, name)
         with Notice(self.shell, "looking for what goes on"):
+            left = self.portal.services_elsewhere() if name else []
+            if services := [each for each in left if each.name == name]:
+                return self.take_up_service(services[0])
             others = _others(self.portal.attachable(), name, alone=not ours)
         if len(ours) + len(others) > 1:
             return _table(ours, others)
@@ -51,7 +57,7 @@ class AttachCommands(SessionCommands):
                 return self._taken_up(others[0], card, presses, peek=peek)
             except NosanaError as error:
                 if not isinstance(error, RemoteError):
-                    card.close(f"{type(error).__name__}: {error}")
+                    card.fail(error)
                 raise
 
     def _replayed(self, run: Taped, card: Card, presses: Presses, *, peek: bool) -> Any:
@@ -60,6 +66,9 @@ class AttachCommands(SessionCommands):
 
     def _taken_up(self, found: Found, card: Card, presses: Presses, *, peek: bool) -> Any:
         """Show what another kernel has begun."""
+        # Here is also what cells say that were over when that kernel was.
+        self._earlier.remember("", found.session.job)
+        self.portal.late = self._earlier.take
         run = self.portal.attach(found.session.job, peek=peek)
 
         def ends() -> list[tuple[Cell, Outcome]]:
@@ -87,7 +96,7 @@ def _ours(detached: list[Taped], name: str) -> list[Taped]:
 
 def _others(found: list[Found], name: str, *, alone: bool) -> list[Found]:
     """Return what is meant of what goes on elsewhere."""
-    from ..attaching import pick
+    from ..sessions.attaching import pick
 
     if alone:
         return pick(found, name)
@@ -98,7 +107,7 @@ def _others(found: list[Found], name: str, *, alone: bool) -> list[Found]:
 
 def _table(ours: list[Taped], others: list[Found]) -> Table:
     """Show what there is to attach to."""
-    from ..prepare import title
+    from ..travel.prepare import title
     from .tables import Table
 
     rows = [
@@ -115,5 +124,5 @@ def _table(ours: list[Taped], others: list[Found]) -> Table:
         rows.append((name, session.name, line(last)[:50], found.state))
     return Table(
         head=("name", "session", "cell", "state"), rows=rows,
-        title="Several go on", note="Write %nosana attach NAME.",
+        title="Several can be brought back", note="Write %nosana attach NAME.",
     )  # fmt: skip

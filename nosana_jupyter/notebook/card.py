@@ -9,10 +9,15 @@ from __future__ import annotations
 
 import sys
 import time
-from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from msgspec.structs import replace as changed
+
+from ..board.story import Story
+from ..errors import SessionLost
 from ..events import (
+    Audited,
+    Begun,
     Billed,
     Booting,
     Event,
@@ -23,19 +28,24 @@ from ..events import (
     Running,
     Said,
     Settled,
+    Verified,
     Waiting,
-)
-from ..receipt import together
+)  # fmt: skip
 from ..sanitize import line
-from ..units import duration, nos, sol
-from ..wire.messages import ClearOutput
+from ..units import duration
+from . import drawing, model
+from .notice import LONG, lasting
+from .widgets.outputs import VIEW
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from ..bills import CellBill
-    from ..journal import Receipt
-    from ..markets import Quote
+    from ..board.live import JobCard, State
+    from ..errors import NosanaError
+    from ..market.markets import Quote
+    from ..money.bills import CellBill
+    from ..money.journal import Receipt
+    from .widgets.buttons import Buttons
 
 MIME = "application/vnd.nosana.job+json"
 
@@ -45,8 +55,8 @@ REDRAW = 1.0
 SOON = 0.05
 """Seconds in which most cells of a session are over, and no card need say how they stand."""
 
-LONG = 2.0
-"""Seconds after which a terminal is told what is waited for."""
+AGAIN = 15.0
+"""Seconds after which a terminal is told once more; they double."""
 
 
 class Card:
@@ -74,18 +84,39 @@ class Card:
         self._clearing = False
         self._at = 0.0
         self._text = text
-        self._told = ""
+        """What is waited for, or how the job stands without us."""
+
+        self._waits = True
+        """Whether it is waited for."""
+
+        self._tell_at = LONG
+        """Seconds after which a terminal is told of it."""
+
         self._since = time.monotonic()
         self._quote: Quote | None = None
         self._job = ""
         self._ran_by = ""
         self._began = 0.0
+        self._runs = True
+        """Whether it is at work: in a session a cell is made ready first."""
+
         self._receipt: Receipt | None = None
         self._joined = ""
         """Name of the session that the cell goes to."""
 
         self._bill: CellBill | None = None
+        self._over = False
+        """Whether it has shown how the cell ended."""
+
+        self._stays: State | None = None
+        """How the cell stands that is not followed here any more."""
+
+        self.buttons: Buttons | None = None
+        """What a user may do about it, where no extension draws it."""
+        self._own = Story()
+        self._story = self._own
         self._left: list[Left] = []
+        self._compared: Verified | Audited | None = None
 
     @property
     def due(self) -> float | None:
@@ -103,7 +134,7 @@ class Card:
         if self._bill is not None:
             return f"nosana: {self._bill.text}"
         if self._receipt is not None:
-            return " · ".join([summary(self._receipt), *self._losses()])
+            return " · ".join([model.summary(self._receipt), *self._losses(), *self._verdict()])
         if self._joined:
             return f"nosana: session {self._joined} goes on"
         if self._job:
@@ -119,8 +150,18 @@ class Card:
         """Say what hosts cost that were left before the cell began."""
         if not self._left:
             return []
+        from ..money.receipt import together
+
         tries = "1 attempt" if len(self._left) == 1 else f"{len(self._left)} attempts"
         return [f"{tries} before: {together([each.receipt for each in self._left])}"]
+
+    def _verdict(self) -> list[str]:
+        """Say what a comparison with other hosts has found, and what that cost."""
+        return [line(each) for each in self._compared.parts] if self._compared else []
+
+    def follow(self, story: Story | None) -> None:
+        """Draw what others see of it, too."""
+        self._story = story or self._own
 
     def open(self) -> None:
         """Show the card, before anything slow begins."""
@@ -129,6 +170,10 @@ class Card:
 
     def take(self, event: Event | None) -> None:
         """Follow an event; nothing means that time has passed."""
+        from ..wire.messages import ClearOutput
+
+        if event is not None and self._story is self._own:
+            self._own.take(event)
         match event:
             case Billed(bill=bill):
                 self._bill = bill
@@ -136,19 +181,23 @@ class Card:
             case Joined(name=name, quote=quote):
                 self._joined = name
                 self._quote, self._ran_by = quote, event.words
-                self._text, self._began = "", time.monotonic()
+                self._began, self._runs = time.monotonic(), False
+                self._say("finding out what the cell needs")
                 return
+            case Begun():
+                self._runs = True
+                self._say("")
             case Quoted(quote=quote):
                 self._quote = quote
-                self._say(self._again(f"posting to {quote.market.slug}: at most {quote.bound}"))
+                market = quote.market
+                needs = f"; needs {line(quote.needs.partition(':')[0])}" if quote.needs else ""
+                self._say(f"posting to {market.slug}: {market.free}, at most {quote.bound}{needs}")
             case Posted(job=job):
                 self._job = job
             case Waiting(text=text):
-                self._say(self._again(text))
-            case Booting(stage=stage, text=text):
-                # A terminal hears of each stage once, and not how far it is.
-                if self._rich or stage != self._text:
-                    self._say(text if self._rich else stage)
+                self._say(text)
+            case Booting(text=text):
+                self._say(text)
             case Left(why=why, receipt=receipt):
                 self._left.append(event)
                 self._job, self._began, self._receipt = "", 0.0, None
@@ -157,7 +206,7 @@ class Card:
                 return
             case Running(job=job, ran_by=ran_by):
                 self._job, self._ran_by, self._began = job, f"on {ran_by}", time.monotonic()
-                self._text = ""
+                self._say("")
                 if not self._rich:
                     sys.stdout.write(f"nosana: running on {ran_by}, job {job}\n")
             case Said(message=ClearOutput(wait=wait)):
@@ -167,6 +216,12 @@ class Card:
             case Said():
                 self._shown, self._clearing = self._shown and not self._clearing, False
                 return
+            case Verified(label=label) | Audited(label=label):
+                self._compared = event
+                if self._receipt is not None:
+                    self._receipt = changed(self._receipt, verified=label)
+                if not self._over:  # An audit ends after the cell.
+                    return
             case Settled(receipt=receipt):
                 self._receipt = receipt
                 return  # It is shown once, when the cell's outputs are all there.
@@ -175,58 +230,101 @@ class Card:
                 if self._rich:
                     self._draw()
                 return
-            case None if self._began and time.monotonic() - self._at >= REDRAW:
-                pass
             case None if not self._rich:
                 self._tell()
                 return
+            case None if self._lasts and time.monotonic() - self._at >= REDRAW:
+                pass
             case _:
                 return
         if self._rich and self._shown:
             self._draw()
 
-    def stay(self, text: str) -> None:
-        """Say that the job goes on, and how it stands."""
-        self._text, self._began = line(text), 0.0
+    def stay(self, text: str, state: State | None = "detached") -> None:
+        """Say that the job goes on, and how it stands; without a state, as its story has it."""
+        self._stays = state
+        self._text, self._waits, self._began = line(text), False, 0.0
         if self._rich:
             self._draw()
         else:
             sys.stdout.write(f"nosana: {self._text}\n")
 
     def close(self, problem: str = "") -> None:
-        """Show the receipt, or what went wrong before there was one."""
-        problem = line(problem)[:500]
+        """
+        Show the receipt, or where the money is before there is one.
+
+        Args:
+            problem: What went wrong in a word or two, where no error stands below that says it.
+        """
         if problem:
             self._bill = None
             unsettled = self._job and self._receipt is None
             self._text = f"{problem} · {self.cost.partition(' ')[2]}" if unsettled else problem
+        self._end()
+
+    def fail(self, error: NosanaError) -> None:
+        """Show where the money is. What went wrong is said by the error, which stands below."""
+        if self._over:
+            return
+        if isinstance(error, SessionLost) and self._joined:
+            self._bill = None
+            self._text = f"session {self._joined} is not open here any more"
+        else:
+            nothing = isinstance(error, SessionLost) and not self._job
+            self._text = "nothing was run" if nothing else self.cost.partition(" ")[2]
+        # In a terminal the card would be one more line that says it.
+        if self._rich or self._receipt is not None or "Nothing was" not in str(error):
+            self._end()
+
+    def _end(self) -> None:
+        self._waits, self._began, self._over = False, 0.0, True
         if self._rich:
             self._draw()
-        elif self._bill is not None or (problem and not self._job):
-            sys.stdout.write(f"{self._plain()}\n")
-        elif self._receipt is not None:
+        elif self._receipt is not None and self._bill is None:
             job = self._receipt.job
             sys.stdout.write(f"{self.cost}\n  all of it: %nosana receipts {job}\n")
-
-    def _again(self, text: str) -> str:
-        """Say why another host is asked, until it has the job."""
-        return f"{self._left[-1].why} · {text}" if self._left and not self._job else text
+        elif self._bill is not None or self._text:
+            sys.stdout.write(f"{self._plain()}\n")
 
     def _say(self, text: str) -> None:
         # What is waited for is put together from what strangers sent.
-        self._text = line(text)
-        self._since = time.monotonic()
+        text = line(text)
+        # Behind a colon is how far it is: the same is waited for as before.
+        if text.partition(":")[0] != self._text.partition(":")[0]:
+            self._since, self._tell_at = time.monotonic(), LONG
+        self._text, self._waits = text, True
+
+    @property
+    def _lasts(self) -> bool:
+        """Whether time passes that is to be seen."""
+        waited = time.monotonic() - self._since >= LONG
+        return bool(self._began or (self._waits and self._text and waited))
 
     def _tell(self) -> None:
-        """Write what has been waited for longer than a moment, once, where nothing is redrawn."""
-        if self._text and self._text != self._told and time.monotonic() - self._since >= LONG:
-            self._told = self._text
-            sys.stdout.write(f"nosana: {self._text}\n")
+        """Write what has been waited for longer than a moment, where nothing is redrawn."""
+        passed = time.monotonic() - self._since
+        if self._text and passed >= self._tell_at:
+            text = self._waited() if self._tell_at >= AGAIN else self._text
+            self._tell_at = max(AGAIN, 2 * self._tell_at)
+            sys.stdout.write(f"nosana: {text}\n")
             sys.stdout.flush()
+
+    def _waited(self) -> str:
+        """Return what is waited for and for how long, and why another host is asked."""
+        if not (self._waits and self._text):
+            return self._text
+        text = lasting(self._text, time.monotonic() - self._since)
+        return f"{self._left[-1].why} · {text}" if self._left and not self._job else text
 
     def _draw(self) -> None:
         self._at = time.monotonic()
-        data = {MIME: self._model(), "text/html": self._html(), "text/plain": self._plain()}
+        drawn = self._model()
+        settled = self._receipt is not None or self._bill is not None
+        html = drawing.html(drawn, settled=settled)
+        data = {MIME: model.plain(drawn), "text/html": html, "text/plain": self._plain()}
+        if self.buttons is not None:
+            self.buttons.show(html)
+            data[VIEW] = self.buttons.view
         self._shell.display_pub.publish(
             data=data, metadata={}, transient={"display_id": self._ident}, update=self._shown
         )
@@ -241,17 +339,26 @@ class Card:
             )
             for number, each in enumerate(self._left, 1)
         ]
-        return [*receipt.lines(), *left]
+        needs = self._quote.needs if self._quote is not None else ""
+        memory = [("GPU memory", f"estimated: {line(needs)}")] if needs else []
+        return [*receipt.lines(), *memory, *left]
 
     def _line(self) -> str:
         """Return the state of the job as one line."""
+        text = self._waited()
         if not self._began:
-            return self._text
+            return text
         passed = time.monotonic() - self._began
-        state = f"running {self._ran_by}: {duration(int(passed))}"
+        state = f"{'running ' if self._runs else ''}{self._ran_by}: {duration(int(passed))}"
         if self._quote is not None:
             state += f", {self._quote.so_far(int(passed + 1))} so far"
-        return f"{state} · {self._text}" if self._text else state
+        return f"{state} · {text}" if text else state
+
+    @property
+    def _told(self) -> str:
+        """Where the money is, and what is waited for all the same: results of other hosts."""
+        waits = self._waits and self._text and self._receipt is not None and not self._over
+        return f"{self.cost} · {self._waited()}" if waits else self.cost
 
     def _plain(self) -> str:
         receipt = self._receipt
@@ -259,45 +366,20 @@ class Card:
             return self.cost
         if receipt is None:
             return f"nosana: {self._line()}"
-        lines = [self.cost]
+        lines = [self._told]
         lines += [f"  {label:<12} {text}" for label, text in self._rows(receipt)]
         return "\n".join(lines)
 
-    def _html(self) -> str:
+    def _model(self) -> JobCard:
         receipt = self._receipt
-        if self._bill is not None:
-            return f"<div>{escape(self.cost)}</div>"
-        if receipt is None:
-            return f"<div>◌ nosana: {escape(self._line())}</div>"
-        rows = "".join(
-            f'<tr><td style="text-align:left">{escape(label)}</td>'
-            f'<td style="text-align:left"><code>{escape(text)}</code></td></tr>'
-            for label, text in self._rows(receipt)
+        settled = receipt is not None or self._bill is not None
+        return model.made(
+            self._story,
+            text=self._told if settled else self._line(),
+            doing=self._waited() if self._waits and not self._over else "",
+            state="ended" if self._over else self._stays,
+            receipt=receipt,
+            rows=self._rows(receipt) if receipt is not None and self._bill is None else [],
+            bill=self._bill,
+            cost=self.cost,
         )
-        return f"<details><summary>{escape(self.cost)}</summary><table>{rows}</table></details>"
-
-    def _model(self) -> dict[str, Any]:
-        receipt = self._receipt
-        return {
-            "job": self._job,
-            "text": self.cost if receipt or self._bill else self._line(),
-            "receipt": dict(self._rows(receipt)) if receipt else None,
-        }
-
-
-def summary(receipt: Receipt) -> str:
-    """Return a receipt as one line."""
-    if receipt.is_open:
-        return f"nosana: {receipt.ended_as}, not settled · {receipt.story}"
-    parts = [
-        f"nosana: {receipt.status}",
-        f"{duration(receipt.seconds)} on {receipt.ran_by}" if receipt.ran_by else "no host",
-    ]
-    if receipt.pay == "credits":
-        return " · ".join([*parts, f"used {receipt.spent}", f"{receipt.returned} free again"])
-    parts += [f"paid {nos(receipt.paid)}", f"refunded {nos(receipt.refunded)}"]
-    if receipt.network_fee:
-        parts.append(f"network fee {nos(receipt.network_fee)}")
-    if receipt.sol_rent:
-        parts.append(f"{sol(receipt.sol_rent)} of rent held")
-    return " · ".join(parts)

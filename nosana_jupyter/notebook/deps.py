@@ -14,9 +14,9 @@ from ..cell.embedded import parse
 from ..cell.imports import find_imports
 from ..errors import CellError
 from ..events import Cell
-from ..journal import Journal
-from ..planning import plan
+from ..money.journal import Journal
 from ..project import find
+from ..travel.planning import plan
 from ..units import Seconds
 from . import grammar
 from .tables import Table, counted
@@ -68,11 +68,13 @@ def _imported(shell: InteractiveShell) -> Iterator[str]:
 
 
 def _used(namespace: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the modules of what has a name."""
+    """Yield the modules of what has a name; handles and receipts of ours stay here."""
     for name, value in namespace.items():
         if name.startswith("_") or name in ("In", "Out", "exit", "quit", "get_ipython", "open"):
             continue
         if isinstance(value, types.ModuleType):
             yield value.__name__
-        elif isinstance(module := getattr(type(value), "__module__", None), str):
+            continue
+        module = getattr(type(value), "__module__", None)
+        if isinstance(module, str) and not module.startswith("nosana_jupyter."):
             yield module if "<" not in module else "builtins"

@@ -9,7 +9,7 @@ to a file, with its beginning and its end shown.
 from __future__ import annotations
 
 import itertools
-import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -25,6 +25,7 @@ from ..wire.messages import (
     Stream,
     UpdateDisplayData,
 )
+from .fronts import Here
 from .overflow import Overflow
 from .widgets import relaying
 from .widgets.outputs import VIEW
@@ -43,6 +44,9 @@ INLINE = 2_000_000
 
 TAIL = 20_000
 """Characters of the end that are shown when there were more."""
+
+TAILS = 3
+"""Most times that such an end is shown of what a cell says when it is over."""
 
 MESSAGE = 1_000
 """Bytes that a display counts for at least: servers drop too many small messages as well."""
@@ -64,6 +68,7 @@ class Pace:
         self._rate = rate
         self._level = rate
         self._at = time.monotonic()
+        self._lock = threading.Lock()
 
     @property
     def much(self) -> bool:
@@ -78,10 +83,12 @@ class Pace:
 
     def take(self, count: int) -> None:
         """Wait until so many bytes may pass."""
-        self._fill()
-        self._level -= count
-        if self._level < 0:
-            time.sleep(-self._level / self._rate)
+        with self._lock:
+            self._fill()
+            self._level -= count
+            lacks = -self._level
+        if lacks > 0:
+            time.sleep(lacks / self._rate)
 
 
 _pace = Pace()
@@ -114,18 +121,26 @@ class Screen:
         shell: The notebook's.
         label: Makes display ids of this cell's host its own.
         trust: Whether the user lets the host run what it likes in the page.
+        front: Where they are shown, if not under the cell that runs.
     """
 
-    def __init__(self, shell: InteractiveShell, label: str, *, trust: bool = False) -> None:
+    def __init__(
+        self,
+        shell: InteractiveShell,
+        label: str,
+        *,
+        trust: bool = False,
+        front: Here | None = None,
+    ) -> None:
         self.label = label
         self.trust = trust
         self.result: Result | None = None
-        """What the cell ended in."""
+        """What the cell ended in, unless it is shown already."""
 
         self.error: Error | None = None
         """What the cell raised."""
 
-        self._shell = shell
+        self._front = front or Here(shell)
         self._texts: list[tuple[str, str]] = []
         self._written = 0.0
         """When text was shown last."""
@@ -133,7 +148,7 @@ class Screen:
         self._shown = 0
         self._head: list[str] = []
         self._tail: deque[str] = deque()
-        self._tail_size = 0
+        self._tail_size = self._tails = 0
         self._file: Overflow | None = None
         self._coloured: set[str] = set()
         self._dropped: dict[tuple[str, str], int] = {}
@@ -154,10 +169,11 @@ class Screen:
         self.flush()
         match message:
             case DisplayData() | UpdateDisplayData():
+                self._show_result()
                 self._display(message)
                 self._tell_cut()
             case ClearOutput(wait=wait):
-                self._shell.display_pub.clear_output(wait=wait)
+                self._front.clear(wait=wait)
             case ExecuteResult(data=data, metadata=metadata):
                 clean = self._clean(data)
                 if clean:
@@ -165,16 +181,27 @@ class Screen:
             case Error():
                 self.error = message
 
+    def _show_result(self) -> None:
+        """Show what the cell ends in before what comes after it, as figures do."""
+        result, self.result = self.result, None
+        if result is not None:
+            self._front.result(result)
+
     def tick(self) -> None:
         """Show what has been gathered for long enough."""
         if self.pause == 0:
             self.flush()
         self.widgets.tick()
 
-    def note(self, text: str) -> None:
-        """Say something of our own."""
+    def note(self, text: str, *, name: str = "stderr") -> None:
+        """Say something of our own, on the stream of this name."""
         self.flush()
-        self._write("stderr", text)
+        self._write(name, text)
+
+    @property
+    def overflows(self) -> bool:
+        """Whether there is text of which only the file knows."""
+        return bool(self._tail)
 
     @property
     def pause(self) -> float | None:
@@ -198,11 +225,14 @@ class Screen:
         """Show what is left, and say what was not shown."""
         self.flush()
         self.widgets.close()
-        if self._file is not None:
+        if self._file is not None and self._tails < TAILS:
+            self._tails += 1
             tail = "".join(self._tail)[-TAIL:]
             self._write("stdout", f"\n[…]\n{tail}\n")
-            self._file.tell()
-        if getattr(self._shell, "kernel", None) is None:
+            self._file.tell(self._front)
+        self._tail.clear()
+        self._tail_size = 0
+        if not self._front.is_page:
             # Colours left on would reach what a terminal says next: hidden, if the host likes.
             for name in sorted(self._coloured):
                 self._write(name, RESET)
@@ -210,6 +240,7 @@ class Screen:
         for why, group in itertools.groupby(sorted(self._dropped), key=lambda each: each[0]):
             kinds = ", ".join(f"{self._dropped[each]} of {each[1]}" for each in group)
             self._write("stderr", f"[Not shown, {why}: {kinds}{_hint(self._dropped)}]\n")
+        self._dropped.clear()
 
     def _tell_cut(self) -> None:
         """Say once in a cell that something of an output is missing."""
@@ -218,9 +249,7 @@ class Screen:
             self._write("stderr", CUT)
 
     def _write(self, name: str, text: str) -> None:
-        stream = sys.stdout if name == "stdout" else sys.stderr
-        stream.write(text)
-        stream.flush()
+        self._front.write(name, text)
         _, escape, end = text.rpartition("\x1b[")
         if escape:
             plain = end.startswith(("0m", "m"))
@@ -237,7 +266,7 @@ class Screen:
             self._shown += len(text)
             return text
         if self._file is None:
-            self._file = Overflow(self._shell, self.label)
+            self._file = Overflow(self.label, is_here=self._front.is_page)
         room = max(0, INLINE - self._shown)
         self._shown += room
         self._file.add("".join(self._head))
@@ -254,11 +283,11 @@ class Screen:
         transient = {"display_id": f"{self.label}:{ident}"} if isinstance(ident, str) else {}
         if not data or (isinstance(message, UpdateDisplayData) and not transient):
             return
-        _pace.take(MESSAGE + sum(len(each) for each in data.values() if isinstance(each, str)))
-        self._shell.display_pub.publish(
-            data=data,
-            metadata=self._metadata(message.metadata),
-            transient=transient,
+        paced(sum(len(each) for each in data.values() if isinstance(each, str)))
+        self._front.display(
+            data,
+            self._metadata(message.metadata),
+            transient,
             update=isinstance(message, UpdateDisplayData),
         )
 
@@ -281,6 +310,8 @@ class Screen:
         # A drop is told only where nothing else of the output says the same.
         large = sanitize.too_large(data)
         for mime in dropped:
+            if mime == "text/html" and charts.is_setup(data[mime]):
+                continue  # Figures are drawn without it.
             if not set(clean) - {"text/plain"}:
                 why = TOO_LARGE if mime in large else NO_SCRIPTS
                 self._dropped[why, mime] = self._dropped.get((why, mime), 0) + 1

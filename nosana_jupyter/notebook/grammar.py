@@ -11,40 +11,17 @@ import itertools
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from .. import forms, secret_store, settings
 from ..errors import UsageError
-from ..project.pins import has_credentials
-from ..units import parse_cap, parse_gib, parse_seconds, parse_size
+from ..travel import secret_store
+from ..units import parse_gib, parse_seconds, parse_size
+from .values import checked, copies, image, links, money, names, order, share, variable
+from .vocabulary import COMMANDS as COMMANDS
+from .vocabulary import MOST_WORDS
 
-COMMANDS = {
-    "": "where you are: network, wallet, balance, running jobs",
-    "jobs": "the newest jobs: jobs [NUMBER]",
-    "receipts": "what they cost: receipts [NUMBER], or all of one: receipts JOB",
-    "up": "open a session, in which cells keep their state: up [NAME] [--vram 16] [--for 2h]",
-    "attach": "bring back a cell or session that goes on: attach [JOB|CELL|NAME] [--peek]",
-    "down": "end a session, and pay it: down [NAME|--all]",
-    "sessions": "what is open: host, time left, cost so far",
-    "stop": "end a job: stop JOB",
-    "extend": "give a job more time: extend JOB 30m [--yes]",
-    "sweep": "settle everything this wallet left behind",
-    "wallet": "address and balance; to get one: wallet create [FILE], wallet import [FILE]",
-    "markets": "cards, prices and free hosts: markets [--vram 16] [--gpu 4090]",
-    "deps": "packages of this notebook, and what a host gets of them: deps [--pip …] [--deps …]",
-    "quote": "what a cell may cost: quote [--vram 16] [--timeout 30m]",
-    "network": "choose the network, and see what it needs: network [local|devnet|mainnet]",
-    "config": "settings: config [NAME [VALUE|--ask|--unset] [--notebook|--project]]",
-    "help": "this list, or more on one command: help [COMMAND]",
-}
-"""What `%nosana` understands, and what each does."""
-
-MOST_WORDS = {
-    "": 0, "sweep": 0, "sessions": 0, "down": 1, "attach": 2,
-    "jobs": 1, "receipts": 1, "stop": 1, "network": 1, "help": 1,
-}  # fmt: skip
-"""Most words that a command takes; the others read their own."""
+TEAMS = ("join", "leave")
+"""What is done with networks of teams."""
 
 ASK = "--ask"
 """In place of a setting's value: it is typed unseen."""
@@ -151,58 +128,10 @@ def nearest(word: str, names: Iterable[str]) -> str:
     return near[0] if near else ""
 
 
-def _checked(parse: Any) -> Any:
-    """Return a type for argparse that lets our own errors through."""
-
-    def check(text: str) -> Any:
-        return parse(text)
-
-    return check
-
-
-def _names(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    for name in names:
-        if not name.isidentifier():
-            raise UsageError(f"{name!r} is not a name", hint="Write names as in a,b,c.")
-    return names
-
-
-def _money(text: str) -> str:
-    """Check an amount. Dollars are turned into NOS later, where the price is known."""
-    parse_cap(text, usd_per_nos=Decimal(1))
-    return text
-
-
-def _image(text: str) -> str:
-    forms.check_image(text)
-    return text
-
-
-def _variable(text: str) -> tuple[str, str]:
-    name, given, value = text.partition("=")
-    if not name.isidentifier():
-        raise UsageError(f"--env {text!r} names no variable", hint="Write --env NAME=VALUE.")
-    if given and has_credentials(value):
-        raise UsageError(
-            f"--env {name} holds who asks, with a password, and now stands in the notebook",
-            hint=f"Give it as a secret, whose value is never on the line: --secret {name}",
-        )
-    if given:
-        return name, value
-    known = settings.environment_value(name)
-    if known is None:
-        raise UsageError(
-            f"--env {name} has no value, and this process has no such variable",
-            hint=f"Write --env {name}=VALUE.",
-        )
-    return name, known
-
-
-def _wants(grammar: Grammar) -> Grammar:
+def wants(grammar: Grammar) -> Grammar:
     """Add what is asked of a host."""
     grammar.add_argument(
-        "--vram", type=_checked(parse_gib), metavar="GIB", help="GPU memory: 16, 16GB, 24GiB"
+        "--vram", type=checked(parse_gib), metavar="GIB", help="GPU memory: 16, 16GB, 24GiB"
     )
     grammar.add_argument("--gpu", metavar="NAME", help="card: 4090, 'RTX A4000'")
     grammar.add_argument(
@@ -211,14 +140,42 @@ def _wants(grammar: Grammar) -> Grammar:
     return grammar
 
 
+def chooses(grammar: Grammar) -> Grammar:
+    """Add what is asked of a host, and what decides among those that have it."""
+    wants(grammar).add_argument(
+        "--prefer", type=checked(order), metavar="ORDER",
+        help="what decides among markets that fit, the most important first: free, price, "
+        "reliability, cached, with commas between; by default free,price",
+    )  # fmt: skip
+    return grammar
+
+
+def _image(grammar: Grammar) -> None:
+    grammar.add_argument(
+        "--image", type=checked(image), metavar="IMAGE", help="container image with a Python"
+    )
+
+
+def lasts(grammar: Grammar, what: str) -> None:
+    """Add how long something is kept that answers to this."""
+    for name, dest, text in (
+        ("--for", "most", "longest run in all: 30m, 2h"),
+        ("--idle", "idle", f"time without a {what} after which it ends: 10m"),
+        ("--timeout", "timeout", "what is paid for at a time, within --for: 15m"),
+    ):
+        grammar.add_argument(
+            name, dest=dest, type=checked(parse_seconds), metavar="TIME", help=text
+        )
+
+
 def _spends(grammar: Grammar) -> Grammar:
     """Add what bounds the cost."""
     grammar.add_argument(
-        "--timeout", type=_checked(parse_seconds), metavar="TIME",
-        help="longest run to pay for: 90s, 30m, 2h",
+        "--timeout", type=checked(parse_seconds), metavar="TIME",
+        help="longest run to pay for: 90s, 30m, 2h; in a session the cell is interrupted then",
     )  # fmt: skip
     grammar.add_argument(
-        "--max-cost", type=_checked(_money), metavar="AMOUNT",
+        "--max-cost", type=checked(money), metavar="AMOUNT",
         help="cap on deposit and fee: 0.5, 0.2 NOS, $0.10 or none",
     )  # fmt: skip
     return grammar
@@ -236,7 +193,7 @@ def _packages(grammar: Grammar) -> Grammar:
         "the uv.lock, requirements.txt, environment.yml or pyproject.toml found here or above",
     )  # fmt: skip
     grammar.add_argument(
-        "--secret", action="append", default=[], type=_checked(secret_store.check), metavar="NAME",
+        "--secret", action="append", default=[], type=checked(secret_store.check), metavar="NAME",
         help="variable whose value nothing shows: an index with a password, a token; repeatable",
     )  # fmt: skip
     return grammar
@@ -245,9 +202,7 @@ def _packages(grammar: Grammar) -> Grammar:
 def deps_grammar() -> Grammar:
     """Return the grammar of `%nosana deps`."""
     grammar = _packages(Grammar(prog="%nosana deps", add_help=False, allow_abbrev=False))
-    grammar.add_argument(
-        "--image", type=_checked(_image), metavar="IMAGE", help="container image with a Python"
-    )
+    _image(grammar)
     return grammar
 
 
@@ -255,33 +210,32 @@ def deps_grammar() -> Grammar:
 def cell_grammar() -> Grammar:
     """Return the grammar of `%%nosana`."""
     grammar = Grammar(prog="%%nosana", add_help=False, allow_abbrev=False)
-    _spends(_wants(grammar))
-    grammar.add_argument(
-        "--image", type=_checked(_image), metavar="IMAGE", help="container image with a Python"
-    )
+    _spends(chooses(grammar))
+    _image(grammar)
     _packages(grammar)
     grammar.add_argument(
-        "--in", dest="takes", type=_checked(_names), metavar="NAMES",
+        "--in", dest="takes", type=checked(names), metavar="NAMES",
         help="names to send, as in a,b; by default those the cell reads",
     )  # fmt: skip
     grammar.add_argument(
-        "--out", dest="returns", type=_checked(_names), metavar="NAMES",
+        "--out", dest="returns", type=checked(names), metavar="NAMES",
         help="names to bring back, as in c,d; by default those the cell binds",
     )  # fmt: skip
     grammar.add_argument(
         "--files", action="append", default=[], metavar=f"PATTERN{MANY}",
         help="files and folders to send: 'data/*.csv', models, /data/a.csv:a.csv, '!*.tmp'",
     )  # fmt: skip
+    links(grammar)
     grammar.add_argument(
         "--get", dest="gets", action="append", default=[], metavar=f"PATTERN{MANY}",
         help="files to bring back: 'out/*', or elsewhere: 'out/*:results/'",
     )  # fmt: skip
     grammar.add_argument(
-        "--get-limit", type=_checked(parse_size), metavar="SIZE",
+        "--get-limit", type=checked(parse_size), metavar="SIZE",
         help="most that --get brings back: 20GB; by default 8.6 GB",
     )  # fmt: skip
     grammar.add_argument(
-        "--env", action="append", default=[], type=_checked(_variable), metavar="NAME[=VALUE]",
+        "--env", action="append", default=[], type=checked(variable), metavar="NAME[=VALUE]",
         help="variable of the cell's environment; without a value, this kernel's own; repeatable",
     )  # fmt: skip
     grammar.add_argument(
@@ -290,6 +244,19 @@ def cell_grammar() -> Grammar:
     grammar.add_argument(
         "--cold", action="store_true", help="run in a job of the cell's own, whatever is open"
     )
+    grammar.add_argument(
+        "--verify", type=checked(copies), metavar="HOSTS",
+        help="run it on so many hosts at once and compare what they find: 2; one more decides",
+    )  # fmt: skip
+    grammar.add_argument(
+        "--audit", type=checked(share), metavar="SHARE",
+        help="how often it is run again on another host once its result is in: 5%%, 100%%, none",
+    )  # fmt: skip
+    grammar.add_argument(
+        "--tolerance", metavar="WHAT",
+        help="by how much numbers may differ with --verify or --audit: exact, auto, 1e-4, or the "
+        "name of a function of the notebook that is given both; by default auto, by type and size",
+    )  # fmt: skip
     grammar.add_argument(
         "--detach", action="store_true",
         help="return at once; the cell goes on without this kernel: see %%nosana attach",
@@ -307,24 +274,11 @@ def cell_grammar() -> Grammar:
 
 def up_grammar() -> Grammar:
     """Return the grammar of `%nosana up`."""
-    grammar = _wants(Grammar(prog="%nosana up", add_help=False, allow_abbrev=False))
+    grammar = chooses(Grammar(prog="%nosana up", add_help=False, allow_abbrev=False))
+    _image(grammar)
+    lasts(grammar, "cell")
     grammar.add_argument(
-        "--image", type=_checked(_image), metavar="IMAGE", help="container image with a Python"
-    )
-    grammar.add_argument(
-        "--for", dest="most", type=_checked(parse_seconds), metavar="TIME",
-        help="longest run in all: 30m, 2h",
-    )  # fmt: skip
-    grammar.add_argument(
-        "--idle", type=_checked(parse_seconds), metavar="TIME",
-        help="time without a cell after which it ends: 10m",
-    )  # fmt: skip
-    grammar.add_argument(
-        "--timeout", type=_checked(parse_seconds), metavar="TIME",
-        help="what is paid for at a time, within --for: 15m",
-    )  # fmt: skip
-    grammar.add_argument(
-        "--max-cost", type=_checked(_money), metavar="AMOUNT",
+        "--max-cost", type=checked(money), metavar="AMOUNT",
         help="cap on all of it: 0.5, 0.2 NOS, $0.10 or none",
     )  # fmt: skip
     grammar.add_argument("--yes", action="store_true", help="spend real money without asking")
@@ -341,12 +295,33 @@ def named(rest: str) -> tuple[str, argparse.Namespace]:
 
 def quote_grammar() -> Grammar:
     """Return the grammar of `%nosana quote`."""
-    return _spends(_wants(Grammar(prog="%nosana quote", add_help=False, allow_abbrev=False)))
+    grammar = _spends(chooses(Grammar(prog="%nosana quote", add_help=False, allow_abbrev=False)))
+    _image(grammar)
+    grammar.add_argument("--cell", metavar="N", help="cell to estimate: 7, as in In[7]")
+    grammar.add_argument("--compare", action="store_true", help="what others ask for such a card")
+    return grammar
 
 
 def market_grammar() -> Grammar:
     """Return the grammar of `%nosana markets`."""
-    return _wants(Grammar(prog="%nosana markets", add_help=False, allow_abbrev=False))
+    grammar = chooses(Grammar(prog="%nosana markets", add_help=False, allow_abbrev=False))
+    _image(grammar)
+    return grammar
+
+
+def hosts_grammar() -> Grammar:
+    """Return the grammar of `%nosana hosts`."""
+    return wants(Grammar(prog="%nosana hosts", add_help=False, allow_abbrev=False))
+
+
+def export_grammar() -> Grammar:
+    """Return the grammar of `%nosana receipts export JOB`."""
+    grammar = Grammar(prog="%nosana receipts export JOB", add_help=False, allow_abbrev=False)
+    grammar.add_argument("--to", default="receipt.json", metavar="FILE", help="where it goes")
+    grammar.add_argument(
+        "--code", action="store_true", help="with the source of the cells, for all who read it"
+    )
+    return grammar
 
 
 def split_command(line: str) -> tuple[str, str]:
@@ -390,3 +365,23 @@ def option_help(grammar: Grammar) -> str:
         name = action.option_strings[0] + (f" {action.metavar}" if action.metavar else "")
         rows.append(f"    {name:<22} {action.help}")
     return "\n".join(rows)
+
+
+def manual() -> str:
+    """Return all there is to write, for who asks."""
+    return f"""
+Run a cell on a rented GPU, or ask about jobs and money.
+
+    %%nosana [options]          run the cell below on a host, pay it, bring everything back
+    %nosana [command]           {", ".join(filter(None, COMMANDS))}
+
+Names the cell reads travel to the host; names it binds come back as plain data.
+
+Options of the cell:
+
+{option_help(cell_grammar())}
+
+Commands of the line:
+
+{chr(10).join(f"    {name or '(none)':<10} {text}" for name, text in COMMANDS.items())}
+"""

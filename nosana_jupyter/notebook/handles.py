@@ -11,14 +11,14 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ..cell.pickler import Elsewhere
+from ..cell.travel import Elsewhere
 from ..errors import CellError
 from ..sanitize import line
 from ..wire.messages import Handle
 
 if TYPE_CHECKING:
     from ..cell.held import Held
-    from ..events import Outcome
+    from ..outcome import Outcome
 
 _SERIALS = itertools.count(1)
 
@@ -82,25 +82,35 @@ class RemoteHandle(Elsewhere):
         return f"<{name}: {what} of job {job[:8]}…, which is over; it did not come back: {why}>"
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        name = self.__dict__["_told"][0]
+        where, advice = self._where()
+        if _lives(self):
+            fetch = "" if self.__dict__["_whole"] else f" {name}.get() fetches it."
+            advice = f"Use it in a %%nosana cell.{fetch}"
+        raise CellError(f"{name} is not here: {where}", hint=advice)
+
+    def _where(self) -> tuple[str, str]:
+        """Say where the value is or was, and what to do where it cannot be used."""
         name, what, why, advice, job = self.__dict__["_told"]
         session = self.__dict__["_session"]
         if _lives(self):
-            fetch = "" if self.__dict__["_whole"] else f" {name}.get() fetches it."
-            raise CellError(
-                f"{name} is not here: the {what} is in session {session}",
-                hint=f"Use it in a %%nosana cell.{fetch}",
+            there = f"Run the cell there: --session {session}. Or "
+            fetch = f"bring the value here first: {name} = {name}.get()"
+            bind = "bind plain data in a cell there, and send that."
+            return f"the {what} is in session {session}", there + (
+                bind if self.__dict__["_whole"] else fetch
             )
         if session:
             over = "has bound the name anew" if self.__dict__["_held"].alive else "is over"
-            raise CellError(
-                f"{name} is not here: the {what} was in session {session}, which {over}",
-                hint="Make it again in a %%nosana cell.",
-            )
-        raise CellError(
-            f"{name} is not here: the {what} was on the host of job {job[:8]}…, which is over, and "
-            f"did not come back: {why}",
-            hint=advice,
+            where = f"the {what} was in session {session}, which {over}"
+            return where, "Make it again in a %%nosana cell."
+        where = (
+            f"the {what} was on the host of job {job[:8]}…, which is over, and did not come back"
         )
+        return f"{where}: {why}", advice
+
+    def _stays(self) -> tuple[str, str]:
+        return self._where()
 
     def __getattr__(self, name: str) -> Any:
         # Front ends ask every object for its representations.
@@ -147,7 +157,7 @@ def reason(name: str, handle: Handle) -> str:
     if is_whole(handle):
         return "it is not plain data"
     text = line(handle.reason).removesuffix(_FETCH)
-    return f"{name}{text}" if text.startswith("[") else f"it {text}"
+    return f"{name}{text}" if text.startswith(("[", ".")) else f"it {text}"
 
 
 def hint(name: str, handle: Handle) -> str:

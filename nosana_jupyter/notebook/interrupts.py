@@ -1,18 +1,47 @@
 """
 Ctrl-C while a cell runs elsewhere: counted, then acted upon, and shown as the host's.
+
+A kernel that is to end gets the same signal first, and only then the question to end. So where a
+kernel can be asked, a signal is Ctrl-C when that has not come a moment later.
 """
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
-from ..portal import Presses
+from .. import portal
 from ..sanitize import terminal
+from . import ending
 
 if TYPE_CHECKING:
     from ..wire.messages import Error
 
 __all__ = ["Interrupted", "Presses"]
+
+MOMENT = 0.003
+"""Seconds after the signal in which the question comes, where the processors are not busy."""
+
+LONGEST = 0.05
+"""The same where they are."""
+
+
+class Presses(portal.Presses):
+    """Counts Ctrl-C, and tells it from the end of the kernel."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the kernel is to end."""
+        return ending.asked.is_set()
+
+    def ends(self) -> bool:
+        return ending.watched() and ending.asked.wait(_moment())
+
+
+def _moment() -> float:
+    """Return how long the question may take, the longer the more others want to run."""
+    busy = os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else 1.0
+    return min(LONGEST, MOMENT * max(1.0, busy))
 
 
 class Interrupted(KeyboardInterrupt):

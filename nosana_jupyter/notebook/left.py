@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..journal import DETACHED, Entry
-from ..logbook import mine
+from ..money.journal import DETACHED, Entry
+from ..rent.logbook import mine
 
 
 def alone(entry: Entry) -> str:
@@ -16,6 +16,8 @@ def alone(entry: Entry) -> str:
         return "; detached: %nosana attach brings it back"
     if entry.followed or entry.intent.owner == mine():
         return ""
+    if entry.state != "running":
+        return "; its kernel ended before it began: %nosana sweep ends it, or the next cell"
     return "; nobody follows it: %nosana attach brings it back, or %nosana sweep ends it"
 
 
@@ -31,7 +33,8 @@ def spared(followed: Iterable[Entry]) -> list[str]:
     names = [each.intent.job for each in entries if each.intent.owner != DETACHED]
     said = []
     if names:
-        said.append(f"Left alone, as a running cell follows it: {', '.join(names)}.")
+        what = "it" if len(names) == 1 else "them"
+        said.append(f"Left alone, as a kernel that runs follows {what}: {', '.join(names)}.")
     if detached:
         said.append(
             f"Left alone, being detached: {', '.join(detached)}; %nosana attach brings back what "

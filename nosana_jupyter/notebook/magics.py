@@ -12,42 +12,45 @@ import contextlib
 import inspect
 import re
 from concurrent.futures import CancelledError
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
-
-from .. import settings
 from ..errors import NosanaError, RemoteError, UsageError
-from ..taping import Taped
-from . import asked, complete, detached, grammar, notice
+from . import grammar, notice
 from .attach import AttachCommands
 from .bugs import Reported
 from .commands import confirming
 from .interrupts import Interrupted, Presses
-from .widgets import relaying
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from IPython.core.interactiveshell import InteractiveShell
 
-    from ..cellrun import Following
-    from ..events import Cell, Outcome
+    from ..events import Cell, Event
+    from ..outcome import Outcome
+    from ..portal.cellrun import Following
     from .card import Card
     from .display import Screen
+    from .earlier import Earlier
 
 
-@magics_class
-class NosanaMagics(AttachCommands, Magics):  # type: ignore[misc]  # IPython has no types
-    """The magics of one shell."""
+class NosanaMagics(AttachCommands):
+    """
+    The magics of one shell.
 
-    @no_var_expand  # type: ignore[untyped-decorator]
-    @line_cell_magic  # type: ignore[untyped-decorator]
+    Args:
+        shell: The notebook's.
+    """
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self.shell = shell
+
     def nosana(self, line: str, cell: str | None = None) -> Any:
-        """Run a cell on a rented GPU, or ask about jobs and money."""
+        """Run a cell, or do what a line says."""
         try:
             if grammar.HELP & set(grammar.split(line)):
-                print(self.nosana.__doc__)  # noqa: T201
+                print(grammar.manual())  # noqa: T201
                 return None
             if cell is None:
                 command, rest = grammar.split_command(line)
@@ -83,16 +86,29 @@ class NosanaMagics(AttachCommands, Magics):  # type: ignore[misc]  # IPython has
         try:
             cell = self._request(options, source)
             run = self.portal.run(cell, confirm=confirming(yes=options.yes))
-            if isinstance(run, Taped):
-                return detached.launched(run, card, presses)
+            if cell.detach:
+                from ..portal.taping import Taped
+                from . import detached
+
+                assert isinstance(run, Taped)
+                return detached.launched(run, card, presses, self.shell)
             return self._followed(run, card, presses, lambda: [(cell, run.outcome)], options.trust)
         except NosanaError as error:
             if not isinstance(error, RemoteError):
-                card.close(f"{type(error).__name__}: {error}")
+                card.fail(error)
             raise
 
+    @cached_property
+    def _earlier(self) -> Earlier:
+        from .earlier import Earlier
+
+        return Earlier(self.shell)
+
     def _request(self, options: argparse.Namespace, source: str) -> Cell:
-        return asked.cell_of(
+        from .asked import cell_of
+        from .widgets import relaying
+
+        return cell_of(
             options,
             source=source,
             namespace=self.shell.user_ns,
@@ -105,8 +121,11 @@ class NosanaMagics(AttachCommands, Magics):  # type: ignore[misc]  # IPython has
 
         from . import deps, tables
 
-        travels, costs = tables.plan(self.portal.plan(cell))
-        for table in (travels, deps.of_cell(cell), costs):
+        found = self.portal.plan(cell)
+        travels, costs = tables.plan(found)
+        # What a session's host has is known to the session, and to nobody here.
+        packages = [] if found.session else [deps.of_cell(cell)]
+        for table in (travels, *packages, costs):
             display(table)
 
     def _followed(
@@ -130,12 +149,22 @@ class NosanaMagics(AttachCommands, Magics):  # type: ignore[misc]  # IPython has
             trust: Whether the user lets the host run what it likes in the page.
             peek: Whether Ctrl-C lets the cell go, and does not interrupt it.
         """
-        from ..api import remote_error
+        from ..api import remote_error, show
+        from ..events import Audited
         from . import returned
         from .display import Screen
 
         screen = Screen(self.shell, f"job-{id(run):x}", trust=trust)
-        run.late = screen.widgets.late
+
+        def late(event: Event) -> None:
+            if isinstance(event, Audited):
+                card.take(event)
+                show(event)
+            else:
+                screen.widgets.late(event)
+
+        run.late = late
+        card.follow(run.story)
         try:
             for event in run.ticks(lambda: _sooner(screen.pause, card.due)):
                 self._draw(event, card, screen)
@@ -145,7 +174,10 @@ class NosanaMagics(AttachCommands, Magics):  # type: ignore[misc]  # IPython has
                     return self._let_go(run, card, screen)
         except CancelledError:
             screen.close()
-            card.close("interrupted")
+            if presses.ended:
+                card.stay("this kernel ends; the cell goes on: %nosana attach brings it back")
+            else:
+                card.close("interrupted")
             raise Interrupted(screen.error, card.untold) from None
         except KeyboardInterrupt:
             run.abandon()
@@ -155,11 +187,14 @@ class NosanaMagics(AttachCommands, Magics):  # type: ignore[misc]  # IPython has
             raise
         screen.close()
         card.close()
-        status = ""
+        status, failure = "", None
         for cell, outcome in ends():
-            status = outcome.status
+            status, failure = outcome.status, outcome.failure
             for note in returned.leave(self.shell, cell, outcome):
                 print(note)  # noqa: T201
+        if failure is not None:
+            failure.where = tuple(remote_error(screen.error).traceback) if screen.error else ()
+            raise failure
         if status == "interrupted" or (presses.count and status == "ok"):
             raise Interrupted(screen.error, card.untold)
         if screen.error is not None and status == "error":
@@ -168,6 +203,8 @@ class NosanaMagics(AttachCommands, Magics):  # type: ignore[misc]  # IPython has
 
     def _let_go(self, run: Following[Any], card: Card, screen: Screen) -> None:
         """Stop following a cell, which goes on."""
+        from ..portal.taping import Taped
+
         if not isinstance(run, Taped):
             run.let_go()
             with contextlib.suppress(CancelledError, NosanaError):
@@ -177,8 +214,7 @@ class NosanaMagics(AttachCommands, Magics):  # type: ignore[misc]  # IPython has
         card.stay("let go; the cell goes on: %nosana attach brings it back")
 
     def _draw(self, event: Any, card: Card, screen: Screen) -> None:
-        from ..events import Asked, Begun, Joined, Posted, Relayed, Running, Said, SaidLate
-        from . import earlier
+        from ..events import Asked, Begun, Joined, Listed, Posted, Relayed, Running, Said, SaidLate
 
         if event is None:
             screen.tick()
@@ -186,15 +222,18 @@ class NosanaMagics(AttachCommands, Magics):  # type: ignore[misc]  # IPython has
             case Posted(job=job) | Joined(job=job) | Running(job=job):
                 screen.label = job
             case Begun(cell=cell):
-                earlier.remember(self.shell, cell, screen)
+                self._earlier.remember(cell, screen.label, trust=screen.trust)
+                self.portal.late = self._earlier.take
             case Asked():
                 screen.flush()
             case Said(message=message):
                 screen.show(message)
+            case Listed(text=text):
+                screen.note(text, name="stdout")
             case Relayed():
                 screen.widgets.take(event)
             case SaidLate():
-                earlier.show(self.shell, event, screen)
+                self._earlier.take(event)
         card.take(event)
 
 
@@ -215,36 +254,3 @@ def _count(shell: InteractiveShell) -> int:
             return int(found[1])
         frame = frame.f_back
     return int(shell.execution_count)
-
-
-NosanaMagics.nosana.__doc__ = f"""
-Run a cell on a rented GPU, or ask about jobs and money.
-
-    %%nosana [options]          run the cell below on a host, pay it, bring everything back
-    %nosana [command]           {", ".join(name for name in grammar.COMMANDS if name)}
-
-Names the cell reads travel to the host; names it binds come back as plain data.
-
-Options of the cell:
-
-{grammar.option_help(grammar.cell_grammar())}
-
-Commands of the line:
-
-{chr(10).join(f"    {name or '(none)':<10} {text}" for name, text in grammar.COMMANDS.items())}
-"""
-
-
-def load(shell: InteractiveShell) -> None:
-    """Make the magics known to a shell."""
-    settings.take_key()
-    settings.begin()
-    shell.register_magics(NosanaMagics)
-    complete.load(shell)
-
-
-def unload(shell: InteractiveShell) -> None:
-    """Take the magics back."""
-    complete.unload(shell)
-    for kind in ("line", "cell"):
-        shell.magics_manager.magics[kind].pop("nosana", None)

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from .. import settings
-from ..cellrun import patience
+from ..portal.cellrun import patience
 from ..units import duration
 
 if TYPE_CHECKING:
@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import InteractiveShell
 
-    from ..cellrun import Patient
+    from ..portal.cellrun import Patient
 
 SOON = 0.03
 """Seconds in which most commands have their answer."""
+
+LONG = 2.0
+"""Seconds after which it is said for how long."""
 
 EVERY = 1.0
 """Seconds between two looks at the clock."""
@@ -31,9 +34,10 @@ WORDS = {
     "jobs": "asking {network} for your jobs",
     "receipts": "looking for receipts",
     "sessions": "asking {network} for your sessions",
+    "services": "asking {network} for your services",
     "down": "settling the session",
     "stop": "ending the job, and waiting for its receipt",
-    "extend": "asking {network} about the job",
+    "extend": "giving the job more time: asking {network}",
     "sweep": "settling what was left behind",
     "wallet": "asking {network} for your balance",
     "markets": "asking {network} for its markets",
@@ -84,8 +88,8 @@ class Notice:
         if now - self._began < SOON or (self._shown and now - self._at < EVERY):
             return
         self._at = now
-        passed = int(now - self._began)
-        self._draw(f"{self._text}: {duration(passed)}" if passed else self._text)
+        passed = now - self._began
+        self._draw(lasting(self._text, passed))
 
     def _draw(self, text: str) -> None:
         said = f"nosana: {text}" if text else ""
@@ -101,6 +105,18 @@ class Notice:
             sys.stdout.write(f"\r\x1b[K{said}")
             sys.stdout.flush()
         self._shown = True
+
+
+def lasting(text: str, seconds: float) -> str:
+    """
+    Say for how long something has been waited for, once that is longer than a moment.
+
+    Args:
+        text: What; behind a colon, how far it is.
+        seconds: How long.
+    """
+    what, colon, state = text.partition(":")
+    return f"{what} for {duration(int(seconds))}{colon}{state}" if seconds >= LONG else text
 
 
 def of_command(shell: InteractiveShell, command: str) -> Notice:

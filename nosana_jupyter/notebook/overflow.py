@@ -17,7 +17,7 @@ from .. import settings
 from ..units import size
 
 if TYPE_CHECKING:
-    from IPython.core.interactiveshell import InteractiveShell
+    from .fronts import Here
 
 FOLDER = "nosana-output"
 
@@ -30,14 +30,13 @@ class Overflow:
     The file of one cell.
 
     Args:
-        shell: The notebook's.
         label: What its name begins with.
+        is_here: Whether there is a page, which makes a link of it.
     """
 
-    def __init__(self, shell: InteractiveShell, label: str) -> None:
-        self._shell = shell
+    def __init__(self, label: str, *, is_here: bool) -> None:
         self._kept = 0
-        self._is_here = getattr(shell, "kernel", None) is not None
+        self._is_here = is_here
         self._path = self._made(label)
 
     def add(self, text: str) -> None:
@@ -45,7 +44,7 @@ class Overflow:
         with self._path.open("a", encoding="utf-8") as file:
             self._kept += file.write(text[: max(0, KEPT - self._kept)])
 
-    def tell(self) -> None:
+    def tell(self, front: Here) -> None:
         """Show where it is."""
         part = "All" if self._kept < KEPT else f"The first {size(KEPT)}"
         data = {"text/plain": f"[{part} of the output is in {self._path}]"}
@@ -53,7 +52,7 @@ class Overflow:
             name = f"{FOLDER}/{self._path.name}"
             link = f'<a href="{quote(name)}">{escape(name)}</a>'
             data["text/html"] = f"[{part} of the output is in {link}]"
-        self._shell.display_pub.publish(data=data, metadata={})
+        front.display(data, {})
 
     def _made(self, label: str) -> Path:
         if self._is_here:

@@ -8,8 +8,12 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import landing
-from . import handles
+from ..errors import NosanaError
+from ..sanitize import line
+from ..travel import landing
+from ..travel.prepare import imported
+from ..wire import instances, randoms
+from . import handles, overlap
 from .handles import RemoteHandle
 
 if TYPE_CHECKING:
@@ -18,11 +22,27 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import InteractiveShell
 
-    from ..events import Cell, Outcome
+    from ..cell.held import Held
+    from ..events import Cell
+    from ..outcome import Outcome
     from ..wire.messages import Handle
 
 _MAPPINGS = (dict, defaultdict, OrderedDict, Counter)
 _SEQUENCES = (list, bytearray, deque)
+
+_TOOLS = (
+    "_io.TextIO",
+    "_io.Buffered",
+    "matplotlib.",
+    "IPython.",
+    "tqdm.",
+    "threading.",
+    "concurrent.futures.",
+)
+"""What a cell is done with at its end, as its files and axes: their handles say so when used."""
+
+NAMED = 10
+"""Most names that are told of that no one could see in a cell."""
 
 
 def leave(shell: InteractiveShell, cell: Cell, outcome: Outcome) -> list[str]:
@@ -37,53 +57,91 @@ def leave(shell: InteractiveShell, cell: Cell, outcome: Outcome) -> list[str]:
         Which names did not come back, and why: one line each.
     """
     namespace = shell.user_ns
-    shell.push(
-        {
-            name: value
-            for name, value in outcome.values.items()
-            if not (name in outcome.changed and renew(namespace.get(name), value))
-        }
-    )
+    clashes = bind(shell, outcome.values, outcome)
     defined = define(shell, cell, outcome)
+    values, left = _arrived(outcome)
+    bind(shell, {name: values[name] for name in values if name not in outcome.values}, outcome)
     lost: dict[str, Handle] = {}
     kept: dict[str, Handle] = {}
     changed: dict[str, Handle] = {}
-    for name, handle in outcome.handles.items():
+    for name, handle in left.items():
         # A module is no value of its own.
         if handle.type != "module" and name not in defined:
             is_here = name in namespace and not isinstance(namespace[name], RemoteHandle)
             group = changed if name in outcome.changed else kept if is_here else lost
             group[name] = handle
     shell.push({name: handles.made(name, handle, outcome) for name, handle in lost.items()})
+    lost = {name: each for name, each in lost.items() if not each.type.startswith(_TOOLS)}
     if outcome.held is not None:
-        outcome.held.settle([*outcome.values, *outcome.handles], outcome.values, namespace)
+        outcome.held.settle([*values, *left], values, namespace)
         lines = _living(outcome.session, lost, kept, changed)
+        lines += _deleted(outcome, outcome.held, namespace)
     else:
         lines = _told("Not brought back", lost)
         lines += _told("Not brought back, and still here as before the cell", kept)
         lines += _told("Changed on the host only", changed)
-    lines += landing.told(outcome.landed, Path.cwd())
-    found = outcome.values.keys() | outcome.handles.keys()
+        lines += _unseen(cell, outcome, namespace)
+    lines = [*clashes, *lines, *landing.told(outcome.landed, Path.cwd())]
+    found = values.keys() | left.keys()
     missing = [name for name in cell.returns or () if name not in found]
     if missing and outcome.status == "ok":
         lines.append(f"[The cell left no {', '.join(missing)}, which --out asks for]")
     return lines
 
 
+def bind(shell: InteractiveShell, values: Mapping[str, Any], outcome: Outcome) -> list[str]:
+    """
+    Bind what came back, or renew what it was made of; what was one object stays one.
+
+    Returns:
+        What could not be kept: one line each.
+    """
+    namespace = shell.user_ns
+    changed = [name for name in values if name in outcome.changed]
+    merged, clashes = overlap.merge(changed, values, namespace)
+    ours = {
+        id(values[name]): namespace[name]
+        for name in changed
+        if name in merged or renew(namespace.get(name), values[name])
+    }
+    shell.push(
+        {
+            name: ours.get(id(value), value)
+            for name, value in values.items()
+            if namespace.get(name) is not ours.get(id(value), value)
+        }
+    )
+    return clashes
+
+
+def _arrived(outcome: Outcome) -> tuple[dict[str, Any], dict[str, Handle]]:
+    """Return what came back, with the objects whose classes are here by now, and what did not."""
+    values, left = dict(outcome.values), dict(outcome.handles)
+    for name, make in outcome.later.items():
+        try:
+            values[name] = make()
+        except NosanaError:
+            continue  # Its handle says why, as far as anybody has to know.
+        del left[name]
+    return values, left
+
+
 def define(shell: InteractiveShell, cell: Cell, outcome: Outcome) -> set[str]:
     """
     Make here what the cell defines, from the user's own source; return the names.
 
-    What has come back must be bound by then: definitions may read it.
+    What has come back must be bound by then: definitions may read it. Of a cell that failed, those
+    are made that it came to; nobody knows to which imports it did, so none takes a name's place.
     """
     from ..cell.keeps import own_definitions
 
-    if outcome.status != "ok":
+    if not outcome.handles and (cell.returns is not None or "import" not in cell.source):
         return set()
+    here = {} if outcome.status == "ok" else shell.user_ns
     found = {
         name: each
         for name, each in own_definitions(cell.source).items()
-        if name in outcome.handles or (each.is_import and cell.returns is None)
+        if name in outcome.handles or (each.is_import and cell.returns is None and name not in here)
     }
     if not found:
         return set()
@@ -128,8 +186,25 @@ def renew(old: Any, new: Any) -> bool:
             return False
         old[...] = new
     else:
-        return False
+        return randoms.renew(old, new) or instances.renew(old, new)
     return True
+
+
+def _unseen(cell: Cell, outcome: Outcome, namespace: Mapping[str, Any]) -> list[str]:
+    """Say which names were bound there that nobody could see in the cell, and are not here."""
+    if cell.returns is not None or not outcome.bound:
+        return []
+    seen = imported([cell.source])
+    found = [
+        name
+        for name in dict.fromkeys(outcome.bound)
+        if name.isidentifier() and name[0] != "_" and name not in namespace and name not in seen
+    ]
+    if not found:
+        return []
+    names = ", ".join(line(name)[:100] for name in found[:NAMED])
+    more = f" and {len(found) - NAMED:,} more" if len(found) > NAMED else ""
+    return [f"[Not brought back, as the cell's text does not name them: {names}{more}; --out does]"]
 
 
 def _living(
@@ -149,6 +224,22 @@ def _living(
         for head, found in heads.items()
         if found
     ]
+
+
+def _deleted(outcome: Outcome, held: Held, namespace: dict[str, Any]) -> list[str]:
+    """
+    Delete here as well what a cell has deleted that had come from there.
+
+    What the user has made here stays: it may be there that it took too much room.
+    """
+    found = [name for name in outcome.gone if name in namespace]
+    stay = [name for name in found if not held.was_there(name, namespace[name])]
+    for name in found:
+        if name not in stay:
+            del namespace[name]
+    return [f"[Deleted in session {outcome.session}, and still here: {', '.join(stay)}]"] * bool(
+        stay
+    )
 
 
 def _told(head: str, found: Mapping[str, Handle]) -> list[str]:

@@ -5,22 +5,23 @@
 from __future__ import annotations
 
 from concurrent.futures import CancelledError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import settings
-from ..cellrun import patience
-from ..errors import NosanaError, UsageError
+from ..errors import NosanaError, TakenOver, UsageError
+from ..portal.cellrun import patience
 from ..units import duration
 from . import grammar
 from .commands import Commands, confirming
 from .interrupts import Interrupted, Presses
 
 if TYPE_CHECKING:
-    from ..cellrun import Following
-    from ..kept import Kept
-    from ..standing import Terms, View
+    from ..portal.cellrun import Following
+    from ..rent.standing import Terms, View
     from .card import Card
     from .tables import Table
+
+T = TypeVar("T")
 
 ALL = "--all"
 
@@ -43,9 +44,9 @@ class SessionCommands(Commands):
                 run = self.portal.up(terms, confirm=confirming(yes=options.yes))
                 kept = follow(run, card, presses)
             except NosanaError as error:
-                card.close(f"{type(error).__name__}: {error}")
+                card.fail(error)
                 raise
-        card.stay(opened(kept.view()))
+        card.stay(opened(kept.view()), "ended")
 
     def do_down(self, rest: str) -> Table | None:
         """End sessions and show their receipts."""
@@ -54,7 +55,7 @@ class SessionCommands(Commands):
         words = grammar.split(rest)
         names = self.portal.session_names() if words == [ALL] else words or [""]
         if not names:
-            raise UsageError("no session is open", hint="%nosana up opens one.")
+            raise UsageError("no session is open", hint="See %nosana sessions.")
         receipts = []
         for name in names:
             with Presses() as presses:
@@ -65,7 +66,9 @@ class SessionCommands(Commands):
                         wait()
             kept = run.outcome
             if kept.receipt is None:
-                print(f"nosana: session {kept.name} had no job")  # noqa: T201
+                taken = isinstance(kept.failure, TakenOver)
+                why = "is another kernel's, and goes on there" if taken else "had no job"
+                print(f"nosana: session {kept.name} {why}")  # noqa: T201
             else:
                 receipts.append(kept.receipt)
         if len(receipts) == 1:
@@ -81,10 +84,11 @@ class SessionCommands(Commands):
         return tables.sessions(self.portal.session_views(), self.portal.sessions_elsewhere())
 
 
-def follow(run: Following[Kept], card: Card, presses: Presses) -> Kept:
-    """Draw what happens until the session is open."""
+def follow(run: Following[T], card: Card, presses: Presses) -> T:
+    """Draw what happens until a session, or a service, is open."""
     from ..events import Said
 
+    card.follow(run.story)
     try:
         for event in run.ticks():
             if isinstance(event, Said):
@@ -99,13 +103,15 @@ def follow(run: Following[Kept], card: Card, presses: Presses) -> Kept:
 
 def terms_of(name: str, options: Any) -> Terms:
     """Return what `%nosana up` asks for."""
-    from .. import standing
+    from ..rent import standing
 
+    settings.tell_unheeded()
     return standing.terms(
         name,
         vram=options.vram,
         gpu=options.gpu,
         market=options.market,
+        prefer=options.prefer,
         image=options.image,
         step=options.timeout,
         most=options.most,
@@ -118,10 +124,12 @@ def terms_of(name: str, options: Any) -> Terms:
 def opened(view: View) -> str:
     """Say that a session is open, and what ends it."""
     named = "" if view.name == "main" else f" {view.name}"
+    ends = f"after {duration(view.most)}"
+    if view.ends_idle < view.most:
+        ends = f"after {duration(view.ends_idle)} without a cell, {ends} at the latest,"
     return (
-        f"session {view.name} is open on {view.gpu}, job {view.job}: it ends after "
-        f"{duration(view.ends_idle)} without a cell, after {duration(view.most)} at the latest, "
-        f"or with %nosana down{named}"
+        f"session {view.name} is open on {view.gpu}, job {view.job}: it ends {ends} or with "
+        f"%nosana down{named}"
     )
 
 

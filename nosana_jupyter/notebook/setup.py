@@ -14,19 +14,32 @@ from typing import TYPE_CHECKING
 
 from .. import settings
 from ..errors import NosanaError, UsageError
-from ..forms import KEY_VARIABLE, looks_like_key
+from ..settings.forms import KEY_VARIABLE, looks_like_key
 from . import grammar, tables
 
 if TYPE_CHECKING:
     from ..portal import Portal
 
 
-def network(portal: Portal, name: str) -> tables.Table:
+def network(portal: Portal, rest: str) -> tables.Table:
     """Show or choose the network, and say what it needs that is not there."""
-    if name:
-        settings.save("network", name)
+    words = grammar.split(rest)
+    if words[:1] and words[0] in grammar.TEAMS:
+        from . import joining
+
+        return joining.command(portal, words)
+    if len(words) > 1:
+        raise UsageError(
+            f"%nosana network does not take {' '.join(words[1:])!r}",
+            hint=f"%nosana network: {grammar.COMMANDS['network']}.",
+        )
+    if words:
+        settings.save("network", words[0])
         portal.reload()
-    return tables.needs(portal.needs(), note=_overruled("network") if name else "")
+    found = portal.needs()
+    others = [each for each in settings.teams.known() if each != found.network.name]
+    note = _overruled("network") if words else f"Others: {', '.join(others)}."
+    return tables.needs(found, note=note)
 
 
 def wallet(portal: Portal, rest: str) -> tables.Table:
@@ -35,7 +48,9 @@ def wallet(portal: Portal, rest: str) -> tables.Table:
     command, *words = grammar.split(rest) or [""]
     if not command:
         try:
-            return tables.wallet(portal.status())
+            from . import holding
+
+            return holding.table(portal)
         except NosanaError as error:
             return tables.unusable(settings.load().network, error)
     if command not in ("create", "import"):
@@ -50,7 +65,7 @@ def wallet(portal: Portal, rest: str) -> tables.Table:
             f"%nosana wallet {command} takes one place, not {' '.join(words)!r}",
             hint="Name a file, or keyring:NAME.",
         )
-    from .. import wallets
+    from ..money import wallets
 
     if command == "create":
         made = wallets.create(place)
@@ -89,7 +104,7 @@ def config(portal: Portal, rest: str) -> tables.Table:
     portal.reload()
     # Who removes what is no setting sees all that are.
     shown = name if name in settings.names() else ""
-    note = " ".join(each for each in (told, _doubt(portal, name, value)) if each)
+    note = " ".join(each for each in (told, _doubt(portal, name, value, *places)) if each)
     if name in settings.SECRET and value and words != [grammar.ASK]:
         told = f"It stands in this notebook now. Typed unseen: %nosana config {name} {grammar.ASK}"
         note = f"{told}\n{note}".strip()
@@ -100,18 +115,26 @@ def _save(name: str, value: str, place: str = "") -> str:
     """Keep a setting where it belongs; say what there is to know of that place."""
     if place == grammar.PROJECT:
         path = settings.save_project(settings.known(name), value)
+        if not value:
+            return f"{path} does not say it any more."
         return f"It stands in {path}: commit it, and it holds for all who work there."
     if place == grammar.NOTEBOOK:
-        if settings.save_notebook(settings.known(name), value):
-            return "It holds for this notebook, also in its next kernel."
+        known = settings.save_notebook(settings.known(name), value)
+        if not value:
+            return "It is set for this notebook no more."
+        if known:
+            return (
+                "It holds for this notebook, also in its next kernel, until the notebook is moved "
+                "or renamed."
+            )
         return "It holds in this kernel: which notebook it belongs to is not known here."
     settings.save(name, value)
     return ""
 
 
-def _doubt(portal: Portal, name: str, value: str) -> str:
+def _doubt(portal: Portal, name: str, value: str, place: str = "") -> str:
     """Say what is doubtful about a setting that may be right all the same."""
-    from ..choosing import find
+    from ..market.choosing import find
 
     file = name == "wallet" and value and not value.startswith("keyring:")
     if file and not Path(value).expanduser().is_file():
@@ -121,13 +144,20 @@ def _doubt(portal: Portal, name: str, value: str) -> str:
             find(portal.markets(), value)
         except NosanaError as error:
             return f"Saved, but {error}. {error.hint}"
-    return _overruled(name)
+    return _overruled(name, place)
 
 
-def _overruled(name: str) -> str:
+def _overruled(name: str, place: str = "") -> str:
     """Say so where something else wins over what was saved."""
     if settings.origin(name) == "environment":
         return f"{settings.variable(name)} in the environment wins over what was saved."
+    if settings.origin(name) == "notebook" and place != grammar.NOTEBOOK:
+        return f"What is set for this notebook wins: %nosana config {name} --unset --notebook"
+    if settings.origin(name) == "project" and not place:
+        return (
+            f"The project's file wins over it: {settings.project(name)}. In this notebook alone: "
+            f"%nosana config {name} VALUE --notebook"
+        )
     if name == "wallet" and settings.private_key():
         return f"{KEY_VARIABLE} in the environment wins over what was saved."
     return ""

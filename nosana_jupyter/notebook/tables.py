@@ -1,71 +1,44 @@
 """
-What line magics show: a table that reads well as text, and as HTML.
+What line magics show, as tables.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from html import escape
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from .. import settings
-from ..bills import spell
 from ..errors import NosanaError
-from ..events import Place, Plan, Status, Swept
-from ..journal import Entry, Receipt
-from ..markets import Market, Quote
-from ..needs import Needs
+from ..events import Plan
+from ..market.markets import Market, Quote
+from ..market.preferring import Known
+from ..money.bills import spell
+from ..money.journal import Entry, Receipt
+from ..money.needs import Needs
+from ..money.payer import Extended
+from ..money.receipt import VAULT, totals
 from ..network import shown
-from ..payer import Extended
-from ..receipt import together
+from ..outcome import Place, Status, Swept
 from ..sanitize import line
-from ..units import duration, nos, size, sol, usd
-from .grammar import COMMANDS, deps_grammar, market_grammar, option_help, quote_grammar
+from ..units import MicroNos, MicroUsd, duration, nos, size, sol, usd, xnos
+from .grammar import (
+    COMMANDS,
+    deps_grammar,
+    hosts_grammar,
+    market_grammar,
+    option_help,
+    quote_grammar,
+)
 from .left import alone, spared, state_of
+from .table import Bar, Days
+from .table import Table as Table
 
 if TYPE_CHECKING:
-    from ..logbook import CellRecord, SessionRecord
-    from ..scoped import Project
-    from ..standing import View
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """Rows under a head, with a line above and a line below."""
-
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    title: str = ""
-    note: str = ""
-
-    def __repr__(self) -> str:
-        lines = [self.title] if self.title else []
-        if self.rows:
-            cells = [self.head, *self.rows] if any(self.head) else list(self.rows)
-            widths = [max(len(row[column]) for row in cells) for column in range(len(self.head))]
-            for row in cells:
-                pairs = zip(row, widths, strict=True)
-                lines.append("  ".join(cell.ljust(width) for cell, width in pairs).rstrip())
-        if self.note:
-            lines.append(self.note)
-        return "\n".join(lines)
-
-    def _repr_html_(self) -> str:
-        def row(cells: Sequence[str], tag: str) -> str:
-            style = 'style="text-align:left;vertical-align:top"'
-            return "".join(f"<{tag} {style}>{escape(cell)}</{tag}>" for cell in cells)
-
-        head = f"<thead><tr>{row(self.head, 'th')}</tr></thead>" if any(self.head) else ""
-        body = "".join(f"<tr>{row(each, 'td')}</tr>" for each in self.rows)
-        table = f"<table>{head}<tbody>{body}</tbody></table>" if self.rows else ""
-        title = f"<div><b>{escape(self.title)}</b></div>" if self.title else ""
-        lines = "<br>".join(escape(line) for line in self.note.splitlines())
-        note = f"<div>{lines}</div>" if self.note else ""
-        return title + table + note
+    from ..rent.logbook import CellRecord, SessionRecord
+    from ..rent.standing import View
 
 
 def status(
@@ -78,10 +51,16 @@ def status(
         *([("wallet", found.wallet)] if found.wallet else []),
         *([("paid by", found.payer)] if found.payer else []),
         ("balance", _balance(found)),
+        *found.budgets,
     ]
     if network.stand_in:
         rows.append(("hosts", f"stand in for the cards of their market: {network.stand_in}"))
-    running = [_place(each.intent.job, found.places) + alone(each) for each in found.running]
+    running = [
+        f"vault {each.intent.job}: {each.intent.held}"
+        if each.intent.pay == VAULT
+        else _place(each.intent.job, found.places) + alone(each)
+        for each in found.running
+    ]
     rows += [("open jobs" if not n else "", each) for n, each in enumerate(running or ["none"])]
     open_ = [
         f"{each.name}: {line(each.state)}, {each.spent or 'nothing'} "
@@ -131,7 +110,9 @@ def needs(found: Needs, *, note: str = "") -> Table:
     elif not found.marked("unknown"):
         notes.append("All that a cell needs is there.")
     if not network.faucet:
-        notes.append("Back to play money on this machine: %nosana network local")
+        # A team's network brings a wallet, and has play money too.
+        back = "the network of this machine" if network.wallet else "play money on this machine"
+        notes.append(f"Back to {back}: %nosana network local")
     return Table(head=("", "", ""), rows=rows, note="\n".join(notes))
 
 
@@ -144,18 +125,6 @@ def new_wallet(address: str, place: str, *, imported: bool, note: str = "") -> T
     )  # fmt: skip
     notes = [advice, "What it still needs: %nosana network", *([note] if note else [])]
     return Table(head=("", ""), rows=rows, note="\n".join(notes))
-
-
-def wallet(found: Status) -> Table:
-    """Show address and balance."""
-    if found.free is not None:
-        note = "An account with credits pays; its service holds the key."
-        return Table(head=("", ""), rows=[("credits", f"{usd(found.free)} free")], note=note)
-    rows = [("address", found.wallet), ("NOS", nos(found.nos)), ("SOL", sol(found.sol))]
-    if found.payer:
-        rows.insert(1, ("paid by", found.payer))
-    faucet = "Play money: there is a faucet." if found.network.faucet else ""
-    return Table(head=("", ""), rows=rows, note=faucet)
 
 
 def _balance(found: Status) -> str:
@@ -182,18 +151,39 @@ def jobs(entries: Sequence[Entry]) -> Table:
     return Table(head=head, rows=rows, note=note)
 
 
-def receipts(found: Sequence[Receipt], *, title: str = "") -> Table:
-    """Show receipts, newest first, and what they come to."""
+def receipts(
+    found: Sequence[Receipt], *, title: str = "", spent: Sequence[tuple[int, int]] = ()
+) -> Table:
+    """
+    Show receipts, newest first, and what they come to.
+
+    Args:
+        found: They.
+        title: What stands above them.
+        spent: What was spent a day up to today, in micro-NOS and micro-dollars of credits.
+    """
     rows = [
         (
-            receipt.job, receipt.status, receipt.market, receipt.ran_by or "nobody",
-            duration(receipt.seconds), *_money(receipt),
+            each.job, each.status, each.market, each.ran_by.partition(":")[0] or "nobody",
+            duration(each.seconds), *_money(each),
         )
-        for receipt in found
+        for each in found
     ]  # fmt: skip
     head = ("job", "status", "market", "ran by", "time", "paid", "refunded", "network fee", "SOL")
-    note = f"Together {together(found)}." if rows else "" if title else "No receipts yet."
-    return Table(head=head, rows=rows, title=title, note=note)
+    note = totals(found) if rows else "" if title else "No receipts yet."
+    return Table(head=head, rows=rows, title=title, note=note, days=_days(spent))
+
+
+def _days(spent: Sequence[tuple[int, int]]) -> list[Days]:
+    """Return what was spent a day, from a week ago or the first day on that cost anything."""
+    first = next((number for number, each in enumerate(spent) if any(each)), len(spent))
+    amounts = spent[min(first, max(0, len(spent) - 7)) :]
+    today = datetime.now(UTC).date()
+    by_purse: list[tuple[Callable[[int], str], list[int]]] = [
+        (lambda each: nos(MicroNos(each)), [each for each, _ in amounts]),
+        (lambda each: f"{usd(MicroUsd(each))} of credits", [each for _, each in amounts]),
+    ]
+    return [Days(amounts=each, today=today, spell=spell) for spell, each in by_purse if any(each)]
 
 
 def _money(receipt: Receipt) -> tuple[str, str, str, str]:
@@ -224,7 +214,7 @@ def receipt(
             rows.append(("beside", ", ".join(parts)))
     for number, each in enumerate(cells, 1):
         cost = "" if found.pay == "credits" else f", {nos(each.cost)}"
-        text = f"{each.title[:50]}: {each.state}, {spell(each.seconds)}{cost}"
+        text = f"{each.title[:50].rstrip(':')}: {each.state}, {spell(each.seconds)}{cost}"
         rows.append((f"cell {number}", line(text)))
     return Table(head=("", ""), rows=rows)
 
@@ -293,17 +283,30 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def markets(found: Sequence[Market]) -> Table:
-    """Show markets, cheapest first."""
+def markets(found: Sequence[Market], known: Sequence[Known] = ()) -> Table:
+    """
+    Show markets, as they come.
+
+    Args:
+        found: They.
+        known: What is known of each for a choice.
+    """
     rows = [
         (
-            market.slug, market.gpu, f"{market.vram:g} GiB", nos(market.price * 3600),
+            market.slug, market.gpu, f"{market.vram:g} GiB",
+            bar, nos(market.price * 3600),
             f"${market.usd_per_hour:.3f}", f"{market.fee} %",
-            _hosts(market), market.kind.lower(),
+            _hosts(market), each.record, each.kept, xnos(market.stake), market.kind.lower(),
         )
-        for market in found
+        for market, each, bar in zip(
+            found, known or [Known()] * len(found),
+            Bar.several([each.price for each in found]), strict=True,
+        )
     ]  # fmt: skip
-    head = ("market", "card", "memory", "NOS an hour", "$ an hour", "fee", "hosts", "kind")
+    head = (
+        "market", "card", "memory", "price", "NOS an hour", "$ an hour", "fee", "hosts",
+        "next host", "has image", "stake", "kind",
+    )  # fmt: skip
     return Table(head=head, rows=rows, note="" if rows else "No market fits.")
 
 
@@ -313,7 +316,7 @@ def quote(found: Quote) -> Table:
     rows = [
         ("market", f"{market.slug}: {market.gpu}, {market.vram:g} GiB"),
         *((label, text) for label, text in found.lines() if text),
-        ("hosts", _hosts(market)),
+        ("hosts", _hosts(market) + market.staked),
     ]
     return Table(head=("", ""), rows=rows)
 
@@ -339,12 +342,23 @@ def plan(found: Plan) -> tuple[Table, Table]:
         title=f"Would travel: {counted(len(found.rows), 'name')}, {size(total)}",
         note="\n".join(notes),
     )
-    return travels, quote(found.quote)
+    return travels, _in_session(found) if found.session else quote(found.quote)
+
+
+def _in_session(found: Plan) -> Table:
+    """Say what a cell of a session costs."""
+    ran = found.quote
+    rows = [
+        ("session", f"{found.session} on {ran.market.gpu}, {ran.market.slug}"),
+        ("price", f"{ran.so_far(1)} a second, for as long as it is open"),
+        ("deposit", "none for this cell"),
+    ]
+    return Table(head=("", ""), rows=rows)
 
 
 def config(only: str = "", *, note: str = "") -> Table:
     """Show the settings, or one, and where they come from. What may be a secret is not shown."""
-    chosen, project = settings.load(), settings.project()
+    chosen = settings.load()
     rows = []
     for name in [only] if only else chosen.__dataclass_fields__:
         value = getattr(chosen, name)
@@ -352,17 +366,11 @@ def config(only: str = "", *, note: str = "") -> Table:
             value = "set"
         if name in settings.ADDRESSES and value:
             value = shown(value)
-        rows.append((name, line(value) or "–", _source(name, project)))
+        rows.append((name, line(value) or "–", line(settings.place(name))))
     note = note or settings.meanings().get(only, "What each is for: %nosana help config")
-    for key, why in project.ignored.items():
-        if not only or key == only:
-            note += f"\n{project.path} sets {line(key)[:40]}, which is ignored: {line(why)[:300]}."
+    for text in settings.unheeded(only):
+        note += f"\n{line(text)[:400]}."
     return Table(head=("setting", "value", "from"), rows=rows, note=note)
-
-
-def _source(name: str, project: Project) -> str:
-    origin = settings.origin(name)
-    return f"project: {project.path}" if origin == "project" else origin
 
 
 def help_table(command: str = "") -> Table:
@@ -375,7 +383,10 @@ def help_table(command: str = "") -> Table:
             head=("setting", "what it is for"), rows=rows, title=COMMANDS[command], note=note
         )
     if command:
-        options = {"deps": deps_grammar, "markets": market_grammar, "quote": quote_grammar}
+        options = {
+            "deps": deps_grammar, "markets": market_grammar, "quote": quote_grammar,
+            "hosts": hosts_grammar,
+        }  # fmt: skip
         found = options.get(command)
         note = option_help(found()) if found else ""
         return Table(head=("", ""), rows=[(f"%nosana {command}", COMMANDS[command])], note=note)

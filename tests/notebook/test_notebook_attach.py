@@ -14,9 +14,9 @@ import httpx
 import psutil
 import pytest
 from front_ends import PATIENCE, Kernel, Shown, environment
-from lab_server import LabServer, environment_of_server
+from lab_server import LabKernel, LabServer, environment_of_server
 
-from nosana_jupyter.logbook import Logbook
+from nosana_jupyter.rent.logbook import Logbook
 
 pytestmark = [pytest.mark.kernel, pytest.mark.network]
 
@@ -129,6 +129,57 @@ def test_a_restarted_server(notebook_home: Path, tmp_path: Path) -> None:
         after.close()
 
 
+def test_an_orderly_end(notebook_home: Path, tmp_path: Path) -> None:
+    """
+    A kernel that is restarted, and a server that is told to stop, interrupt what runs before they
+    say why: a cell of a session goes on all the same, and so does its session.
+    """
+    (tmp_path / "ipython").mkdir()
+    (tmp_path / "root").mkdir()
+    env = environment_of_server(environment(str(notebook_home), str(tmp_path)))
+    before = LabServer(env, tmp_path / "root")
+    kernel = prepared(before, tmp_path)
+    kernel.run("%nosana up orderly")
+    kernel.follow(kernel.begin(GATED), until="said\n")
+    before.api.post(f"/api/kernels/{kernel.ident}/restart").raise_for_status()
+    kernel.client.close()  # type: ignore[attr-defined]
+
+    kernel = prepared(before, tmp_path, kernel.ident)
+    shown = kernel.run("%nosana").text
+    assert "nobody follows it: %nosana attach brings it back, or %nosana sweep ends it" in shown
+    kernel.follow(kernel.begin("%nosana attach"), until="said\n")
+    before._process.terminate()
+    before._process.wait(PATIENCE)
+    kernel.client.close()  # type: ignore[attr-defined]
+    before.close()
+
+    after = LabServer(env, tmp_path / "root")
+    try:
+        kernel = prepared(after, tmp_path)
+        attached = kernel.begin("%nosana attach")
+        first = kernel.follow(attached, until="said\n")
+        (tmp_path / "gate").touch()
+        shown = kernel.follow(attached)
+        assert first.stream("stdout") == "said\n"
+        assert shown.error is None, shown.traceback
+        assert shown.stream("stdout").startswith("end\n")
+        assert kernel.run("kept").result["text/plain"] == "5"
+        assert "refunded" in kernel.run("%nosana down").text
+        kernel.close()
+    finally:
+        after.close()
+
+
+def prepared(server: LabServer, folder: Path, ident: str = "") -> LabKernel:
+    """Open a kernel, or one again; machines that test have no time, so it takes some."""
+    kernel = LabKernel(server, ident) if ident else server.open()
+    kernel.run("%load_ext nosana_jupyter")
+    kernel.run(f"gate = {str(folder / 'gate')!r}")
+    kernel.run("from nosana_jupyter.notebook import interrupts\ninterrupts.LONGEST = 2")
+    kernel.run("interrupts.MOMENT = 2")
+    return kernel
+
+
 def test_two_kernels(fresh: Fresh, kernel: Kernel) -> None:
     """Who attaches takes over; the cell of the other ends with words, and settles nothing."""
     first, second = fresh(), kernel
@@ -201,6 +252,25 @@ def test_detached(kernel: Kernel) -> None:
         assert shown.error["ename"] == "KeyError"
         assert kernel.run("kept").result["text/plain"] == "7"
     assert "it raised" in kernel.run("handle").result["text/plain"]
+
+
+def test_a_handle_stops_what_it_stands_for(kernel: Kernel) -> None:
+    """A job of its own is ended and settled, with its receipt; in a session the cell alone is."""
+    begun = "while not handle._run.begun: import time; time.sleep(0.05)"
+    long = "%%nosana --detach --timeout 2m\nimport time\ntime.sleep(100)"
+    kernel.run(long)
+    kernel.run(f"handle = _\n{begun}")
+    kernel.run("stopped = handle.stop()")
+    assert kernel.run("stopped.status").result["text/plain"] in ("'stopped'", "'interrupted'")
+    assert re.search(r"open jobs +none", kernel.run("%nosana").text)
+    kernel.run("%nosana up hand --idle 60s")
+    try:
+        kernel.run(long)
+        kernel.run(f"handle = _\n{begun}")
+        assert kernel.run("handle.stop() is None").result["text/plain"] == "True"
+        assert kernel.run("handle.wait(60).status").result["text/plain"] == "'interrupted'"
+    finally:
+        assert "refunded" in kernel.run("%nosana down").text
 
 
 def test_detached_in_a_session(fresh: Fresh) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import io
 import json
+import math
 import operator
 import time
 from collections.abc import Callable
@@ -16,29 +17,42 @@ from typing import Any
 import msgspec
 import pytest
 
-from nosana_jupyter.errors import CellError, UsageError
+from nosana_jupyter.board import JobCard
+from nosana_jupyter.cell.bundle import pack
+from nosana_jupyter.cell.held import Held
+from nosana_jupyter.errors import (
+    CannotTravel,
+    CellError,
+    FundsError,
+    HostFailed,
+    NetworkError,
+    SessionLost,
+    UsageError,
+)
 from nosana_jupyter.events import (
+    Begun,
     Booting,
+    Joined,
     Left,
-    Place,
     Plan,
     Posted,
     Quoted,
     Row,
     Running,
     Said,
+    Sampled,
     Settled,
-    Status,
-    Swept,
     Waiting,
 )
-from nosana_jupyter.journal import Entry, Intent, Receipt
-from nosana_jupyter.markets import Market, Quote
+from nosana_jupyter.market.markets import Market, Quote
+from nosana_jupyter.market.rates import Rate
+from nosana_jupyter.money.journal import Entry, Intent, Receipt
+from nosana_jupyter.money.payer import Extended
 from nosana_jupyter.network import DEVNET
 from nosana_jupyter.notebook import card, tables
 from nosana_jupyter.notebook.card import MIME, Card
 from nosana_jupyter.notebook.handles import RemoteHandle
-from nosana_jupyter.payer import Extended
+from nosana_jupyter.outcome import Place, Status, Swept
 from nosana_jupyter.units import GiB, Lamports, MicroNos, Seconds
 from nosana_jupyter.wire.messages import ClearOutput, Handle, Stream
 
@@ -50,7 +64,11 @@ MARKET = Market(
     gpus=("NVIDIA GeForce RTX 4090",), vram=GiB(24), price=MicroNos(273),
     fee_percent=Decimal(10), usd_per_hour=Decimal("0.291"), hosts=2,
 )  # fmt: skip
-QUOTE = Quote(market=MARKET, timeout=Seconds(1800), usd_per_nos=Decimal("0.3"))
+RATE = Rate(
+    usd=Decimal("0.3"), least=Decimal("0.3"), most=Decimal("0.3"), at=math.inf, sources=("a", "b")
+)
+"""Asked right now."""
+QUOTE = Quote(market=MARKET, timeout=Seconds(1800), rate=RATE)
 RECEIPT = Receipt(
     job=JOB, network="local", market="nvidia-4090", market_address="Mar", gpu="RTX 4090",
     wallet="Wal", node="Nod", ran_by=STAND_IN, status="done", seconds=7, price=MicroNos(273),
@@ -94,7 +112,7 @@ def test_the_card_follows_the_job() -> None:
 
     texts = [message["data"]["text/plain"] for message in shell.sent]
     assert texts[0] == "nosana: finding out what the cell needs"
-    assert texts[2] == "nosana: posting to nvidia-4090: at most 0.540540 NOS"
+    assert texts[2] == "nosana: posting to nvidia-4090: 2 are free, at most 0.540540 NOS"
     assert texts[4] == "nosana: place 3 in the queue"
     assert texts[5] == f"nosana: running on {STAND_IN}: 0 s, 0.000273 NOS so far"
     assert texts[6] == f"nosana: running on {STAND_IN}: 0 s, 0.000273 NOS so far"
@@ -116,7 +134,68 @@ def test_the_card_follows_the_job() -> None:
     assert last["text/html"].startswith("<details><summary>nosana: done")
     assert "this machine&#x27;s CPU" in last["text/html"]
     assert last[MIME]["job"] == JOB
-    assert last[MIME]["receipt"]["ran by"] == STAND_IN
+    assert dict(last[MIME]["receipt"])["ran by"] == STAND_IN
+    models = [msgspec.convert(message["data"][MIME], JobCard) for message in shell.sent]
+    assert [each.state for each in models] == [
+        *["preparing"] * 3, *["waiting"] * 2, *["starting"] * 2, "ended"
+    ]  # fmt: skip
+    assert models[3].job == JOB
+    assert models[4].doing == "place 3 in the queue"
+    assert (models[-1].end, models[-1].paid) == ("done", 51_051)
+    assert models[-1].text == texts[-1].splitlines()[0].removeprefix("nosana: ")
+
+
+def test_what_a_card_does_is_drawn() -> None:
+    """
+    Pulls and cards are drawn where nobody knows our format, of numbers alone; words say the same.
+    """
+    shell = Shell()
+    drawn = Card(shell)
+    drawn.open()
+    drawn.take(Quoted(QUOTE))
+    drawn.take(Booting("pulling", "pulling <b>: 28 %", 0.28))
+    pulling = shell.sent[-1]["data"]["text/html"]
+    drawn.take(Running(JOB, "Nod", STAND_IN))
+    drawn.take(Begun("ab"))
+    for number in range(200):
+        drawn.take(Sampled(used=GiB(number / 20), total=GiB(24), busy=51.0))
+    drawn.take(Waiting("a word"))
+    running = shell.sent[-1]["data"]
+    drawn.take(Settled(RECEIPT))
+    drawn.close()
+    ended = shell.sent[-1]["data"]
+    known = msgspec.convert(ended[MIME], JobCard)
+
+    assert "width:28.0%" in pulling
+    assert "pulling &lt;b&gt;" in pulling
+    assert "GPU memory 9.9 of 24.0 GiB, GPU 51 % busy" in running["text/html"]
+    assert "of at most 0.540540 NOS" in running["text/html"]
+    assert "GPU memory up to 9.9 of 24.0 GiB, GPU 51 % busy over" in ended["text/html"]
+    assert "<svg" in ended["text/html"]
+    assert len(known.samples) <= 60
+    assert known.samples[-1].used == known.peak == 9.95
+    assert len(str(ended[MIME])) < 10_000
+
+
+def test_a_cell_that_never_ran_is_not_said_to_run() -> None:
+    """
+    In a session a cell is made ready first; of one that fails there the error says why.
+    """
+    shell = Shell()
+    drawn = Card(shell)
+    drawn.open()
+    drawn.take(Joined("main", JOB, QUOTE, "in session main on X"))
+    drawn.take(Waiting("waiting for another cell of the session to end"))
+    assert " in session main on X: 0 s" in shell.sent[-1]["data"]["text/plain"]
+    assert "running" not in shell.sent[-1]["data"]["text/plain"]
+    drawn.take(Begun("ab"))
+    assert "running in session main on X" in shell.sent[-1]["data"]["text/plain"]
+    drawn.fail(CellError("it is not Python\n\n    def (\n"))
+    assert shell.sent[-1]["data"]["text/plain"] == "nosana: session main goes on"
+    late = Card(shell)
+    late.take(Joined("main", JOB, QUOTE, "in session main on X"))
+    late.fail(SessionLost("the session is over"))
+    assert shell.sent[-1]["data"]["text/plain"] == "nosana: session main is not open here any more"
 
 
 def test_the_clock_of_the_card_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,22 +242,27 @@ def test_every_end_is_told(status: str, seconds: int, ran_by: str, says: str) ->
     drawn.take(
         Settled(msgspec.structs.replace(RECEIPT, status=status, seconds=seconds, ran_by=ran_by))
     )
-    drawn.close("HostFailed: gone")
+    drawn.fail(HostFailed("gone"))
 
     assert shell.sent[-1]["data"]["text/plain"].startswith(says)
 
 
 def test_a_problem_is_told_with_the_money() -> None:
     """
-    Before the posting nothing is spent; after it, the card names the job that is to be swept.
+    Before the posting nothing is spent; after it, the card names the job that is to be swept. What
+    went wrong is said by the error alone, in a terminal too.
     """
     shell = Shell()
     drawn = Card(shell)
     drawn.open()
-    drawn.close("UsageError: <b>no</b>\x1b[2J\nmarket")
-    assert shell.sent[-1]["data"]["text/plain"] == "nosana: UsageError: <b>no</b> market"
-    assert "<b>" not in shell.sent[-1]["data"]["text/html"]
-    assert drawn.cost == "nosana: no job was posted; nothing was spent"
+    drawn.fail(UsageError("no market"))
+    assert shell.sent[-1]["data"]["text/plain"] == "nosana: no job was posted; nothing was spent"
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        Card(Terminal()).fail(FundsError("too dear. Nothing was spent"))
+        assert not out.getvalue()
+        Card(Terminal()).fail(NetworkError("the RPC does not answer"))
+    assert out.getvalue() == "nosana: no job was posted; nothing was spent\n"
+    drawn = Card(shell)
 
     drawn.take(Posted(JOB, MicroNos(1)))
     drawn.close("interrupted")
@@ -279,18 +363,64 @@ def test_hosts_that_were_left_are_told() -> None:
     assert "left 1       Nod: node Nod has not answered; paid 0.051051 NOS" in text
 
 
-def test_a_terminal_hears_of_each_stage_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing is redrawn, progress is one line, and a host that was left is another."""
-    monkeypatch.setattr(card, "LONG", 0.0)
+def test_a_terminal_hears_of_each_stage_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is redrawn, progress is a line now and then, and a host left is another."""
+    now = [100.0]
+    monkeypatch.setattr(card.time, "monotonic", lambda: now[0])
     shown = Card(Terminal())
     with contextlib.redirect_stdout(io.StringIO()) as out:
         for event in [*BOOT, Left("Nod", "it fell\x1b[2J silent", WORSE)]:
             shown.take(event)
+            now[0] += 2
             shown.take(None)
     assert out.getvalue().splitlines() == [
-        "nosana: pulling the image",
+        "nosana: pulling the image: 0 MB of 9 MB, 1 of 2 layers",
+        "nosana: pulling the image for 16 s: 7 MB of 9 MB, 1 of 2 layers",
         "nosana: it fell silent; paid 0.051051 NOS",
     ]
+
+
+def test_a_wait_says_how_long_it_has_lasted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    From two seconds on, redrawn once a second; how far it is does not begin it anew. What is paid
+    meanwhile is said before it.
+    """
+    now = [100.0]
+    monkeypatch.setattr(card.time, "monotonic", lambda: now[0])
+    shell = Shell()
+    shown = Card(shell)
+    shown.open()
+
+    def after(seconds: float, *events: Any) -> str:
+        for event in events:
+            shown.take(event)
+        for _ in range(int(seconds * 8)):
+            now[0] += 0.125
+            shown.take(None)
+        return str(shell.sent[-1]["data"]["text/plain"]).removeprefix("nosana: ")
+
+    assert after(1.5, Waiting("asking local")) == "asking local"
+    before = len(shell.sent)
+    assert after(4, Waiting("waiting for a host: 2 jobs ahead")) == (
+        "waiting for a host for 4 s: 2 jobs ahead"
+    )
+    assert 3 <= len(shell.sent) - before <= 4
+    assert after(0, Waiting("waiting for a host: next in line")) == (
+        "waiting for a host for 4 s: next in line"
+    )
+    assert after(0, Quoted(QUOTE), Running(JOB, "Nod", "RTX 4090"), Waiting("sending data: 1 MB"))
+    assert (
+        after(3.5) == "running on RTX 4090: 3 s, 0.001092 NOS so far · sending data for 3 s: 1 MB"
+    )
+    assert after(3.2, Waiting("")) == "running on RTX 4090: 6 s, 0.001911 NOS so far"
+    shown.fail(HostFailed("gone"))
+    assert after(5).startswith(f"job {JOB} is not settled")
+    signs = ["◌" in message["data"]["text/html"] for message in shell.sent]
+    assert signs == [True] * (len(signs) - 1) + [False]  # What is over is not waited for.
+    left = ["%nosana attach" in message["data"]["text/html"] for message in shell.sent]
+    # Who finds the saved card of a kernel that is gone learns how to go on: of what runs, only.
+    assert left == ["so far" in message["data"]["text/plain"] for message in shell.sent]
+    assert any(left)
 
 
 # Tables.
@@ -345,7 +475,9 @@ def test_status_says_where_one_is() -> None:
     assert "0.051051 NOS" in lines[2]
     assert repr(tables.jobs([])) == "No jobs yet."
     assert "Together 0.051051 NOS." in repr(tables.receipts([RECEIPT]))
-    assert STAND_IN in repr(tables.receipts([RECEIPT]))
+    listed = repr(tables.receipts([RECEIPT, RECEIPT]))
+    card, _, words = STAND_IN.partition(": ")
+    assert (listed.count(card), listed.count(words)) == (2, 1)
     assert repr(tables.receipts([])) == "No receipts yet."
 
 
@@ -365,8 +497,8 @@ def test_sweeps_are_told() -> None:
     lines = repr(tables.swept(found, young=2)).splitlines()
     assert lines[0] == (
         "Settled 1 job. 0.002561280 SOL of rent came back from jobs that ended long ago. Left "
-        f"alone, as a running cell follows it: {JOB}. 2 jobs too new to judge: sweep again in a "
-        "minute."
+        f"alone, as a kernel that runs follows it: {JOB}. 2 jobs too new to judge: sweep again in "
+        "a minute."
     )
     assert lines[2].split()[:2] == [JOB, "done"]
 
@@ -422,19 +554,46 @@ def test_quotes_and_plans_say_what_it_may_cost() -> None:
     ]
     assert repr(cost) == text
     assert repr(tables.markets([])) == "No market fits."
-    assert "24 GiB  0.982800 NOS  $0.291     10 %  2 free" in repr(tables.markets([MARKET]))
+    dear = replace(MARKET, slug="h100", price=MicroNos(4 * 273))
+    listed = tables.markets([MARKET, dear])
+    assert "24 GiB  ██▌         0.982800 NOS  $0.291     10 %  2 free" in repr(listed)
+    assert "24 GiB  ██████████  3.931200 NOS" in repr(listed)
+    assert "width:25.0%" in listed._repr_html_()
+    far = tables.markets([MARKET, MARKET, dear, replace(dear, price=MicroNos(100_000))])
+    assert "24 GiB  ██████████   3.931200 NOS" in repr(far)
+    assert "24 GiB  ██████████…  360.000000 NOS" in repr(far)
+
+
+def test_spending_is_drawn_by_day() -> None:
+    """
+    A column a day, from a week ago or the first that cost anything; what credits paid apart.
+    """
+    spent = [(0, 0)] * 20 + [(500_000, 0)] + [(0, 0)] * 8 + [(1_000_000, 2_000_000)]
+    listed = tables.receipts([RECEIPT], spent=spent)
+    html = listed._repr_html_()
+
+    assert "▅▁▁▁▁▁▁▁▁█  1.500000 NOS in 10 days, 1.000000 NOS of it today" in repr(listed)
+    assert "$2.00 of credits in 10 days" in repr(listed)
+    assert html.count("<rect") == 20
+    assert html.count('<svg role="img"') == 2
+    assert tables.receipts([RECEIPT], spent=[(0, 0)] * 30).days == []
+    few = tables.receipts([RECEIPT], spent=[(0, 0)] * 29 + [(1, 0)])
+    assert len(few.days[0].amounts) == 7
 
 
 def test_secrets_are_not_shown(home: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     Settings that may hold a secret are shown as set.
     """
-    monkeypatch.setenv("NOSANA_PIN_TOKEN", "very-secret")
+    variable = "NOSANA_PIN_TOKEN"
+    monkeypatch.setenv(variable, "very-secret")
 
     text = repr(tables.config())
 
     assert "very-secret" not in text
-    assert any(line.split() == ["pin_token", "set", "environment"] for line in text.splitlines())
+    assert any(
+        line.split() == ["pin_token", "set", "environment:", variable] for line in text.splitlines()
+    )
 
 
 # Handles.
@@ -501,6 +660,27 @@ def test_using_a_handle_tells_what_it_is(use: Callable[[Any], object]) -> None:
         "come back: it is not plain data"
     )
     assert caught.value.hint.startswith("Bind plain data in the cell")
+
+
+def test_a_handle_that_cannot_travel_says_where_it_lives() -> None:
+    """
+    In the words of its user, also within another value, and not with the name of our class.
+    """
+    held = Held("job")
+    told = Handle(type="torch.Net", text="Net()", reason="is a torch.Net, not plain data")
+    there = RemoteHandle("net", told, JOB, "main", held)
+    held.renewed(["net"], {"net": there})
+    for value, name in ((there, "net"), ({"a": [there]}, "config")):
+        with pytest.raises(CannotTravel) as caught:
+            pack({name: value}, {name: value})
+        where = "net" if name == "net" else "config['a'][0]"
+        assert str(caught.value) == (
+            f"{where} cannot travel: the Net is in session main. Nothing was spent"
+        )
+        assert caught.value.hint.startswith("Run the cell there: --session main.")
+    held.alive = False
+    with pytest.raises(CannotTravel, match="was in session main, which is over"):
+        pack({"net": there}, {})
 
 
 def test_a_handle_can_be_looked_at() -> None:

@@ -207,6 +207,25 @@ def test_drops_are_told_once(shell: Any) -> None:
     )
 
 
+def test_a_figure_comes_after_the_result(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is shown behind the last expression stands below it, as in a kernel."""
+    show = lambda value: shell.told.append(("result", repr(value)))  # noqa: E731
+    monkeypatch.setattr(shell, "displayhook", show)
+
+    found = told(
+        shell,
+        DisplayData({"text/plain": "before"}),
+        ExecuteResult({"text/plain": "[<Line2D>]"}),
+        DisplayData({"text/plain": "figure"}),
+    )
+
+    assert [each[:2] for each in found] == [
+        ("display", {"text/plain": "before"}),
+        ("result", "[<Line2D>]"),
+        ("display", {"text/plain": "figure"}),
+    ]
+
+
 def test_the_result_is_the_cell_s_own(shell: Any) -> None:
     """
     The last expression becomes the cell's result; an error is kept for the magic to raise.

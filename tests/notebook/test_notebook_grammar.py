@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from nosana_jupyter.errors import UsageError
 from nosana_jupyter.notebook import grammar
+from nosana_jupyter.notebook.asked import cell_of
 from nosana_jupyter.notebook.magics import NosanaMagics
 
-ONCE = "--pip, --secret and --env are written once"
+ONCE = "--pip, --secret, --data, --save and --env are written once"
 
 
 def read(line: str) -> dict[str, object]:
@@ -42,6 +43,8 @@ def read(line: str) -> dict[str, object]:
         ('--max-cost "0.2 NOS"', {"max_cost": "0.2 NOS"}),
         ("--max-cost $0.10", {"max_cost": "$0.10"}),
         ("--max-cost '0.10 USD'", {"max_cost": "0.10 USD"}),
+        ("--verify 2", {"verify": 2}),
+        ("--verify 3 --tolerance 1e-4", {"verify": 3, "tolerance": "1e-4"}),
         ("--market nvidia-3060", {"market": "nvidia-3060"}),
         ("--image docker.io/x/y:1", {"image": "docker.io/x/y:1"}),
         ("--pip tqdm", {"pip": ["tqdm"]}),
@@ -131,7 +134,7 @@ def test_a_variable_may_be_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             "--pip numpy pandas",
             "'pandas' is not understood",
-            "--pip, --secret and --env are written once",
+            "--pip, --secret, --data, --save and --env are written once",
         ),
         ("--gpu 'RTX", "No closing quotation", "Close the quotes."),
         ('--gpu "RTX', "No closing quotation", "Close the quotes."),
@@ -175,7 +178,7 @@ def test_commands_are_read() -> None:
     ("line", "word"),
     [
         ("sweep now", "now"), ("jobs 5 6", "6"),
-        ("help jobs now", "now"), ("network local please", "please"), ("stop a b", "b"),
+        ("help jobs now", "now"), ("network a b c d please", "please"), ("stop a b", "b"),
     ],
 )  # fmt: skip
 def test_words_too_many_are_refused(line: str, word: str) -> None:
@@ -194,10 +197,10 @@ def test_every_command_is_done() -> None:
     """
     for name in grammar.COMMANDS:
         assert callable(getattr(NosanaMagics, f"do_{name or 'status'}"))
-        assert f"    {name or '(none)'} " in NosanaMagics.nosana.__doc__
+        assert f"    {name or '(none)'} " in grammar.manual()
     for action in grammar.cell_grammar()._actions:
         assert action.help
-        assert f"    {action.option_strings[0]} " in NosanaMagics.nosana.__doc__
+        assert f"    {action.option_strings[0]} " in grammar.manual()
 
 
 def test_quotes_and_markets_share_options() -> None:
@@ -231,3 +234,10 @@ def test_no_line_breaks_the_parser(line: str) -> None:
     ):
         with contextlib.suppress(UsageError):
             parse(line)
+
+
+def test_a_comparison_is_not_detached() -> None:
+    """What compares results lives in this kernel: a cell that goes on without it is refused."""
+    options = grammar.cell_grammar().read("--verify 2 --detach")
+    with pytest.raises(UsageError, match="--detach lets the cell go on without it"):
+        cell_of(options, source="x = 1", namespace={})

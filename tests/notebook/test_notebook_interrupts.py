@@ -170,7 +170,7 @@ def jobs_of(shown: Shown) -> list[dict[str, str]]:
 
 def judged_tail(kernel: Kernel, shown: Shown) -> None:
     """Judge outputs that came in several parts: the card was drawn in the first."""
-    assert jobs_of(shown)[-1]["text"].startswith("nosana: interrupted · ")
+    assert jobs_of(shown)[-1]["text"].startswith("interrupted · ")
     assert re.search(COST, shown.traceback)
     assert not OURS.search(shown.traceback)
     assert shown.error is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nosana_jupyter.journal import Entry, Intent
+from nosana_jupyter.money.journal import Entry, Intent
 from nosana_jupyter.notebook.commands import _price
 from nosana_jupyter.units import MicroNos
 

@@ -13,6 +13,8 @@ MAKE = """%%nosana
 class Model:
     def __repr__(self):
         return "Model()"
+    def __del__(self):
+        pass
 count, model, weights = 41, Model(), bytes(1_000_000)"""
 
 
@@ -34,6 +36,12 @@ def test_a_session_in_a_notebook(kernel: Kernel) -> None:
         assert handle == "<model: Model in session main: Model()>"
         assert kernel.run("len(weights.get())").result["text/plain"] == "1000000"
         assert "is not plain data" in kernel.run("model.get()").traceback
+        plan = " ".join(
+            each["text/plain"] for each in kernel.run("%%nosana --dry-run\nweights, count").displays
+        )
+        assert "Would travel: 0 names" in plan
+        assert re.search(r"session +main on .*\nprice +[\d.]+ NOS a second", plan)
+        assert re.search(r"deposit +none for this cell", plan)
         refused = kernel.run("%%nosana --gpu H100\n1")
         assert "asks for gpu H100. Nothing was run" in refused.traceback
         assert re.search(r"main +open ", kernel.run("%nosana sessions").result["text/plain"])
@@ -45,6 +53,25 @@ def test_a_session_in_a_notebook(kernel: Kernel) -> None:
     assert (
         kernel.run("model").result["text/plain"] == "<model: Model of session main, which is over>"
     )
+
+
+def test_what_a_cell_deletes(kernel: Kernel) -> None:
+    """
+    What a session has made goes here as well; what is the user's own stays, and that is said.
+    """
+    assert not kernel.run("%nosana up brief").error
+    try:
+        kernel.run("ours = [1]")
+        kernel.run("%%nosana\nspare = ours + [2]\nother, twice = object(), ours * 2")
+        kernel.run("twice = [3]")
+        shown = kernel.run("%%nosana\ndel spare, other, twice, ours")
+        assert not shown.error, shown.text
+        told = "[Deleted in session brief, and still here: ours, twice]"
+        assert told in shown.stream("stdout")
+        left = kernel.run("[name for name in ('spare', 'other') if name in globals()], twice, ours")
+        assert left.result["text/plain"] == "([], [3], [1])"
+    finally:
+        kernel.run("%nosana down brief")
 
 
 def test_an_interrupt_leaves_the_session(kernel: Kernel) -> None:

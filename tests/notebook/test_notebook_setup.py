@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
 
 from nosana_jupyter import portal, settings
 from nosana_jupyter.chain.wallet import Wallet
@@ -25,7 +26,7 @@ def run(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.setattr(settings._key, "text", "")
     for name in ("RPC", "PIN", "GATEWAY", "API"):
         monkeypatch.setenv(f"NOSANA_{name}", "http://127.0.0.1:9")
-    shell = InteractiveShell()
+    shell = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
     shell.run_line_magic("load_ext", "nosana_jupyter")
     settings.save("network", "mainnet")
     yield lambda line: repr(shell.run_line_magic("nosana", line))
@@ -110,7 +111,7 @@ def test_a_setting_is_shown_with_its_meaning(run: Run) -> None:
     """
     lines = run("config rpc").splitlines()
 
-    assert lines[1].split() == ["rpc", "http://127.0.0.1:9", "environment"]
+    assert lines[1].split() == ["rpc", "http://127.0.0.1:9", "environment:", "NOSANA_RPC"]
     assert "Solana RPC" in lines[2]
     assert "There is no file /nowhere yet." in run("config wallet /nowhere")
     assert "There is no file" not in run("config wallet keyring:main")

@@ -93,6 +93,25 @@ def test_a_slider_is_drawn_and_driven(page: Kernel) -> None:
     assert page.run("%%nosana\nprint(s.value)").stream("stdout") == "8\n"
 
 
+def test_who_attaches_again_sees_what_it_was_moved_to(page: Kernel) -> None:
+    """
+    What a detached cell said of its widgets is drawn once: later replays show them as they are.
+    """
+    page.run(
+        "%%nosana --detach\nimport ipywidgets as w\ns = w.IntSlider(3)\ndisplay(s)\ns.value = 4"
+    )
+    page.run("handle = _")
+    first = page.run("%nosana attach")
+    name = opened(first.messages, "IntSliderModel")
+    assert states(first.messages, name)["value"] == 4
+    assert [each for each in first.displays if VIEW in each]
+    say(page, name, moved(8))
+    assert page.run("%%nosana\nprint(s.value)").stream("stdout") == "8\n"
+    again = page.run("handle.attach()")
+    assert [each[VIEW]["model_id"] for each in again.displays if VIEW in each] == [name]
+    assert states(again.messages, name).get("value", 8) == 8
+
+
 def test_interact(page: Kernel) -> None:
     """`interact` draws a slider and its output; a move shows the function's words there."""
     shown = page.run(

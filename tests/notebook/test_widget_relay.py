@@ -10,8 +10,8 @@ import pytest
 from jupyter_client.session import Session
 from strange_runner import Peer, after_hello, linked, load, run
 
-from nosana_jupyter import conversation
 from nosana_jupyter.events import Event, Relayed
+from nosana_jupyter.line import conversation
 from nosana_jupyter.notebook import display
 from nosana_jupyter.notebook.widgets import models, relaying
 from nosana_jupyter.wire.messages import (
