@@ -10,22 +10,29 @@ if TYPE_CHECKING:
 
     from .api import attach, remote, run
     from .errors import NosanaError, RemoteError
-    from .pool import Executor
-    from .receipt import Receipt
+    from .links.link import link
+    from .money.receipt import Receipt
+    from .pool.executor import Executor
+    from .services import Service, langchain, openai, serve
 
 __version__ = "0.1.0"
 
 # Where each public name lives. Nothing is imported before it is used, so that the runner, which
 # imports this package inside a container, stays light.
 _HOMES = {
-    "Executor": "pool",
+    "Executor": "pool.executor",
     "NosanaError": "errors",
-    "Receipt": "receipt",
+    "Receipt": "money.receipt",
     "RemoteError": "errors",
+    "Service": "services",
     "Session": "warm",
     "attach": "api",
+    "langchain": "services",
+    "link": "links.link",
+    "openai": "services",
     "remote": "api",
     "run": "api",
+    "serve": "services",
     "up": "warm",
 }
 
@@ -34,10 +41,15 @@ __all__ = [
     "NosanaError",
     "Receipt",
     "RemoteError",
+    "Service",
     "Session",
     "attach",
+    "langchain",
+    "link",
+    "openai",
     "remote",
     "run",
+    "serve",
     "up",
 ]
 
@@ -52,7 +64,7 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     except ModuleNotFoundError as error:
-        if error.name == f"{__name__}.{_HOMES[name]}":
+        if f"{__name__}.{_HOMES[name]}.".startswith(f"{error.name}."):
             return _here if name == "remote" else _absent(name)
         raise
 
@@ -73,13 +85,25 @@ def _absent(name: str) -> Any:
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Make `%%nosana` and `%nosana` known to a shell (`%load_ext nosana_jupyter`)."""
-    from .notebook import magics
+    from .notebook import extension
 
-    magics.load(shell)
+    extension.load(shell)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
     """Take the magics back (`%unload_ext nosana_jupyter`)."""
-    from .notebook import magics
+    from .notebook import extension
 
-    magics.unload(shell)
+    extension.unload(shell)
+
+
+def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+    """Name what a Jupyter server is extended by."""
+    from .server.extension import NosanaExtension
+
+    return [{"module": "nosana_jupyter.server.extension", "app": NosanaExtension}]
+
+
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    """Say where the sidebar is, for `jupyter labextension develop`."""
+    return [{"src": "labextension", "dest": "nosana-jupyter"}]

@@ -11,14 +11,19 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
-from . import secret_store, settings
+from . import settings
 from .errors import JobError, UsageError
-from .events import Cell, Event, Outcome
-from .following import follow, follow_async, harmless, remote_error, show, spent
-from .journal import Receipt
+from .events import Cell, Event
+from .links.keep import saves_of
+from .links.link import linked, named
+from .money.consent import unasked
+from .money.journal import Receipt
+from .outcome import Outcome
 from .portal import CellRun, Presses, shared
+from .portal.following import follow, follow_async, harmless, remote_error, show, spent
 from .sanitize import line
-from .units import parse_gib, parse_seconds, parse_size
+from .travel import secret_store
+from .units import parse_gib, parse_seconds, parse_share, parse_size
 
 __all__ = ["Remote", "attach", "harmless", "remote", "remote_error", "run", "show"]
 
@@ -36,17 +41,23 @@ def run(
     timeout: float | str | None = None,
     max_cost: str | None = None,
     market: str | None = None,
+    prefer: str | None = None,
     image: str | None = None,
     pip: Sequence[str] = (),
     takes: Sequence[str] | None = None,
     returns: Sequence[str] | None = None,
     files: Sequence[str] = (),
+    data: Mapping[str, str] | None = None,
     get: Sequence[str] = (),
     get_limit: str | None = None,
+    save: Mapping[str, str] | None = None,
     env: Mapping[str, str] | None = None,
     secrets: Sequence[str] = (),
     deps: str = "auto",
     session: str | Named | None = None,
+    verify: int = 1,
+    audit: float | str | None = None,
+    tolerance: float | str | Callable[[Any, Any], object] = "auto",
     yes: bool = False,
     on_event: Callable[[Event], None] | None = None,
 ) -> Outcome:
@@ -60,20 +71,29 @@ def run(
         namespace: Where the names it reads are found; nothing travels that it does not read.
         vram: GPU memory to ask for, in GiB, or as text: `16GB`.
         gpu: Card to ask for, as in `4090`.
-        timeout: Longest run to pay for, in seconds, or as text: `30m`.
+        timeout: Longest run to pay for, in seconds, or as text: `30m`. In a session the cell is
+            interrupted then.
         max_cost: Cap on deposit and fee: `0.5`, `0.5 NOS` or `$0.10`.
         market: Slug or address of a market; no other is looked at.
+        prefer: What decides among markets that fit: `reliability,price`, or `cached`.
         image: Container image.
         pip: Requirements beside those that are found.
         takes: Names to send; by default those the source reads.
         returns: Names to bring back; by default those the source binds.
         files: Files and folders to send: `data/*.csv`, `/data/a.csv:a.csv`, `!*.tmp`.
+        data: Links that the host fetches by itself, by the names of their paths there.
         get: Files to bring back: `out/*`, or to another place: `out/*:results/`.
         get_limit: Most bytes of them, as text: `20GB`.
+        save: Where the host puts what it binds names to: `s3://BUCKET/KEY`, by name.
         env: Environment of the cell.
         secrets: Names of variables whose values nothing shows: see `secret_store`.
         deps: File of the project that says versions; `auto`, `all` of it, or `none`.
         session: Session to run in, or its name. By default it has a job of its own.
+        verify: On how many hosts it is run at once, whose results are compared.
+        audit: How often it is run again on another host once its result is in, as in `5%`; by
+            default as the setting has it. `Outcome.audit` is the future of what comes of it.
+        tolerance: By how much numbers may differ there: `auto`, `exact`, `1e-4`, or a function that
+            is given both values.
         yes: Spend real money without asking.
         on_event: Called with each event as it comes; by default outputs go to this process's own.
             If it raises, the job is ended.
@@ -89,9 +109,10 @@ def run(
     """
     cell = _request(
         source, namespace, vram=vram, gpu=gpu, timeout=timeout, max_cost=max_cost, market=market,
-        image=image, pip=pip, takes=takes, returns=returns, env=env,
-        secrets=secrets, deps=deps, files=files, get=get, get_limit=get_limit,
-        session=session,
+        prefer=prefer, image=image, pip=pip, takes=takes, returns=returns, env=env,
+        secrets=secrets, deps=deps, files=files, data=data, get=get, get_limit=get_limit,
+        save=save,
+        session=session, verify=verify, audit=audit, tolerance=tolerance,
     )  # fmt: skip
     with Presses() as presses:
         ended = follow(_start(cell, yes=yes), on_event or show, presses)
@@ -110,6 +131,8 @@ class Named(Protocol):
 def attach(name: str = "", *, on_event: Callable[[Event], None] | None = None) -> Outcome:
     """
     Follow a cell that another process has begun, or left, as `%nosana attach` does.
+
+    It blocks. In asyncio: `await asyncio.to_thread(nosana_jupyter.attach)`.
 
     Args:
         name: Its job or session; by default the only one there is.
@@ -214,7 +237,7 @@ def _made_remote(
 
 
 def _start(cell: Cell, *, yes: bool) -> CellRun:
-    return shared().run(cell, confirm=(lambda *_: True) if yes else None)
+    return shared().run(cell, confirm=unasked if yes else None)
 
 
 def _request(
@@ -227,18 +250,29 @@ def _request(
     takes: Sequence[str] | None = None,
     returns: Sequence[str] | None = None,
     files: Sequence[str] = (),
+    data: Mapping[str, str] | None = None,
     get: Sequence[str] = (),
     get_limit: str | None = None,
+    save: Mapping[str, str] | None = None,
     env: Mapping[str, str] | None = None,
     secrets: Sequence[str] = (),
     deps: str = "auto",
     session: str | Named | None = None,
+    audit: float | str | None = None,
+    tolerance: float | str | Callable[[Any, Any], object] = "auto",
     **rest: Any,
 ) -> Cell:
+    settings.tell_unheeded()
+    often = str(settings.load().audit or "none" if audit is None else audit)
+    if data:
+        links = named([f"{name}={text}" for name, text in data.items()])
+        namespace = linked(links, {} if namespace is None else namespace)
+        takes = takes if takes is None else tuple(dict.fromkeys((*_texts(takes), *links)))
     return Cell(
         source=textwrap.dedent(source),
         namespace=namespace or {},
         timeout=parse_seconds(str(settings.load().timeout if timeout is None else timeout)),
+        limit=None if timeout is None else parse_seconds(str(timeout)),
         vram=parse_gib(str(vram)) if vram is not None else None,
         pip=_texts(pip),
         takes=_texts(takes) if takes is not None else None,
@@ -246,10 +280,14 @@ def _request(
         files=_texts(files),
         gets=_texts(get),
         gets_limit=parse_size(get_limit) if get_limit is not None else None,
+        saves=saves_of([f"{name}={place}" for name, place in (save or {}).items()]),
         environment=dict(env or {}),
         secrets=secret_store.find(_texts(secrets)),
         deps=deps,
         session=session if session is None or isinstance(session, str) else session.name,
+        audit=parse_share(often),
+        audit_asked=audit is not None and parse_share(often) > 0,
+        tolerance=tolerance if callable(tolerance) else str(tolerance),
         **rest,
     )
 
@@ -269,7 +307,7 @@ def _check_options(options: Mapping[str, Any]) -> None:
     known = [
         name
         for name in inspect.signature(run).parameters
-        if name not in ("source", "namespace", "takes", "returns")
+        if name not in ("source", "namespace", "takes", "returns", "data")
     ]
     for name in options:
         if name not in known:

@@ -10,27 +10,58 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbclient.exceptions import (
+    CellExecutionComplete,
+    CellExecutionError,
+    CellTimeoutError,
+    DeadKernelError,
+)
 
 from .errors import NetworkError, UsageError
-from .journal import Entry, Journal, owner_of
-from .sanitize import line, terminal
+from .money.journal import Entry, Journal, owner_of
+from .sanitize import line
+from .terminal import shown
 
 MIME = "application/vnd.nosana.job+json"
 
-PARAMETERS = "parameters"
-INJECTED = "injected-parameters"
+TWICE = 0.3
+"""Seconds between two interrupts that end a job."""
 
 SETTLING = 90
 """Seconds for ending the sessions that a notebook left open."""
 
 END = "get_ipython().run_line_magic('nosana', 'down --all')"
+
+AUDITS = """
+import sys
+if (_found := sys.modules.get("nosana_jupyter.portal.aside")) is not None:
+    _found.finish({seconds}, lambda text: print(f"nosana: {{text}}", file=sys.stderr))
+"""
+"""Waits for audits, as a cell of its own: what comes of them then goes to the cells they are of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A cell of code, as a report has it."""
+
+    number: int
+    """Its place among all cells, from 1 on."""
+
+    title: str
+    """Its first line."""
+
+    seconds: float = 0.0
+    state: Literal["passed", "failed", "skipped"] = "skipped"
+    text: str = ""
+    """Why it failed."""
 
 
 class Ended:
@@ -45,8 +76,18 @@ class Ended:
         """Index of that cell."""
 
         self.interrupted = False
-        self.executed = 0
+        self.terminated = False
+        """Whether it was SIGTERM that interrupted it."""
+
+        self.ran: list[Ran] = []
+        """All its cells of code, with those that it did not come to."""
+
         self.entries: list[Entry] = []
+
+    @property
+    def executed(self) -> int:
+        """How many cells ran to their end."""
+        return sum(each.state == "passed" for each in self.ran)
 
 
 class _Client(NotebookClient):
@@ -57,7 +98,7 @@ class _Client(NotebookClient):
     def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
         kind, content = msg["msg_type"], msg["content"]
         if kind == "stream":
-            sys.stderr.write(terminal(content["text"]))
+            sys.stderr.write(shown(content["text"]))
         card = content.get("data", {}).get(MIME) if isinstance(content.get("data"), dict) else None
         if isinstance(card, dict) and (text := line(str(card.get("text", "")))) != self.said:
             self.said = text
@@ -65,6 +106,19 @@ class _Client(NotebookClient):
             sys.stderr.write(f"{prefix}{text}\n")
         sys.stderr.flush()
         return super().process_message(msg, cell, cell_index)
+
+    async def _async_poll_output_msg(self, parent: str, cell: Any, cell_index: int) -> None:
+        """Take what cells that are over show anew, too, which nbclient drops."""
+        talk: Any = self.kc
+        while True:
+            msg = await talk.iopub_channel.get_msg(timeout=None)
+            own = msg["parent_header"].get("msg_id") == parent
+            if not own and msg["msg_type"] != "update_display_data":
+                continue
+            try:
+                self.process_message(msg, cell, cell_index)
+            except CellExecutionComplete:
+                return
 
 
 def read(path: Path) -> Any:
@@ -94,32 +148,10 @@ def value(text: str) -> object:
         return text
 
 
-def inject(notebook: Any, parameters: Mapping[str, object]) -> None:
-    """
-    Put a cell with parameters below the one tagged `parameters`, or at the top.
-
-    Raises:
-        UsageError: One has no name that Python knows.
-    """
-    for name in parameters:
-        if not name.isidentifier():
-            raise UsageError(f"parameter {name!r} is no name", hint="Write -p NAME VALUE.")
-    if not parameters:
-        return
-    source = "\n".join(
-        ["# Parameters", *(f"{name} = {each!r}" for name, each in parameters.items())]
-    )
-    made = nbformat.v4.new_code_cell(source, metadata={"tags": [INJECTED]})  # type: ignore[no-untyped-call]
-    if notebook.nbformat_minor < 5:
-        made.pop("id", None)
-    cells = [each for each in notebook.cells if INJECTED not in _tags(each)]
-    at = next((number + 1 for number, each in enumerate(cells) if PARAMETERS in _tags(each)), 0)
-    notebook.cells = [*cells[:at], made, *cells[at:]]
-
-
 def run(
-    notebook: Any, folder: Path, *, timeout: int | None = None, environment: Mapping[str, str]
-) -> Ended:
+    notebook: Any, folder: Path, *, timeout: int | None = None, environment: Mapping[str, str],
+    audits: int = 1800,
+) -> Ended:  # fmt: skip
     """
     Run all cells of a notebook, which keeps the outputs.
 
@@ -127,17 +159,18 @@ def run(
         notebook: As `read` returned it.
         folder: In which it runs.
         timeout: Longest run of one cell, in seconds.
+        audits: Longest wait for audits of cells that have ended, in seconds.
         environment: What its kernel finds beside what this process has.
 
     Raises:
         UsageError: There is no such kernel.
         NetworkError: The kernel died.
     """
-    return asyncio.run(_run(notebook, folder, timeout, {**os.environ, **environment}))
+    return asyncio.run(_run(notebook, folder, timeout, {**os.environ, **environment}, audits))
 
 
 async def _run(
-    notebook: Any, folder: Path, timeout: int | None, environment: Mapping[str, str]
+    notebook: Any, folder: Path, timeout: int | None, environment: Mapping[str, str], audits: int
 ) -> Ended:
     from jupyter_client.kernelspec import NoSuchKernel
 
@@ -156,6 +189,8 @@ async def _run(
             with _interrupting(kernel, ended):
                 try:
                     await _cells(client, notebook, ended)
+                    if not ended.interrupted and ended.error != "CellTimeout":
+                        await _audited(client, notebook, audits)
                 finally:
                     await _settle(client)
                     ended.entries = _of(owner)
@@ -169,38 +204,65 @@ async def _run(
 
 
 async def _cells(client: _Client, notebook: Any, ended: Ended) -> None:
-    """Run the cells in order, up to the first that raises."""
+    """Run the cells in order, up to the first that raises; note those after it as skipped."""
     total = len(notebook.cells)
     for number, cell in enumerate(notebook.cells):
         if cell.cell_type != "code" or not cell.source.strip():
             continue
-        if ended.interrupted:
-            return
-        first = line(cell.source.strip().partition("\n")[0])[:80]
-        sys.stderr.write(f"[{number + 1}/{total}] {first}\n")
-        try:
-            await client.async_execute_cell(cell, number)
-            ended.executed += 1
-        except CellTimeoutError:
-            ended.error, ended.cell = "TimeoutError", number
-            ended.text = f"cell {number + 1} ran longer than {client.timeout} s"
-            return
-        except CellExecutionError as error:
-            ended.error, ended.cell = error.ename, number
-            ended.text = _tail(cell) or f"{error.ename}: {error.evalue}"
-            return
+        ran = Ran(number + 1, line(cell.source.strip().partition("\n")[0])[:80])
+        if not (ended.interrupted or ended.error):
+            sys.stderr.write(f"[{ran.number}/{total}] {ran.title}\n")
+            ran = await _cell(client, cell, ran, ended)
+        ended.ran.append(ran)
+
+
+async def _cell(client: _Client, cell: Any, ran: Ran, ended: Ended) -> Ran:
+    """Run one cell; say how it went."""
+    began = time.monotonic()
+    try:
+        await client.async_execute_cell(cell, ran.number - 1)
+    except CellTimeoutError:
+        ended.error, ended.cell = "CellTimeout", ran.number - 1
+        ended.text = f"cell {ran.number} ran longer than {client.timeout} s"
+        # A kernel that is busy would not settle what is left open.
+        await _press(client.km, 0)
+        await _press(client.km, TWICE)
+    except CellExecutionError as error:
+        ended.error, ended.cell = error.ename, ran.number - 1
+        ended.text = _tail(cell) or f"{error.ename}: {error.evalue}"
+    failed = bool(ended.error)
+    return replace(
+        ran, seconds=time.monotonic() - began, state="failed" if failed else "passed",
+        text=ended.text if failed else "",
+    )  # fmt: skip
+
+
+async def _audited(client: _Client, notebook: Any, seconds: int) -> None:
+    """Wait for the audits of cells that have ended."""
+    cell = nbformat.v4.new_code_cell(AUDITS.format(seconds=seconds))  # type: ignore[no-untyped-call]
+    client.timeout = None  # It has its own.
+    notebook.cells.append(cell)
+    try:
+        await client.async_execute_cell(cell, len(notebook.cells) - 1, store_history=False)
+    except CellExecutionError:
+        pass  # Ctrl-C: they are given up.
+    finally:
+        notebook.cells.pop()
 
 
 async def _settle(client: _Client) -> None:
     """End the sessions that are left; a kernel that is gone or stuck leaves them to their lease."""
     talk: Any = client.kc
     with contextlib.suppress(TimeoutError, RuntimeError, DeadKernelError):
-        talk.execute(
-            f"import sys\nif 'nosana_jupyter.keeping' in sys.modules: {END}",
+        asked = talk.execute(
+            f"import sys\nif 'nosana_jupyter.sessions.keeping' in sys.modules: {END}",
             silent=True,
             store_history=False,
         )
-        await talk.get_shell_msg(timeout=SETTLING)
+        async with asyncio.timeout(SETTLING):
+            # What answers to a cell that was given up comes first.
+            while (await talk.get_shell_msg())["parent_header"].get("msg_id") != asked:
+                pass
 
 
 @contextlib.contextmanager
@@ -211,8 +273,9 @@ def _interrupting(kernel: Any, ended: Ended) -> Iterator[None]:
 
     def press(times: int) -> None:
         ended.interrupted = True
+        ended.terminated |= times > 1
         for _ in range(times):
-            tasks.add(loop.create_task(_press(kernel, 0.3 * len(tasks) if times > 1 else 0)))
+            tasks.add(loop.create_task(_press(kernel, TWICE * len(tasks) if times > 1 else 0)))
 
     loop.add_signal_handler(signal.SIGINT, press, 1)
     loop.add_signal_handler(signal.SIGTERM, press, 2)
@@ -244,11 +307,7 @@ def _of(owner: str) -> list[Entry]:
 def _tail(cell: Any) -> str:
     """Return the last traceback of a cell as text."""
     found = [each for each in cell.outputs if each.output_type == "error"]
-    return terminal("\n".join(found[-1].traceback)) if found else ""
-
-
-def _tags(cell: Any) -> list[str]:
-    return list(cell.metadata.get("tags", []))
+    return shown("\n".join(found[-1].traceback)) if found else ""
 
 
 def write(notebook: Any, path: Path) -> None:

@@ -3,7 +3,8 @@ Charts that a front end draws from data: what of a host's data may reach what dr
 
 Plotly: a figure is data and layout, and is drawn; but what is read as addresses, as settings of the
 page, or as a link is taken out. Its script knows a few tags in texts, and of those only links lead
-anywhere. Maps of tiles are refused: they load from where they say, and show HTML of theirs.
+anywhere. Maps of tiles are refused: they load from where they say, and show HTML of theirs. What a
+template, as every figure has one, would make of such maps is taken out of it.
 
 Vega and Vega-Lite are refused as a whole: a specification is a program. Its expressions are
 compiled to code of the page, and what it loads is fetched with the user's own cookies, the files
@@ -69,14 +70,25 @@ def plotly(figure: Any) -> dict[str, Any] | None:
         return None
 
 
+def is_setup(html: Any) -> bool:
+    """Say whether it is what plotly loads its script with, once and before its first figure."""
+    return isinstance(html, str) and "window.PlotlyConfig" in html and "Plotly.new" not in html
+
+
 def hint(mime: str) -> str:
     """Say what to do about a chart that is not shown; empty if nothing is known."""
     return next((text for word, text in HINTS.items() if word in mime), "")
 
 
-def _clean(value: Any, key: str, depth: int) -> Any:
+def _clean(value: Any, key: str, depth: int, *, template: bool = False) -> Any:
     """
     Clean a part of a figure.
+
+    Args:
+        value: The part.
+        key: Its name.
+        depth: Levels above it.
+        template: Whether it is of a template: then what it says of maps is left out.
 
     Raises:
         Refused: It is a map of tiles, or too deep.
@@ -86,7 +98,7 @@ def _clean(value: Any, key: str, depth: int) -> Any:
     if isinstance(value, str):
         return _text(value, key)
     if isinstance(value, list):
-        return [_clean(each, key, depth + 1) for each in value]
+        return [_clean(each, key, depth + 1, template=template) for each in value]
     if not isinstance(value, dict):
         return value
     made = {}
@@ -94,16 +106,23 @@ def _clean(value: Any, key: str, depth: int) -> Any:
         steps = _STEP.split(name)
         if _PROTOTYPE & set(steps):
             continue
+        if template and (_MAP.fullmatch(name) or _is_map(name)):
+            continue
         if any(_MAP.fullmatch(step) for step in steps):
             raise Refused
         last = next((step for step in reversed(steps) if step and not step.isdigit()), "")
-        made[name] = _clean(each, last, depth + 1)
+        made[name] = _clean(each, last, depth + 1, template=template or last == "template")
     return made
+
+
+def _is_map(trace: str) -> bool:
+    """Say whether a kind of trace is drawn on a map of tiles."""
+    return _MAP_TRACE.fullmatch(trace) is not None and trace not in _NO_MAPS
 
 
 def _text(text: str, key: str) -> str:
     """Clean a text."""
-    if key == "type" and _MAP_TRACE.fullmatch(text) and text not in _NO_MAPS:
+    if key == "type" and _is_map(text):
         raise Refused
     if key.lower() in _ADDRESS:
         return text if _PICTURE.match(text) else ""

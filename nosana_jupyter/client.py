@@ -1,40 +1,45 @@
-"""
-The path of a cell, read from top to bottom.
-"""
+"""The path of a cell, read from top to bottom."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
-from . import extending, known, markets, network, opening, pythons, quoting, settings, sweep
-from .attempts import Attempts
+from . import network, settings
 from .chain.rpc import Rpc
-from .choosing import Requirements
-from .control import Control
-from .errors import FundsError, JobError, NosanaError, SessionLost
-from .events import Cell, Event, Outcome, Place, Plan, Quoted, Said, Status, Swept, Waiting
-from .jobs import Jobs
-from .journal import Entry, Journal, Receipt
-from .logbook import SessionRecord
-from .markets import Quote
+from .errors import JobError, NosanaError, SessionLost
+from .events import Cell, Plan, Quoted, Said, Waiting
+from .line.control import Control
+from .market import known, listing, markets, quoting
+from .market.choosing import Requirements
+from .market.hosting import Stakes
+from .market.markets import Quote
+from .market.needing import Need
+from .market.reputation import Reputation
+from .money import extending, sweep
+from .money.consent import Confirm, Consent
+from .money.jobs import Jobs
+from .money.journal import Entry, Journal, Receipt
+from .money.payer import Extended
+from .money.payers import open_payer
 from .network import Network
-from .noting import alone
-from .payer import Extended
-from .payers import open_payer
-from .prepare import Prepared, prepare, rows, title
-from .reminders import reminder
-from .sessions import ANEW, Order, Session
-from .settings import Settings
-from .standing import terms_of
+from .outcome import Outcome, Status, Swept, places
+from .reminders import look_back
+from .rent import opening, sizing
+from .rent.apart import Apart, place
+from .rent.attempts import Attempts, judged
+from .rent.logbook import SessionRecord
+from .rent.noting import alone
+from .rent.session import ANEW, Emit, Order, Session
+from .rent.standing import terms_of
+from .travel import pythons
+from .travel.prepare import Prepared, prepare, rows, title
 from .units import Seconds
+from .vram import Estimate
 from .wire.messages import Stream
-
-Emit = Callable[[Event], None]
-Confirm = Callable[[Quote, Network], Awaitable[bool]]
 
 STATUS = {"ok": "done", "error": "failed"}
 """What a receipt calls the end of its only cell."""
@@ -49,13 +54,14 @@ class Client:
     """
 
     network: Network
-    settings: Settings
+    settings: settings.Settings
     journal: Journal
+    hosts: Reputation
+    stakes: Stakes
     rpc: Rpc
     jobs: Jobs
     _stack: AsyncExitStack
-    _confirmed: bool = field(default=False)
-    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    consent: Consent
     _reminded: bool = field(default=False)
 
     @classmethod
@@ -73,6 +79,8 @@ class Client:
         async with AsyncExitStack() as opened:
             journal = Journal()
             opened.callback(journal.close)
+            hosts = Reputation(chain.name)
+            opened.callback(hosts.close)
             rpc = await opened.enter_async_context(Rpc(chain))
             payer = await open_payer(chain, rpc, chosen, opened)
             stack = opened.pop_all()
@@ -80,18 +88,23 @@ class Client:
             network=chain,
             settings=chosen,
             journal=journal,
+            hosts=hosts,
+            stakes=Stakes(rpc),
             rpc=rpc,
             jobs=Jobs(chain, rpc, payer, journal),
+            consent=Consent(chain, chosen),
             _stack=stack,
         )
 
     async def is_current(self, tell: Callable[[str], None] = lambda _: None) -> bool:
         """
-        Say whether this is still the network the settings name; start a local one that stopped.
+        Say whether this is still what the settings name; start a local network that stopped.
 
         Raises:
             NetworkError: The local network does not start.
         """
+        if settings.load() != self.settings:  # As by a variable of the environment.
+            return False
         return await network.reached(self.settings, tell) == self.network
 
     async def close(self) -> None:
@@ -104,12 +117,20 @@ class Client:
         *,
         control: Control | None = None,
         confirm: Confirm | None = None,
+        apart: Apart | None = None,
     ) -> Outcome:
         """
         Run a cell on a rented GPU: the whole path, in order.
 
         Nothing is spent before the job is posted. From then on the journal knows it, and any error
         says where the money is.
+
+        Args:
+            cell: The cell.
+            emit: Takes what happens to it.
+            control: Stops it.
+            confirm: Asked before the first real spend.
+            apart: The hosts of its other copies, where its result is to be compared with theirs.
 
         Raises:
             NosanaError: The path broke. What the cell itself raises is among the events.
@@ -118,32 +139,38 @@ class Client:
         control = control or Control()
         if control.interrupted:
             raise asyncio.CancelledError  # While the network was being opened.
-        control.body = body = asyncio.ensure_future(self._run(cell, emit, control, confirm))
+        control.body = body = asyncio.ensure_future(self._run(cell, emit, control, confirm, apart))
         try:
             return await body
         finally:
             control.body = None
 
     async def _run(
-        self, cell: Cell, emit: Emit, control: Control, confirm: Confirm | None
+        self, cell: Cell, emit: Emit, control: Control, confirm: Confirm | None, apart: Apart | None
     ) -> Outcome:
-        self._remind(emit)
+        await self._remind(emit)
         emit(Waiting("finding out what the cell needs"))
-        tries = self._tries(cell.wanted, cell.timeout, cell.max_cost, title(cell.source))
+        needs = await sizing.of(cell, self.settings)
+        watch = sizing.Watch(needs, emit)
+        emit = watch.take
+        tries = self._tries_of(cell, needs, apart, emit)
         quoting = asyncio.ensure_future(tries.quote())
 
         async def ready() -> Prepared:
+            if apart is not None and apart.prepared is not None:
+                return apart.prepared
             done = await asyncio.to_thread(prepare, cell, self.settings)
             if not quoting.done():
                 emit(Waiting(f"asking {self.network.name} for its markets and hosts"))
             return done
 
         prepared, quote = await asyncio.gather(ready(), quoting)
-        self._check_python(prepared)
+        control.packed(prepared)
+        pythons.expect(self.network.python, prepared.load.has_code)
         for note in (*prepared.notes, *quote.notes):
             emit(Said(Stream("stderr", f"{note}\n")))
         emit(Quoted(quote))
-        await self._consent(quote, confirm)
+        await self.consent.ask(quote, confirm)
 
         order = Order(
             wanted=cell.wanted, timeout=cell.timeout, image=prepared.image,
@@ -155,23 +182,19 @@ class Client:
                 async with self._hosted(quote, order, tries, emit, control) as session:
                     ended = await alone(self.journal, session, prepared, cell, emit, control)
                     session.job.status = STATUS.get(ended.status, ended.status)
+                watch.end()
                 break
             except NosanaError as error:
                 quote = await tries.following(error, emit, again=not control.interrupted)
-        tries.succeeded()
+        tries.succeeded(order.image, cell.source)
         job = session.job
         if job.receipt is None:
             raise JobError(f"job {job.address} has no receipt", hint="Try %nosana sweep.")
         return Outcome(
-            job=job.address,
-            receipt=job.receipt,
-            status=ended.status,
-            values=ended.values,
-            handles=ended.handles,
-            changed=ended.changed,
-            earlier=tuple(tries.left),
-            landed=ended.landed,
-        )
+            job=job.address, receipt=job.receipt, status=ended.status,
+            values=ended.values, handles=ended.handles, changed=ended.changed, later=ended.later,
+            bound=ended.bound, landed=ended.landed, earlier=tuple(tries.left),
+        )  # fmt: skip
 
     @asynccontextmanager
     async def open_session(
@@ -182,6 +205,7 @@ class Client:
         control: Control | None = None,
         confirm: Confirm | None = None,
         kept: bool = False,
+        apart: Apart | None = None,
     ) -> AsyncIterator[Session]:
         """
         Rent a host for several cells; leaving settles its job, whatever happened inside.
@@ -192,19 +216,21 @@ class Client:
             control: Tells an interrupt from a failure.
             confirm: Asked before the first real spend.
             kept: Whether cells come from other tasks than this one.
+            apart: Hosts that will not do.
 
         Raises:
             NosanaError: No host could be had, or what was raised inside; says where the money is.
         """
-        self._remind(emit)
+        await self._remind(emit)
         control = control or Control()
-        tries = self._tries(order.wanted, order.timeout, order.max_cost, order.title)
+        tries = self._tries(
+            order.wanted, order.timeout, order.max_cost, order.title, apart, emit)  # fmt: skip
         emit(Waiting(f"asking {self.network.name} for its markets and hosts"))
         quote = await tries.quote()
         for note in quote.notes:
             emit(Said(Stream("stderr", f"{note}\n")))
         emit(Quoted(quote))
-        await self._consent(quote, confirm)
+        await self.consent.ask(quote, confirm)
         async with AsyncExitStack() as stack:
             while True:
                 hosted = self._hosted(quote, order, tries, emit, control, kept=kept)
@@ -213,7 +239,7 @@ class Client:
                     break
                 except NosanaError as error:
                     quote = await tries.following(error, emit, again=not control.interrupted)
-            tries.succeeded()
+            tries.succeeded(order.image)
             yield session
 
     @asynccontextmanager
@@ -234,10 +260,11 @@ class Client:
         if entry is None or market is None:
             raise SessionLost(f"nothing is known of job {record.job} any more", hint=ANEW)
         quote = Quote(market=market, timeout=Seconds(entry.intent.timeout), pay=entry.intent.pay)
-        async with opening.reopened(
+        met = opening.reopened(
             self.network, self.jobs, self.settings, quote, terms_of(record).order, record, keys,
             emit=emit, control=control,
-        ) as session:  # fmt: skip
+        )  # fmt: skip
+        async with judged(self.hosts, met, lambda: record.node) as session:
             yield session
 
     def _hosted(
@@ -251,19 +278,19 @@ class Client:
         kept: bool = False,
     ) -> AbstractAsyncContextManager[Session]:
         """Rent one host."""
-        return opening.hosted(
+        return tries.judging(opening.hosted(
             self.network, self.jobs, self.settings, quote, order,
             pin_token=network.pin_token(self.network, self.settings),
             emit=emit, control=control, posted=tries.post, kept=kept,
-        )  # fmt: skip
+        ))  # fmt: skip
 
     async def plan(self, cell: Cell) -> Plan:
         """Say what a cell needs and what it may cost. Spends nothing."""
+        tries = self._tries_of(cell, await sizing.of(cell, self.settings))
         prepared, quote = await asyncio.gather(
-            asyncio.to_thread(prepare, cell, self.settings),
-            self._tries(cell.wanted, cell.timeout, cell.max_cost, title(cell.source)).quote(),
+            asyncio.to_thread(prepare, cell, self.settings), tries.quote()
         )
-        self._check_python(prepared)
+        pythons.expect(self.network.python, prepared.load.has_code)
         return Plan(
             rows=await asyncio.to_thread(rows, cell),
             packages=prepared.packages,
@@ -274,23 +301,25 @@ class Client:
         )
 
     async def quote(
-        self, wanted: Requirements, timeout: Seconds, *, max_cost: str | None = None
-    ) -> Quote:
+        self, wanted: Requirements, timeout: Seconds, *, max_cost: str | None = None,
+        cell: Cell | None = None,
+    ) -> Quote:  # fmt: skip
         """
-        Return the cheapest quote that fits. Spends nothing.
+        Return the best quote that fits, for a cell if there is one. Spends nothing.
 
         Raises:
             UsageError: Nothing fits; says what came closest.
-            FundsError: The cheapest that fits is over the cap.
+            FundsError: All that fits is over the cap.
         """
+        need = sizing.need_of(await sizing.of(cell, self.settings)) if cell else None
         found = await quoting.quote(
-            self.network, self.rpc, self.settings, wanted, timeout, max_cost=max_cost
-        )
+            self.network, self.rpc, self.settings, wanted, timeout,
+            max_cost=max_cost, seen=self.hosts, avoid=self.hosts.avoided(), need=need)  # fmt: skip
         return await self.jobs.priced(found)
 
     async def markets(self) -> list[markets.Market]:
         """Return the markets of the network, cheapest first."""
-        found = await markets.fetch(self.network, self.rpc)
+        found = await listing.fetch(self.network, self.rpc)
         known.keep(self.network.name, {each.slug: each.gpus for each in found})
         return found
 
@@ -306,7 +335,8 @@ class Client:
             nos=held.nos,
             free=held.credits,
             running=tuple(running),
-            places=await self._places(running),
+            places=places(running, await self.jobs.runs(running)),
+            budgets=await self.jobs.budgets(),
         )
 
     async def entries(self, limit: int) -> list[Entry]:
@@ -339,60 +369,32 @@ class Client:
             ),
         )
 
-    async def _places(self, running: Sequence[Entry]) -> dict[str, Place]:
-        """Look where jobs run."""
-        runs = await self.jobs.runs(running)
-        return {
-            each.intent.job: Place(
-                node=str(run.node), began=run.time, ends=run.time + each.intent.timeout
-            )
-            for each in running
-            if (run := runs.get(each.intent.job))
-        }
+    async def _remind(self, emit: Emit) -> None:
+        """Settle or tell, once, what an earlier kernel has left open."""
+        if not self._reminded:
+            self._reminded = True
+            await look_back(self.jobs, emit)
 
-    def _remind(self, emit: Emit) -> None:
-        """Tell once of what an earlier kernel left open."""
-        if self._reminded:
-            return
-        self._reminded = True
-        if text := reminder(self.jobs):
-            emit(Said(Stream("stderr", text)))
-
-    def _check_python(self, prepared: Prepared) -> None:
-        """Compare Pythons before anything is spent, where the network says what its hosts run."""
-        if self.network.python:
-            pythons.refuse(self.network.python, prepared.load.has_code, by_image=False)
+    def _tries_of(
+        self, cell: Cell, needs: Estimate, apart: Apart | None = None, emit: Emit = lambda _: None
+    ) -> Attempts:
+        asked = (cell.wanted, cell.timeout, cell.max_cost, title(cell.source), apart, emit)
+        return self._tries(*asked, need=sizing.need_of(needs))
 
     def _tries(
-        self, wanted: Requirements, timeout: Seconds, max_cost: str | None, cell: str
-    ) -> Attempts:
+        self, wanted: Requirements, timeout: Seconds, max_cost: str | None, cell: str,
+        apart: Apart | None = None, emit: Emit = lambda _: None, *, need: Need | None = None,
+    ) -> Attempts:  # fmt: skip
         """Return the hosts that are asked for this, of which there are none yet."""
 
         async def ask(*, spent: int = 0, avoid: AbstractSet[str] = frozenset()) -> Quote:
             found = await quoting.quote(
                 self.network, self.rpc, self.settings, wanted, timeout,
-                max_cost=max_cost, spent=spent, avoid=avoid,
+                max_cost=max_cost, spent=spent + (apart.spent if apart else 0), avoid=avoid,
+                seen=self.hosts, need=need,
             )  # fmt: skip
+            if apart is not None:
+                found = await place(self.rpc, found, apart, self.settings, emit)
             return await self.jobs.priced(found, cell=cell)
 
-        return Attempts(ask, self.journal, self.network, most=int(self.settings.attempts))
-
-    async def _consent(self, quote: Quote, confirm: Confirm | None) -> None:
-        """
-        Ask once before the first real money is spent.
-
-        Raises:
-            FundsError: The user says no, or nobody can be asked.
-        """
-        if not self.network.real_money or self.settings.confirm == "yes":
-            return
-        async with self._asking:  # Two cells at once are one question.
-            if self._confirmed:
-                return
-            if confirm is None or not await confirm(quote, self.network):
-                raise FundsError(
-                    f"spending up to {quote.bound} on {self.network.name} was not confirmed. "
-                    "Nothing was spent",
-                    hint="Say `--yes`, or for good: %nosana config confirm yes",
-                )
-            self._confirmed = True
+        return Attempts(ask, self.hosts, most=int(self.settings.attempts))

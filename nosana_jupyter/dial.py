@@ -20,6 +20,13 @@ async def options(address: str) -> dict[str, Any]:
     return found
 
 
+def verified(address: str) -> ssl.SSLContext:
+    """Return whom requests to an address believe. Plain HTTP of this machine believes nobody."""
+    alone = address.startswith("http:") and not proxied(address)
+    # To read the certificates takes longer than a request.
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if alone else certificates()
+
+
 @functools.cache
 def certificates() -> ssl.SSLContext:
     """Return those that requests by HTTP use: Python's own lack them on some machines."""

@@ -9,17 +9,24 @@ Every error this package raises on purpose.
     ├── NetworkError            a service does not answer, or answers what it should not
     │   ├── RpcError            the Solana RPC refused a request
     │   ├── NodeError           a host's own API refused a request
-    │   └── CreditsError        the service behind an API key refused a request
+    │   ├── ClockError          this machine's clock is wrong, and hosts refuse what it signs
+    │   ├── CreditsError        the service behind an API key refused a request
+    │   └── ExchangeError       an exchange does not answer, or wants what its quote does not say
     ├── FundsError              money: too little, or over a cap; nothing was spent
+    │   └── OverBudget          it may cost more than all cells together have left
     ├── ProgramError            a program on chain refused an instruction
     ├── JobError                a job ended otherwise than it should
     │   ├── NoHost              nobody took the job
+    │   ├── ResultsDiffer       hosts that ran the same cell found different results
     │   ├── HostFailed          the host went away or broke its word
+    │   ├── CellTimeout         a cell ran longer than it may, and was interrupted or its job ended
     │   ├── SessionLost         the job of a session is over, and what its cells left there
+    │   │   └── SessionUnpaid   the same, as the budget of all cells had no more time for it
     │   └── TakenOver           another client has taken the job over; it goes on there
     ├── ProtocolError           a conversation broke the rules
     │   ├── LocalProtocolError  our fault
     │   └── RemoteProtocolError theirs
+    │       └── Unsealed        what came was not sealed by the runner
     └── RemoteError             the cell itself raised, on the host
 
 After money has moved, an error says where it is in `money`.
@@ -151,6 +158,10 @@ class NodeError(NetworkError):
         self.status = status
 
 
+class ClockError(NetworkError):
+    """The clock of this machine is wrong by more than hosts bear with."""
+
+
 class CreditsError(NetworkError):
     """The service that posts for an account with credits refused a request, or did not answer."""
 
@@ -179,8 +190,16 @@ class CreditsError(NetworkError):
         """Seconds that the service asks to be left alone."""
 
 
+class ExchangeError(NetworkError):
+    """An exchange does not answer, or wants signed what its quote does not say."""
+
+
 class FundsError(NosanaError):
     """The wallet holds too little, or the price is over a cap. Nothing was spent."""
+
+
+class OverBudget(FundsError):
+    """It may cost more than is left of the budget of all cells. Nothing was spent."""
 
 
 class ProgramError(NosanaError):
@@ -214,8 +233,22 @@ class NoHost(JobError):
     """Nobody took the job."""
 
 
+class ResultsDiffer(JobError):
+    """Hosts that ran the same cell have found different results."""
+
+
 class HostFailed(JobError):
     """The host went away or broke its word."""
+
+
+class CellTimeout(JobError):
+    """A cell ran longer than it may. It was interrupted, or its job is over."""
+
+    where: tuple[str, ...] = ()
+    """Lines of the host that say where it was, if it was interrupted."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [*self.where, *([""] if self.where else []), *super()._render_traceback_()]
 
 
 class SessionLost(JobError):
@@ -223,6 +256,10 @@ class SessionLost(JobError):
 
     why: str = ""
     """Why, as a sentence."""
+
+
+class SessionUnpaid(SessionLost):
+    """A session is over, as the budget of all cells had no more time for it."""
 
 
 class TakenOver(JobError):
@@ -239,6 +276,10 @@ class LocalProtocolError(ProtocolError):
 
 class RemoteProtocolError(ProtocolError):
     """The other side said what it may not say."""
+
+
+class Unsealed(RemoteProtocolError):
+    """What came was not sealed by the runner: it may be anybody's on the way to it."""
 
 
 class RemoteError(NosanaError):

@@ -8,27 +8,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .choosing import Requirements
-from .landing import NOTHING, Landed
-from .units import GiB, MicroNos, MicroUsd, Seconds
-from .wire.messages import (
-    Comm,
-    DisplayData,
-    Handle,
-    InputReply,
-    InputRequest,
-    Output,
-    Stream,
-    UpdateDisplayData,
-)
+from .units import GiB, MicroNos, Seconds
 
 if TYPE_CHECKING:
-    from .bills import CellBill
-    from .cell.held import Held
-    from .journal import Entry, Receipt
-    from .markets import Quote
-    from .network import Network
-    from .units import Lamports
+    from .market.choosing import Requirements
+    from .market.findings import Finding
+    from .market.markets import Quote
+    from .money.bills import CellBill
+    from .money.journal import Receipt
+    from .wire.messages import (
+        ClearOutput,
+        Comm,
+        DisplayData,
+        InputReply,
+        InputRequest,
+        Output,
+        Stream,
+        UpdateDisplayData,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,9 +44,13 @@ class Cell:
     timeout: Seconds
     """Longest run to pay for, in seconds."""
 
+    limit: Seconds | None = None
+    """The same, if it was asked for with the cell: in a session it is interrupted then."""
+
     vram: GiB | None = None
     gpu: str | None = None
     market: str | None = None
+    prefer: str | None = None
     image: str | None = None
     pip: tuple[str, ...] = ()
     """Requirements beside those that are found."""
@@ -68,6 +69,7 @@ class Cell:
 
     gets_limit: int | None = None
     """Most bytes of them."""
+    saves: Any = None  # What its host puts elsewhere: see `links.keep`.
 
     widgets: bool = False
     """Whether who follows it shows widgets."""
@@ -77,7 +79,7 @@ class Cell:
     """Variables of its environment that nothing shows."""
 
     deps: str = "auto"
-    """The project's file that says versions: its path, `auto`, `all` of one, or `none`."""
+    """File that says versions: its path, `auto`, `all` of one, or `none`."""
 
     max_cost: str | None = None
     """Cap on deposit and fee, in NOS or dollars, as written."""
@@ -85,13 +87,29 @@ class Cell:
     session: str | None = None
     """Name of the session to run it in; empty: the usual one, if any. None: a job of its own."""
 
+    verify: int = 1
+    """On how many hosts it is run, whose results are compared."""
+
+    audit: float = 0.0
+    """How often it is run again on another host once its result is in, from 0 to 1."""
+
+    audit_asked: bool = False
+    """Whether that was asked for with the cell."""
+
+    tolerance: str | Callable[[Any, Any], object] = ""
+    """By how much numbers may differ there, or a function that decides, or its name."""
+
     detach: bool = False
     """Whether it goes on when nobody follows it."""
 
     @property
     def wanted(self) -> Requirements:
         """What it asks of a host."""
-        return Requirements(vram=self.vram, gpu=self.gpu, market=self.market)
+        from .market.choosing import Requirements
+
+        return Requirements(
+            vram=self.vram, gpu=self.gpu, market=self.market, prefer=self.prefer or "",
+            image=self.image or "")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,7 +120,6 @@ class Row:
     type: str
     size: int
     """In bytes."""
-
     via: str
     """Who reads it: the cell, or a function of the notebook."""
 
@@ -122,6 +139,8 @@ class Plan:
     quote: Quote
     notes: tuple[str, ...] = ()
     """What may surprise, one sentence each."""
+    session: str = ""
+    """Name of the session it would run in, which is paid for already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +152,10 @@ class Quoted:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Something is being waited for, in words."""
+    """Something is being waited for, in words; and how much of it is done, from 0 to 1."""
 
     text: str
+    share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +176,8 @@ class Running:
     node: str
     ran_by: str
     """The host in words; says so where it only stands in for the card."""
+    title: str = ""  # Of the cell, where another process has begun it.
+    secret: bool = False  # Whether that cell was given secrets.
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +186,9 @@ class Booting:
 
     stage: str
     """In words that stay the same while it goes on: `pulling the image`."""
-
     text: str
     """The same with how far it is: `pulling the image: 340.0 MB of 1.2 GB, 3 of 9 layers`."""
+    share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +197,6 @@ class Left:
 
     node: str
     """Its address; empty if none had taken the job."""
-
     why: str
     """As one sentence."""
 
@@ -191,6 +212,13 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """Much goes to the host: what it is, as a table in lines of text. Not of the cell."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Begun:
     """The host is told to run the cell, or to tell what it says."""
 
@@ -198,14 +226,24 @@ class Begun:
     """Its name there."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sampled:
+    """What the host's card does, or its machine, as its runner says: memory, and percent."""
+
+    used: GiB | None = None
+    total: GiB | None = None
+    busy: float | None = None
+    card: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class SaidLate:
-    """A thread of an earlier cell said something, and belongs under that one."""
+    """A thread, a task or a child of a cell that is over said something, which belongs there."""
 
     cell: str
-    """Name of the earlier one."""
+    """Name of that cell at its host."""
 
-    message: Stream | DisplayData | UpdateDisplayData
+    message: Stream | DisplayData | UpdateDisplayData | ClearOutput
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +282,8 @@ class Joined:
     quote: Quote
     words: str
     """The session and its host in words."""
+    title: str = ""  # Of the cell, where another process has begun it.
+    secret: bool = False  # Whether this cell, or one before it there, was given secrets.
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,111 +293,108 @@ class Billed:
     bill: CellBill
 
 
-Event = (
-    Quoted
-    | Waiting
-    | Posted
-    | Running
-    | Booting
-    | Left
-    | Said
-    | SaidLate
-    | Begun
-    | Relayed
-    | Asked
-    | Settled
-    | Joined
-    | Billed
-)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Outcome:
-    """What a cell left behind."""
-
-    job: str
-    """Address of the job it ran in."""
-
-    receipt: Receipt | None
-    """Nothing where the job goes on, as it does in a session."""
-
-    status: str
-    """`ok`, `error` or `interrupted`."""
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Values of a cell that goes on."""
 
     values: Mapping[str, Any]
-    """Names that came back, as plain data."""
-
-    handles: Mapping[str, Handle]
-    """Names whose values did not come back, and why."""
-
-    changed: tuple[str, ...] = ()
-    """Names the cell did not bind, but changed what they hold."""
-
-    session: str = ""
-    """Name of the session it ran in, where names still live that did not come back."""
-
-    held: Held | None = None
-    """The names of that session."""
-
-    bill: CellBill | None = None
-    """What it cost in the session."""
-
-    earlier: tuple[Left, ...] = ()
-    """Hosts that were left before the cell had begun on another."""
-
-    landed: Landed = NOTHING
-    """Files that came back."""
+    unsent: Mapping[str, str]
+    """Names whose values stay with the host, and why."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
-    """Where an open job runs."""
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The results of several hosts were compared."""
 
-    node: str
-    """Address of the host."""
+    label: str
+    """As in `bit-equal on 2 hosts`."""
 
-    began: float
-    """Unix time from which it is paid."""
+    agreement: str
+    """`bit-equal`, `within tolerance`, `unverified` or `different`."""
 
-    ends: float
-    """Unix time at which its time is over."""
+    places: tuple[str, ...]
+    """What differs or could not be compared, and why."""
+
+    cost: str
+    """What all hosts together were paid, in words."""
+
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What was found, what that cost, and what follows for a host, in words."""
+        return self.label, f"all hosts: {self.cost}", *(each.advice for each in self.findings)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Status:
-    """Where the user is."""
+class Audited:
+    """It is known whether a cell was run again elsewhere, or what came of that."""
 
-    network: Network
-    wallet: str
-    """Address of the wallet that posts, and pays unless another does. Empty: credits pay."""
+    job: str
+    """Of the cell's first copy."""
 
-    sol: Lamports
-    nos: MicroNos
-    running: tuple[Entry, ...]
-    """Jobs that are not settled."""
+    label: str
+    """As in `audited: bit-equal on 2 hosts`, or `unverified: …`."""
 
-    places: Mapping[str, Place] = field(default_factory=dict)
-    """Where those run that a host has taken, by address of the job."""
+    places: tuple[str, ...] = ()
+    """Where results differ."""
 
-    payer: str = ""
-    """Address of who pays for the wallet. Empty: it does."""
+    cost: str = ""
+    """What the further copies were paid, in words; nothing where there were none."""
 
-    free: MicroUsd | None = None
-    """Credits that are free, in micro-dollars. None: credits do not pay."""
+    differs: bool = False
+    """Whether the result that the user has is not that of others."""
+
+    findings: tuple[Finding, ...] = ()
+    """What was found of hosts that were alone with their result."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """What others have found, where the user's result is wrong."""
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What was found, and what that cost, in words."""
+        return (self.label, f"its audit: {self.cost}") if self.cost else (self.label,)
+
+    @property
+    def text(self) -> str:
+        """What is said loudly where results differ; nothing otherwise."""
+        if not (self.differs or self.findings):
+            return ""
+        told = [f"the audit of job {self.job}: {self.label.removeprefix('audited: ')}"]
+        told += self.places
+        told += [each.advice for each in self.findings]
+        if self.differs:
+            told.append("do not rely on what this cell left; run it again")
+        return ". ".join(told)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Swept:
-    """What was found that nobody followed any more."""
+@dataclass(frozen=True, slots=True)
+class Caught:
+    """A host's results were not those of others."""
 
-    receipts: tuple[Receipt, ...]
-    """Of the jobs that were closed."""
+    finding: Finding
+    again: int
+    """How much is computed again elsewhere, as that host had computed it."""
 
-    followed: tuple[Entry, ...]
-    """Jobs that are open because a living kernel follows them; they were left alone."""
+    given: tuple[int, ...] = ()
+    """Numbers of items of it that the user has already, unchecked."""
 
-    rent: Lamports
-    """Rent that came back from accounts of jobs that ended long ago, in lamports."""
+    @property
+    def text(self) -> str:
+        """What is said of it."""
+        told = [f"host {self.finding.node} was caught with a wrong result. {self.finding.why}"]
+        if self.again:
+            are = "is" if self.again == 1 else "are"
+            told.append(f"{self.again:,} more of its results {are} computed again elsewhere")
+        if self.given:
+            numbers = ", ".join(map(str, self.given[:10]))
+            more = f" and {len(self.given) - 10:,} more" if len(self.given) > 10 else ""
+            told.append(f"you have results of it that nobody checked: items {numbers}{more}")
+        return ". ".join([*told, self.finding.advice])
 
-    elsewhere: tuple[Entry, ...] = ()
-    """Open jobs that another wallet, or an account with credits, paid for."""
+
+Event = (
+    Quoted | Waiting | Posted | Running | Booting | Left | Said | Given | SaidLate | Begun | Sampled
+    | Relayed | Asked | Settled | Joined | Billed | Verified | Listed | Caught | Audited
+)  # fmt: skip

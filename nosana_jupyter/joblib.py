@@ -3,6 +3,8 @@ Lets joblib, and so scikit-learn, run its calls on hosts.
 
     with nosana_jupyter.Executor(hosts=8) as executor, nosana_jupyter.joblib.on(executor):
         GridSearchCV(...).fit(x, y)
+
+What calls return comes back as plain data: scores do, and fitted models do not.
 """
 
 from __future__ import annotations
@@ -10,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
+from contextvars import copy_context
 from typing import Any
 
 import joblib
 from joblib.parallel import ParallelBackendBase
 
-from .pool import Executor
+from .pool.executor import Executor
 
 __all__ = ["Backend", "on"]
 
@@ -42,6 +45,13 @@ class Backend(ParallelBackendBase):  # type: ignore[misc] # joblib says no types
     def __init__(self, executor: Executor, **more: Any) -> None:
         super().__init__(**more)
         self._executor = executor
+        self._context = copy_context()
+
+    def configure(self, *given: Any, **more: Any) -> int:
+        """Begin one `Parallel`: what its calls print goes to the cell that makes it."""
+        self._context = copy_context()
+        count: int = super().configure(*given, **more)
+        return count
 
     def effective_n_jobs(self, n_jobs: int) -> int:
         """Return how many hosts there may be, or as many as are asked for."""
@@ -51,7 +61,9 @@ class Backend(ParallelBackendBase):  # type: ignore[misc] # joblib says no types
         """Begin a batch; its future has the list of results."""
         whole: Future[list[Any]] = Future()
         whole.set_running_or_notify_cancel()
-        parts = [self._executor.submit(each, *args, **kw) for each, args, kw in func.items]
+        # Most batches are asked for by what ended before them, on another thread.
+        run, submit = self._context.copy().run, self._executor.submit
+        parts = [run(submit, each, *args, **kw) for each, args, kw in func.items]
         left = len(parts)
 
         def ended(_: Future[Any]) -> None:

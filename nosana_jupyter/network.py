@@ -20,6 +20,7 @@ import msgspec
 
 from . import settings
 from .errors import NetworkError, UsageError
+from .sources import NOS_MINT, USDC_MINT, Source, rates_at, sol_rates_at
 
 
 class Programs(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +39,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a client has to know about one network."""
 
     name: str
-    """`local`, `devnet` or `mainnet`."""
+    """`local`, `devnet`, `mainnet`, or what a team calls its own."""
 
     rpc: str
     """Solana JSON-RPC."""
@@ -65,6 +66,12 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
 
     faucet: str = ""
     """`POST {faucet}` gives play money. Empty where there is none."""
+
+    hosts: str = ""
+    """`POST {hosts}` lets more hosts come, where they are there for the asking. Empty: nowhere."""
+
+    authority: str = ""
+    """Takes reports of hosts that have failed an audit. Empty: nobody does."""
 
     stand_in: str = ""
     """What hosts really are where they only stand in for a card. Empty: what they promise."""
@@ -102,6 +109,21 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     nos_from: str = ""
     """Where NOS comes from, as a sentence."""
 
+    rates: tuple[Source, ...] = ()
+    """Who is asked for the price of NOS beside `api`."""
+
+    sol_rates: tuple[Source, ...] = ()
+    """Who is asked for the price of SOL."""
+
+    exchange: str = ""
+    """Exchange that sells NOS: `GET {exchange}/build`. Empty: nobody does."""
+
+    governance: str = "GovER5Lthms3bLBqWub97yVrMmEogzX7xNjdXpPPCVZw"
+    """Program of DAOs: SPL Governance."""
+
+    usdc: str = ""
+    """Address of the USDC mint, 6 decimals. Empty: there is none."""
+
     pin_page: str = ""
     """Where a token of the pin service is made. Empty: it wants none, and is given none."""
 
@@ -135,7 +157,7 @@ MAINNET = Network(
         rewards="nosRB8DUV67oLNrL45bo2pFLrmsWPiewe2Lk2DRNYCp",
         pools="nosPdZrfDzND1LAR28FLMDEATUPK53K8xbRBXAirevD",
         nodes="nosNeZR64wiEhQc5j251bsP4WqDabT6hmz4PHyoHLGD",
-        mint="nosXBVoaCTtYdLvKY6Csb4AC8JCdQKKAaWYtx2ZMoo7",
+        mint=NOS_MINT,
     ),
     manager="https://client-manager.k8s.prd.nosana.com",
     # The official client's bounds.
@@ -146,9 +168,15 @@ MAINNET = Network(
         "https://dweb.link/ipfs/",
         "https://gateway.pinata.cloud/ipfs/",
     ),
+    rates=rates_at("https://api.coingecko.com", "https://api.geckoterminal.com"),
+    sol_rates=sol_rates_at(
+        "https://api.coingecko.com", "https://api.geckoterminal.com", "https://api.jup.ag"
+    ),
+    exchange="https://api.jup.ag/swap/v2",
+    usdc=USDC_MINT,
     pin_page="https://app.pinata.cloud/developers/api-keys",
     sol_from="Exchanges sell SOL.",
-    nos_from="Exchanges sell it, and most wallets swap SOL for it.",
+    nos_from="USDC or SOL buys it: %nosana swap 5 USDC. Exchanges sell it, too.",
 )
 
 DEVNET = msgspec.structs.replace(
@@ -167,9 +195,9 @@ DEVNET = msgspec.structs.replace(
     sol_from="Play money: https://faucet.solana.com",
     nos_from="Play money: Nosana's team gives it to who builds on devnet.",
     real_money=False,
+    exchange="",
+    usdc="",
 )
-
-NAMES = settings.NETWORKS
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -236,10 +264,10 @@ def load(
     starting: Callable[[], None] = lambda: None,
 ) -> Network:
     """
-    Return a network by name; the local one is started if it does not run.
+    Return a network by name; the local one, or the door to a team's, is opened if need be.
 
     Args:
-        name: `local`, `devnet` or `mainnet`.
+        name: `local`, `devnet`, `mainnet`, or that of a team that was joined.
         chosen: Settings whose addresses and bids take the place of the public ones. Not for the
             local network, which brings its own.
         starting: Called before the local network is started.
@@ -248,12 +276,14 @@ def load(
         UsageError: There is no network of that name.
         NetworkError: The local network cannot be started.
     """
-    if name == "local":
-        return _local(starting)
+    if name == "local" or name in settings.teams.joined():
+        return _own(name, starting)
     for network in (DEVNET, MAINNET):
         if network.name == name:
             return network if chosen is None else adapted(network, chosen)
-    raise UsageError(f"there is no network {name!r}", hint=f"Networks are {', '.join(NAMES)}.")
+    raise UsageError(
+        f"there is no network {name!r}", hint=f"Networks are {', '.join(settings.teams.known())}."
+    )
 
 
 async def reached(chosen: settings.Settings, tell: Callable[[str], None]) -> Network:
@@ -311,19 +341,21 @@ def pin_token(network: Network, chosen: settings.Settings) -> str:
     return chosen.pin_token
 
 
-def _local(starting: Callable[[], None]) -> Network:
-    """Return the local network if it runs; start it otherwise, and read what it says of itself."""
-    running = _running()
-    if running is not None:
-        return running
+def _own(name: str, starting: Callable[[], None]) -> Network:
+    """Return a network of this machine, or the door to a team's; start it if it does not run."""
+    folder, way, wanted = local_folder(), "nosana_jupyter.local", ["start"]
+    if name != "local":
+        folder, way, wanted = settings.teams.folder(name), "nosana_jupyter.lan", ["open", name]
+    if (found := running(folder)) is not None:
+        return found
     starting()
     done = subprocess.run(
-        [sys.executable, "-m", "nosana_jupyter.local", "start", "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+        [sys.executable, "-m", way, *wanted, "--json"],
+        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    if done.returncode and name != "local":
+        said, _, hint = done.stderr.strip()[-600:].rpartition("\n")
+        raise NetworkError(said or hint, hint=hint if said else f"%nosana network {name}")
     if done.returncode:
         raise NetworkError(
             f"the local network does not start: {done.stderr.strip()[-600:]}",
@@ -334,13 +366,13 @@ def _local(starting: Callable[[], None]) -> Network:
         return msgspec.json.decode(done.stdout, type=Network)
     except msgspec.DecodeError:
         raise NetworkError(
-            "the local network does not say where it is",
+            f"the network {name} does not say where it is",
             hint="Start it afresh: python -m nosana_jupyter.local reset",
         ) from None
 
 
-def _running() -> Network | None:
-    """Return the local network if it has written down what it is, and answers."""
+def running(folder: Path | None = None) -> Network | None:
+    """Return the network of a folder, or the local one, if it is written there and answers."""
     import http.client
     import json
     import urllib.request
@@ -348,7 +380,8 @@ def _running() -> Network | None:
     # A proxy of the environment knows nothing of this machine.
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        network = msgspec.json.decode((local_folder() / "network.json").read_bytes(), type=Network)
+        folder = folder or local_folder()
+        network = msgspec.json.decode((folder / "network.json").read_bytes(), type=Network)
         with direct.open(f"{network.api}/health", timeout=2) as answer:
             # Ports change hands: after a crash another network may have ours.
             ours = json.load(answer).get("home") == str(settings.home().resolve())

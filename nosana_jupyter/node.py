@@ -84,6 +84,9 @@ class Node:
         self._proxied = proxied(self._base)
         self._sign = sign
         self._header = ("", 0.0)
+        self.result: dict[str, Any] = {}
+        """The result, once it was fetched: it may be had only once."""
+
         self.since = self.heard = time.monotonic()
         """When it took the job; and when it last said anything itself, not a tunnel for it."""
 
@@ -128,8 +131,11 @@ class Node:
                 pause = min(pause * 1.5, SLOWEST)
 
     async def results(self) -> dict[str, Any]:
-        """Fetch the result of a confidential job; the host then finishes it."""
-        return await self._json("results")
+        """Fetch the result of a confidential job; the host then finishes it, and forgets it."""
+        found = await self._json("results")
+        if found.get("opStates"):
+            self.result = found
+        return found
 
     async def definition(self) -> dict[str, Any]:
         """Return the definition that the host runs."""

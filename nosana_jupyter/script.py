@@ -6,23 +6,15 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import UsageError
-from .following import follow
-from .portal import Presses, shared
-from .sanitize import line
-from .wire.messages import Error
 
 if TYPE_CHECKING:
-    from .cellrun import Confirm
-    from .events import Cell, Event, Outcome
-
-_CODE = re.compile(r"-?\d{1,3}")
+    from .events import Cell
 
 
 def source_of(text: str, path: str, arguments: Sequence[str]) -> str:
@@ -59,16 +51,9 @@ def source_of(text: str, path: str, arguments: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def run(
-    cell: Cell,
-    path: Path,
-    arguments: Sequence[str],
-    *,
-    tell: Callable[[Event], None],
-    confirm: Confirm | None,
-) -> Outcome | BaseException:
+def cell_of(asked: Cell, path: Path, arguments: Sequence[str]) -> Cell:
     """
-    Run a script as one cell; return what came of it, or what is to be raised.
+    Return a script as one cell, which asks for what another does.
 
     Raises:
         UsageError: It cannot be read, or is not Python.
@@ -80,21 +65,7 @@ def run(
     # Modules are found as Python finds those of a script: beside it.
     sys.path.insert(0, str(path.absolute().parent))
     source = source_of(text, str(path), arguments)
-    cell = dataclasses.replace(cell, source=source, namespace={}, returns=())
-    with Presses() as presses:
-        return follow(shared().run(cell, confirm=confirm), tell, presses)
-
-
-def exit_code(failure: Error) -> tuple[int, str] | None:
-    """Return what `sys.exit()` was told, and what it says; nothing if it was not that."""
-    if failure.ename != "SystemExit":
-        return None
-    told = failure.evalue.strip()
-    if told in ("", "None"):
-        return 0, ""
-    if _CODE.fullmatch(told):
-        return int(told) & 255, ""
-    return 1, line(told)
+    return dataclasses.replace(asked, source=source, returns=())
 
 
 def _begins(node: ast.stmt) -> int:

@@ -147,6 +147,38 @@ def parse_cap(text: str, *, usd_per_nos: Decimal | None = None) -> MicroNos | No
     return amount
 
 
+def with_unit(text: str) -> str:
+    """Spell an amount of money as it was written, but with its unit: `0.2` is `0.2 NOS`."""
+    word = text.strip()
+    return f"{word} NOS" if re.fullmatch(_NUMBER, word) else word
+
+
+def parse_share(text: str) -> float:
+    """
+    Read a share: `5%`, `0.05`, or `none`.
+
+    Raises:
+        UsageError: It is none, or not above zero and at most all.
+    """
+    word = text.strip().lower().replace(" ", "")
+    if word == NO_CAP:
+        return 0.0
+    number, percent = word.removesuffix("%"), word.endswith("%")
+    if re.fullmatch(_NUMBER, number):
+        value = float(_decimal(number)) / (100 if percent else 1)
+        # A 5 without a sign is nearly always meant as 5 %, and 1 may be either.
+        if 0 < value <= 1 and (percent or value < 1):
+            return value
+    raise UsageError(
+        f"{text!r} is not a share", hint="Write it as 5%, 0.05 or none; all of it is 100%."
+    )
+
+
+def percent(share: float) -> str:
+    """Spell a share: `5 %`."""
+    return f"{share * 100:.3g} %"
+
+
 def is_dollars(text: str) -> bool:
     """Say whether an amount is written in dollars, so that a price has to be known to read it."""
     return "$" in text or text.strip().lower().endswith("usd")
@@ -156,6 +188,13 @@ def nos(amount: int) -> str:
     """Spell micro-NOS: `1.260000 NOS`."""
     sign = "-" if amount < 0 else ""
     return f"{sign}{abs(amount) // MICRO}.{abs(amount) % MICRO:06d} NOS"
+
+
+def xnos(weight: int) -> str:
+    """Spell the weight of a stake, in micro-xNOS: `46.71 xNOS`. It is no money: it rounds down."""
+    return (
+        f"{weight // 10_000 / 100:g} xNOS" if weight < MICRO * 1000 else f"{weight // MICRO} xNOS"
+    )
 
 
 def sol(amount: int) -> str:

@@ -12,13 +12,15 @@ from typing import Any
 from . import settings
 from .api import run, show
 from .errors import CellError, JobError, NosanaError
-from .events import Event, Outcome
-from .following import harmless
-from .keeping import MAIN
-from .kept import Kept
+from .events import Event
+from .money.consent import unasked
+from .money.receipt import Receipt
+from .outcome import Outcome
 from .portal import Presses, shared
-from .receipt import Receipt
-from .standing import terms
+from .portal.following import harmless
+from .rent.standing import terms
+from .sessions.keeping import MAIN
+from .sessions.kept import Kept
 from .units import parse_gib, parse_seconds
 
 
@@ -28,6 +30,7 @@ def up(
     vram: float | str | None = None,
     gpu: str | None = None,
     market: str | None = None,
+    prefer: str | None = None,
     image: str | None = None,
     longest: float | str | None = None,
     idle: float | str | None = None,
@@ -44,6 +47,7 @@ def up(
         vram: GPU memory to ask for, in GiB, or as text: `16GB`.
         gpu: Card to ask for, as in `4090`.
         market: Slug or address of a market; no other is looked at.
+        prefer: What decides among markets that fit: `reliability,price`, or `cached`.
         image: Container image.
         longest: Longest run in all, in seconds, or as text: `2h`.
         idle: Time without a cell after which it ends: `10m`.
@@ -60,19 +64,21 @@ def up(
     def seconds(given: float | str | None) -> Any:
         return None if given is None else parse_seconds(str(given))
 
+    settings.tell_unheeded()
     asked = terms(
         name,
         chosen=settings.load(),
         vram=parse_gib(str(vram)) if vram is not None else None,
         gpu=gpu,
         market=market,
+        prefer=prefer,
         image=image,
         step=seconds(timeout),
         most=seconds(longest),
         idle=seconds(idle),
         max_cost=max_cost,
     )
-    opening = shared().up(asked, confirm=(lambda *_: True) if yes else None)
+    opening = shared().up(asked, confirm=unasked if yes else None)
     return Session(_followed(opening, on_event or show))
 
 

@@ -25,13 +25,31 @@ COMMAND = [sys.executable, "-m", "nosana_jupyter.cli"]
 
 
 def command(
-    network: LocalNetwork, folder: Path, *words: str, **more: str
+    network: LocalNetwork, folder: Path, *words: str, typed: str = "", **more: str
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line to its end."""
     env = {**network.environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **more}
     return subprocess.run(
-        [*COMMAND, *words], cwd=folder, env=env, capture_output=True, text=True, timeout=120
-    )
+        [*COMMAND, *words], cwd=folder, env=env, capture_output=True, text=True, timeout=120,
+        input=typed,
+    )  # fmt: skip
+
+
+def begun(network: LocalNetwork, folder: Path, *words: str, **more: str) -> subprocess.Popen[str]:
+    """Run the command line in the background."""
+    env = {**network.environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **more}
+    return subprocess.Popen(
+        [*COMMAND, *words], cwd=folder, env=env, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def appears(path: Path) -> None:
+    """Wait until there is such a file."""
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def notebook(folder: Path, *cells: str, tags: tuple[str, ...] = ()) -> Path:
@@ -80,9 +98,37 @@ def test_a_budget_holds_over_all_cells(session_network: LocalNetwork, tmp_path: 
     done = command(session_network, tmp_path, *words)
 
     summary = json.loads(done.stdout)
-    assert done.returncode == cli.MONEY, done.stderr
+    assert done.returncode == cli.BUDGET, done.stderr
     assert (summary["cells"], summary["failed_cell"], len(summary["jobs"])) == (1, 1, 1)
     assert "budget of 0.05 NOS" in done.stderr
+    assert "nosana: 1 job, " in done.stderr
+    assert "\x1b" not in done.stderr  # Nobody sees colours there.
+
+
+def test_audits_are_waited_for(session_network: LocalNetwork, tmp_path: Path) -> None:
+    """
+    A run ends with its audits, in bounded time: what came of them is under their cells, in the
+    summary, and told; one that takes longer is given up, and its cell is called unverified.
+    """
+    slow = "import os, time\ntime.sleep(60 * os.path.exists(mark))\nopen(mark, 'w').close()\n"
+    cases = {
+        "book": ("x = 1", [], "audited: bit-equal on 2 hosts"),
+        "late": (slow, ["--audits", "5s"], "unverified: this process ended before its audit"),
+    }
+    for name, (source, words, label) in cases.items():
+        notebook(tmp_path, f"mark = {str(tmp_path / name)!r}", f"%%nosana --audit 100%\n{source}")
+        done = command(session_network, tmp_path, "run", "book.ipynb", "--json", *words)
+
+        assert done.returncode == 0, done.stderr
+        assert "waiting for the audit of 1 cell, at most" in done.stderr
+        first = json.loads(done.stdout)["jobs"][0]
+        assert first["receipt"]["verified"] == label
+        assert f"job {first['job']}: {label}" in done.stderr
+        cells = nbformat.read(tmp_path / "book.run.ipynb", as_version=4).cells
+        assert len(cells) == 2
+        card = "".join(each["data"]["text/plain"] for each in cells[1].outputs if "data" in each)
+        assert label in card
+    assert "not ended within 5 s, and given up" in done.stderr
 
 
 def test_a_cell_that_raises_is_code_1(session_network: LocalNetwork, tmp_path: Path) -> None:
@@ -99,7 +145,7 @@ def test_a_cell_that_raises_is_code_1(session_network: LocalNetwork, tmp_path: P
 
 def test_a_script_is_itself_on_a_host(session_network: LocalNetwork, tmp_path: Path) -> None:
     """
-    Arguments, its file, its name, modules beside it, both streams, and its exit code.
+    Arguments, its file, its name, modules beside it, all three streams, and its exit code.
     """
     (tmp_path / "beside.py").write_text("def double(x):\n    return 2 * x\n")
     (tmp_path / "main.py").write_text(
@@ -108,12 +154,16 @@ def test_a_script_is_itself_on_a_host(session_network: LocalNetwork, tmp_path: P
         "import sys\nfrom beside import double\n"
         "print(sys.argv, __file__, __doc__)\n"
         "print('err', file=sys.stderr)\n"
+        "print(input('who? '))\n"
+        "try:\n    input()\nexcept EOFError:\n    print('no more')\n"
         "if __name__ == '__main__':\n    print(double(21))\n    sys.exit(7)\n"
     )
-    done = command(session_network, tmp_path, "exec", "--timeout", "5m", "main.py", "a", "--b")
+    done = command(session_network, tmp_path, "exec", "--timeout", "5m", "main.py", "a", "--b",
+                   typed="adam\n")  # fmt: skip
 
     assert done.returncode == 7, done.stderr
-    assert done.stdout == "['main.py', 'a', '--b'] main.py What it is.\n42\n"
+    said = ["['main.py', 'a', '--b'] main.py What it is.", "who? adam", "no more", "42", ""]
+    assert done.stdout.split("\n") == said
     assert "err\n" in done.stderr
     assert "running on" in done.stderr
 
@@ -130,48 +180,94 @@ def test_a_script_that_raises_shows_its_line(session_network: LocalNetwork, tmp_
     assert "line 3" in done.stderr or "3 raise" in done.stderr
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("stop", "code"),
+    [(signal.SIGINT, cli.INTERRUPTED), (signal.SIGTERM, cli.ENDED), (None, cli.UNHEARD)],
+)
 def test_a_script_that_is_stopped_is_paid(
-    stop: signal.Signals, session_network: LocalNetwork, tmp_path: Path
+    stop: signal.Signals | None, code: int, session_network: LocalNetwork, tmp_path: Path
 ) -> None:
     """
-    Ctrl-C interrupts it, SIGTERM ends its job; both are settled before the command ends.
+    Ctrl-C interrupts it; SIGTERM ends its job, and so does a pipe that nobody reads any more. All
+    is settled before the command ends.
     """
-    (tmp_path / "main.py").write_text("import time\nprint('begun', flush=True)\ntime.sleep(99)\n")
-    env = {**session_network.environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    with subprocess.Popen(
-        [*COMMAND, "exec", "main.py"], cwd=tmp_path, env=env, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    ) as process:  # fmt: skip
+    (tmp_path / "main.py").write_text(
+        "import time\nprint('begun', flush=True)\n"
+        "for _ in range(999):\n    print('more', flush=True)\n    time.sleep(0.1)\n"
+    )
+    with begun(session_network, tmp_path, "exec", "main.py") as process:
         assert process.stdout is not None
+        assert process.stderr is not None
         assert process.stdout.readline() == "begun\n"
-        process.send_signal(stop)
-        _, told = process.communicate(timeout=60)
+        if stop is None:
+            process.stdout.close()
+            told = process.stderr.read()
+            process.wait(60)
+        else:
+            process.send_signal(stop)
+            _, told = process.communicate(timeout=60)
 
-    assert process.returncode == cli.INTERRUPTED, told
+    assert process.returncode == code, told
     assert "back in the wallet" in told
+    assert "Traceback" not in told.replace("(most recent call last)", "") or stop == signal.SIGINT
 
 
-def test_a_notebook_that_is_stopped_is_code_130(
-    session_network: LocalNetwork, tmp_path: Path
+@pytest.mark.parametrize(
+    ("stops", "code"),
+    [([signal.SIGINT], cli.INTERRUPTED), ([signal.SIGTERM], cli.ENDED), ([], cli.TIMEOUT)],
+)
+def test_a_notebook_that_is_stopped(
+    stops: list[signal.Signals], code: int, session_network: LocalNetwork, tmp_path: Path
 ) -> None:
     """
-    Ctrl-C reaches the kernel: the cell ends, the rest does not run, the notebook is written.
+    Ctrl-C, SIGTERM and the time of a cell end its remote cell: the rest does not run, the job is
+    paid, and the notebook is written.
     """
     mark = tmp_path / "begun"
-    notebook(tmp_path, f"import time, pathlib\npathlib.Path({str(mark)!r}).touch()\ntime.sleep(99)")
-    env = {**session_network.environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    with subprocess.Popen(
-        [*COMMAND, "run", "book.ipynb"], cwd=tmp_path, env=env, text=True, stderr=subprocess.PIPE
-    ) as process:
-        deadline = time.monotonic() + 60
-        while not mark.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=60)
+    notebook(
+        tmp_path, "print('before')",
+        f"%%nosana\nimport time, pathlib\npathlib.Path({str(mark)!r}).touch()\ntime.sleep(99)",
+        "print('after')",
+    )  # fmt: skip
+    words = ["run", "book.ipynb", "--json", *([] if stops else ["--timeout", "20s"])]
+    with begun(session_network, tmp_path, *words) as process:
+        appears(mark)
+        for stop in stops:
+            process.send_signal(stop)
+        said, told = process.communicate(timeout=60)
 
-    assert process.returncode == cli.INTERRUPTED, told
-    assert (tmp_path / "book.run.ipynb").exists()
+    assert process.returncode == code, told
+    assert text_of(tmp_path / "book.run.ipynb") == "before\n"
+    [job] = json.loads(said)["jobs"]
+    assert job["receipt"]["refunded"] > 0
+
+
+def test_a_command_that_was_killed(session_network: LocalNetwork, tmp_path: Path) -> None:
+    """
+    What its script says is brought back by another, with its files and its exit code, once, and
+    without its secret.
+    """
+    (tmp_path / "main.py").write_text(
+        "import os, sys, time\nprint('begun', flush=True)\nos.mkdir('out')\n"
+        "open('out/a.txt', 'w').write('made there')\n"
+        f"while not os.path.exists({str(tmp_path / 'gate')!r}):\n    time.sleep(0.05)\n"
+        "print('end', os.environ['PASS'])\nsys.exit(9)\n"
+    )
+    words = ["exec", "--get", "out/*", "--secret", "PASS", "main.py"]
+    with begun(session_network, tmp_path, *words, PASS="hunter2secret") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.kill()
+    (tmp_path / "gate").touch()
+    (tmp_path / "elsewhere").mkdir()
+    done = command(session_network, tmp_path / "elsewhere", "attach", PASS="hunter2secret")
+
+    assert (done.returncode, done.stdout) == (9, "begun\nend •••\n"), done.stderr
+    assert (tmp_path / "out" / "a.txt").read_text() == "made there"
+    assert "Fetched 1 file" in done.stderr
+    again = command(session_network, tmp_path, "attach")
+    assert again.returncode == cli.USAGE
+    assert "nosana-jupyter jobs" in again.stderr
 
 
 @pytest.mark.parametrize(
@@ -181,6 +277,7 @@ def test_a_notebook_that_is_stopped_is_code_130(
         (["markets", "--vram", "8"], 0, "market"),
         (["quote", "--timeout", "30m"], 0, "NOS"),
         (["quote", "--max-cost", "0.000001"], 3, "--max-cost"),
+        (["sessions"], 0, "No session is open"),
         (["stop"], 2, "which job?"),
         (["ruin"], 2, "Did you mean run?"),
         (["run", "nowhere.ipynb"], 2, "no notebook"),
@@ -207,7 +304,7 @@ def test_every_error_has_a_code() -> None:
     """
     kinds = [each for each in vars(errors).values() if isinstance(each, type)]
     ours = [each for each in kinds if issubclass(each, errors.NosanaError)]
-    assert {cli.code_of(each) for each in ours} == {1, 2, 3, 4}
+    assert {cli.code_of(each) for each in ours} == {1, 2, 3, 4, cli.BUDGET, cli.TIMEOUT}
     assert cli.code_of(errors.FundsError) == cli.MONEY
     assert cli.code_of(errors.NoHost) == cli.NO_HOST
     assert cli.code_of(KeyboardInterrupt) == cli.INTERRUPTED
