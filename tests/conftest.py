@@ -8,7 +8,9 @@ from pathlib import Path
 
 import docker
 import docker.errors
+import hypothesis
 import pytest
+import telling
 from base_image import NoBase, base_image
 from local_networks import LocalNetwork
 
@@ -18,8 +20,19 @@ from nosana_jupyter import portal
 os.environ.setdefault("NOSANA_EXECUTOR", "process")
 
 
+# How long an example takes says how busy the machine is, and nothing of the code.
+hypothesis.settings.register_profile("ours", deadline=None)
+hypothesis.settings.load_profile("ours")
+
+SHARED: list[LocalNetwork] = []
+"""The network that runs for all tests, once one has asked for it."""
+
 NEED = frozenset(os.environ.get("NOSANA_TESTS_NEED", "").split())
 """Markers of tests that may not be skipped here: what they need is said to be on this machine."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(telling)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -52,6 +65,14 @@ def base(engine: docker.DockerClient) -> str:
         pytest.skip(str(error))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _of_no_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Shells of tests have a history of their own: not the user's, and not that of others."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IPYTHONDIR", str(tmp_path_factory.mktemp("ipython")))
+        yield
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder of the test's own."""
@@ -65,17 +86,32 @@ def session_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalN
     """A network that runs for all tests; they share its wallet."""
     network = LocalNetwork(tmp_path_factory.mktemp("network"))
     network.start()
+    SHARED.append(network)
     yield network
+    SHARED.remove(network)
     network.stop()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_host() -> Iterator[None]:
+    """A module may have asked the shared network for more hosts: the next one finds one."""
+    yield
+    for network in SHARED:
+        network.shrink()
 
 
 @pytest.fixture
 def network(
     session_network: LocalNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[LocalNetwork]:
-    """The shared network, as this process's own; what a test opens on it is closed after it."""
+    """
+    The shared network, as this process's own; what a test opens on it is closed after it, and what
+    one holds against its hosts is forgotten.
+    """
     monkeypatch.setenv("NOSANA_JUPYTER_HOME", str(session_network.home))
+    session_network.forget_hosts()
     yield session_network
     if portal._shared is not None:
         portal._shared.close()
         portal._shared = None
+    session_network.forget_hosts()

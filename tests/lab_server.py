@@ -48,7 +48,9 @@ class LabServer:
         self.token = secrets.token_hex(16)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "jupyter_server", "--no-browser", "--ServerApp.port=0",
-             f"--ServerApp.root_dir={root}", "--allow-root"],
+             f"--ServerApp.root_dir={root}", "--allow-root",
+             # As an installed package has it: that a source tree is one, nobody sees.
+             "--ServerApp.jpserver_extensions={'nosana_jupyter': True}"],
             env={**env, "JUPYTER_TOKEN": self.token}, cwd=root, text=True,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )  # fmt: skip
@@ -148,11 +150,11 @@ class _Channels:
         assert self._line.subprotocol == PROTOCOL
         threading.Thread(target=self._read, daemon=True).start()
 
-    def execute(self, source: str) -> str:
+    def execute(self, source: str, *, stop_on_error: bool = False) -> str:
         """Ask for a cell to be run."""
         content = {
             "code": source, "silent": False, "store_history": True, "user_expressions": {},
-            "allow_stdin": self.answer is not None, "stop_on_error": False,
+            "allow_stdin": self.answer is not None, "stop_on_error": stop_on_error,
         }  # fmt: skip
         return self._send("shell", "execute_request", content)
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing, suppress
 from pathlib import Path
 
 
@@ -44,10 +47,30 @@ class LocalNetwork:
             # What outlives a network in the engine is nobody's here.
             self.command("reset", "--yes")
 
+    def shrink(self) -> None:
+        """Be of as many hosts as at first, where a test had asked for more: those are no more."""
+        more = [each for each in self.home.glob("host-*") if int(each.name[5:]) > self.hosts]
+        if more:
+            self.stop()
+            for each in more:
+                shutil.rmtree(each)
+            self.start()
+
     def status(self) -> dict[str, object]:
         """Return what `status --json` prints."""
         found: dict[str, object] = json.loads(self.command("status", "--json"))
         return found
+
+    def forget_hosts(self) -> None:
+        """Let nothing be known of its hosts that steers the choice among them."""
+        journal = f"file:{self.home}/journal.sqlite?mode=rw"
+        with (
+            suppress(sqlite3.OperationalError),  # Nothing has been noted yet.
+            closing(sqlite3.connect(journal, timeout=10, uri=True)) as db,
+            db,
+        ):
+            db.execute("delete from reputation")
+            db.execute("delete from timings")
 
     def kill(self, what: str) -> None:
         """`kill -9` the `network` or its `host`."""

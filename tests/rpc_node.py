@@ -14,7 +14,7 @@ import msgspec
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from nosana_jupyter.chain import instructions
+from nosana_jupyter.chain import instructions, locking
 from nosana_jupyter.chain.rpc import Rpc
 from nosana_jupyter.chain.wallet import Wallet
 from nosana_jupyter.local.ledger import Ledger
@@ -180,7 +180,7 @@ class Town:
 
 def stake(ledger: Ledger, owner: Keypair) -> None:
     """Give a host the stake of nothing that a market asks for."""
-    made = instructions.stake(DEVNET.programs, owner=owner.pubkey(), amount=0, duration=14 * 86_400)
+    made = locking.stake(DEVNET.programs, owner=owner.pubkey(), amount=0, duration=14 * 86_400)
     ledger.submit([made], owner)
 
 

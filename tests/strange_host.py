@@ -54,6 +54,12 @@ class Manner:
     cuts: int = 0
     """How many lines to its log break after each entry."""
 
+    takes: asyncio.Event | None = None
+    """What it waits for before it answers to the definition."""
+
+    opens: asyncio.Event | None = None
+    """What its runner waits for before it can be reached."""
+
     comes: float = 0.0
     """Seconds after the definition at which its runner can be reached."""
 
@@ -105,6 +111,8 @@ class StrangeHost:
             _, _, _, job, what = path.split("/")[:5]
             self.asked.append(what)
             manner = self.manner(job)
+            if what == "job-definition" and manner.takes is not None:
+                await manner.takes.wait()
             if manner.says is not None and (not manner.dies or job in self.taken):
                 writer.write(manner.says)
             elif what == "info":
@@ -146,6 +154,7 @@ class StrangeHost:
         job = next(reversed(self.taken), "")
         manner = self.manner(job) if job else Manner()
         late = time.monotonic() - self.taken.get(job, 0) < manner.comes
+        late = late or (manner.opens is not None and not manner.opens.is_set())
         if path.endswith("/flog") and manner.says is None:
             await _pipe(self.log_url, head, reader, writer)
         elif manner.says is not None or late:

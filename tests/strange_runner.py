@@ -12,8 +12,8 @@ import msgspec
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from nosana_jupyter.conversation import Load
-from nosana_jupyter.link import Link
+from nosana_jupyter.line.link import Link
+from nosana_jupyter.travel.load import Load
 from nosana_jupyter.wire import seal
 from nosana_jupyter.wire.envelope import Frame, encode, join
 from nosana_jupyter.wire.messages import (

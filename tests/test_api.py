@@ -31,7 +31,8 @@ from nosana_jupyter.errors import (
     RemoteError,
     UsageError,
 )
-from nosana_jupyter.events import Event, Outcome, Posted, Running, Said, Settled
+from nosana_jupyter.events import Event, Posted, Running, Said, Settled
+from nosana_jupyter.outcome import Outcome
 from nosana_jupyter.wire.messages import Stream
 
 pytestmark = pytest.mark.network

@@ -57,6 +57,36 @@ def test_nothing_of_a_figure_leads_or_loads(layout: dict[str, Any]) -> None:
     assert "__proto__" not in text
 
 
+def test_the_script_of_plotly_is_known() -> None:
+    """What loads plotly's script before a figure is nobody's loss; a figure as HTML is."""
+    loads = (
+        "<script>window.PlotlyConfig = {MathJaxConfig: 'local'};</script><script src=x></script>"
+    )
+    assert charts.is_setup(loads)
+    assert not charts.is_setup(f"{loads}<script>Plotly.newPlot('a', [])</script>")
+    assert not charts.is_setup(None)
+
+
+def test_templates_lose_their_maps() -> None:
+    """
+    Every figure has a template, and that says how maps would look: the rest of it is kept.
+    """
+    data = {
+        kind: [{"type": kind}]
+        for kind in ("scatter", "heatmap", "treemap", "scattermap", "scattermapbox", "densitymap")
+    }
+    layout = {"mapbox": {"style": "light"}, "map": {"style": "light"}, "font": {"color": "red"}}
+    figure = {
+        "data": [{"type": "scatter", "y": [1, 2]}],
+        "layout": {"template": {"data": data, "layout": layout}},
+    }
+    shown = charts.plotly(figure)
+    assert shown is not None
+    kept = shown["layout"]["template"]
+    assert sorted(kept["data"]) == ["heatmap", "scatter", "treemap"]
+    assert kept["layout"] == {"font": {"color": "red"}}
+
+
 @pytest.mark.parametrize(
     "figure",
     [

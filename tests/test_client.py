@@ -15,8 +15,6 @@ from strange_runner import Peer, Script, after_hello
 from witnesses import HELLO, Witness, cell, scene, stay, strange
 
 from nosana_jupyter import client as client_module
-from nosana_jupyter import link as link_module
-from nosana_jupyter.choosing import Requirements
 from nosana_jupyter.client import Client
 from nosana_jupyter.errors import (
     FundsError,
@@ -25,15 +23,12 @@ from nosana_jupyter.errors import (
     NosanaError,
     RemoteProtocolError,
 )
-from nosana_jupyter.events import (
-    Event,
-    Posted,
-    Quoted,
-    Running,
-    Said,
-)
-from nosana_jupyter.journal import Journal
-from nosana_jupyter.markets import Quote
+from nosana_jupyter.events import Event, Posted, Quoted, Running, Said
+from nosana_jupyter.line import patience
+from nosana_jupyter.market.choosing import Requirements
+from nosana_jupyter.market.markets import Quote
+from nosana_jupyter.money.consent import Consent
+from nosana_jupyter.money.journal import Journal
 from nosana_jupyter.network import Network
 from nosana_jupyter.wire import messages as say
 
@@ -41,9 +36,9 @@ pytestmark = [pytest.mark.network, pytest.mark.usefixtures("network")]
 
 STUBBORN = """
 import time
-print("begun", flush=True)
 while True:
     try:
+        print("begun", flush=True)
         time.sleep(30)
     except KeyboardInterrupt:
         print("not yet", flush=True)
@@ -111,8 +106,8 @@ class TestInterrupts:
             witness.at("begun", witness.control.interrupt)
             outcome = await witness.run(
                 cell(
-                    "import time\nx = 1\nprint('begun', flush=True)\n"
-                    "try:\n    time.sleep(50)\nfinally:\n    print('cleaned up')"
+                    "import time\nx = 1\ntry:\n    print('begun', flush=True)\n"
+                    "    time.sleep(50)\nfinally:\n    print('cleaned up')"
                 )
             )
             errors = [each.message for each in witness.events if isinstance(each, Said)]
@@ -144,6 +139,7 @@ class TestInterrupts:
 def real(client: Client) -> None:
     """Let the network be one whose money is worth something."""
     client.network = msgspec.structs.replace(client.network, real_money=True)
+    client.consent = Consent(client.network, client.settings)
 
 
 def test_status_says_where_a_cell_runs() -> None:
@@ -315,7 +311,7 @@ async def unasked(peer: Peer) -> None:
 
 async def not_plain(peer: Peer) -> None:
     await peer.hear_cell()
-    await peer.say(say.Reply("ok", 0.1, values={"x": ["object", b"cos\nsystem\n"]}))
+    await peer.say(say.Reply("ok", 0.1, values={"x": ["pickle", b"cos\nsystem\n"]}))
     await stay(peer)
 
 
@@ -369,7 +365,8 @@ class TestStrangers:
         """
         A clear error within seconds; the job is ended, and where the money went is told.
         """
-        monkeypatch.setattr(link_module, "HOLLOW", 4)
+        monkeypatch.setattr(patience, "HOLLOW", 4)
+        monkeypatch.setenv("NOSANA_ANSWER", "4s")
 
         async def story(witness: Witness) -> None:
             began = time.monotonic()
@@ -448,7 +445,7 @@ class TestStrangers:
             async with strange(witness.client, after_hello(hear, HELLO), Manner(state=state)):
                 with pytest.raises(HostFailed) as caught:
                     await witness.run(cell())
-            assert "brought its Python down (SIGKILL)" in str(caught.value)
+            assert "the process of the runner was killed (SIGKILL" in str(caught.value)
             assert "\x1b" not in str(caught.value)
             assert caught.value.money
 

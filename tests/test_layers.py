@@ -12,180 +12,84 @@ import nosana_jupyter
 
 PACKAGE = Path(nosana_jupyter.__file__).parent
 
-# A module may import from its own folder, and from the modules that its row names.
-ROW1 = {"units", "errors"}
-ROW2 = ROW1 | {
-    "network",
+# A module may import from its own folder, and from what stands above it here.
+BASE = {"errors", "units"}
+HERE = BASE | {
     "settings",
-    "scoped",
-    "choices",
-    "forms",
-    "wire",
-    "dial",
+    "sources",
+    "network",
     "loopback",
     "locks",
+    "database",
     "sanitize",
     "charts",
+    "dial",
     "engines",
+    "schedules",
 }
-ROW3 = ROW2 | {"cell", "chain", "ipfs", "receipt", "journal", "node", "link"}
-ROW4 = ROW3 | {"markets", "choosing"}
-PAYERS = {"payer", "purse", "prepaid", "credits", "payers", "posting"}
-ROW5 = ROW4 | PAYERS | {"known", "budget", "jobs", "bill", "events", "sweep", "extending"}
-PATH = {
-    "absent",
-    "files",
-    "landing",
-    "asking",
-    "control",
-    "conversation",
-    "hearing",
-    "stored",
-    "transfer",
-    "installing",
-    "buildlog",
-    "secrecy",
-    "secret_store",
-    "planning",
-    "pinning",
-    "project",
-    "prepare",
-    "verdict",
-    "attempts",
-    "boot",
-    "quoting",
-    "needs",
-    "wallets",
-    "rental",
-    "sessions",
-    "opening",
-    "orders",
-    "pythons",
-    "requirements",
-    "waiting",
-    "watch",
-}
-KEPT = {
-    "client",
-    "bills",
-    "logbook",
-    "standing",
-    "kept",
-    "keeping",
-    "noting",
-    "serving",
-    "attaching",
-}
-ROW6 = ROW5 | PATH | KEPT | {"cellrun", "portal", "presses", "taping", "looks"}
+SHARED = HERE | {"wire", "links", "project", "cell", "vram", "chain", "unixfs", "ipfs", "node"}
+MONEY = SHARED | {"market", "money", "events", "outcome"}
+PATH = MONEY | {"travel", "line", "rent"}
+CLIENT = PATH | {"reminders", "client", "sessions", "serving", "trust", "portal"}
 LAYERS = {
     "errors": set[str](),
     "units": {"errors"},
-    "settings": ROW1 | {"choices", "forms", "scoped"},
-    "choices": ROW1 | {"forms"},
-    "scoped": ROW1,
-    "forms": ROW1,
-    "loopback": ROW1,
-    "locks": ROW1,
-    "charts": ROW1,
-    "sanitize": ROW1 | {"charts"},
-    "engines": ROW1 | {"settings", "loopback"},
-    "network": ROW1 | {"settings"},
-    "dial": ROW1 | {"network"},
-    "wire": ROW1,
-    "runner": ROW1 | {"wire"},
-    "cell": ROW1 | {"wire", "project"},
-    "chain": ROW1 | {"network", "dial"},
-    "unixfs": set(),
-    "ipfs": ROW1 | {"network", "unixfs"},
-    "receipt": ROW1,
-    "journal": ROW1 | {"settings", "receipt"},
-    "node": ROW1 | {"network", "dial", "wire", "chain"},
-    "link": ROW1 | {"wire", "dial"},
-    "markets": ROW1 | {"network", "chain"},
-    "host": ROW2 | {"chain", "ipfs", "node"},
-    "local": ROW2 | {"chain", "ipfs"},
-    "bill": ROW1 | {"chain", "ipfs", "journal", "network"},
-    "choosing": ROW1 | {"markets"},
-    "payer": ROW1 | {"chain", "journal", "markets"},
-    "purse": ROW1 | {"chain", "ipfs", "journal", "markets", "payer", "wire"},
-    "prepaid": ROW1 | {"network"},
-    "credits": ROW1 | {"chain", "ipfs", "journal", "markets", "payer", "wire", "prepaid"},
-    "payers": ROW2 | {"chain", "payer", "purse", "credits", "prepaid", "wallets"},
-    "posting": ROW1 | {"journal", "payer"},
-    "budget": ROW1 | {"settings"},
-    "known": ROW1 | {"settings"},
-    "jobs": ROW1 | {"budget", "network", "chain", "journal", "markets", "bill", "payer", "posting"},
-    "sweep": ROW1 | {"chain", "jobs", "journal", "posting"},
-    "extending": ROW1 | {"budget", "chain", "choosing", "jobs", "markets", "payer"},
-    "events": ROW1
-    | {"landing", "wire", "cell", "journal", "markets", "network", "bills", "choosing"},
-    "prepare": ROW2
-    | {"absent", "files", "landing"}
-    | {"cell", "events", "conversation", "project", "pythons", "secrecy", "pinning"},
-    "conversation": ROW1
-    | {"hearing", "landing"}
-    | {"wire", "link", "events", "pythons", "transfer", "project", "secrecy"},
-    "installing": ROW1
-    | {"hearing"}
-    | {"wire", "link", "events", "pythons", "requirements", "conversation", "buildlog", "project"},
-    "buildlog": ROW1 | {"wire", "sanitize"},
-    "planning": ROW1
-    | {"events", "journal", "pinning", "prepare", "project", "sanitize", "settings"},
-    "secret_store": ROW1 | {"settings", "forms"},
-    "secrecy": ROW1 | {"wire", "events"},
-    "project": ROW1,
-    "pinning": {"cell", "project"},
-    "absent": ROW1 | {"wire", "pythons"},
-    "files": ROW1 | {"wire"},
-    "landing": ROW1 | {"wire", "sanitize"},
-    "transfer": ROW1 | {"wire", "link", "events"},
-    "pythons": ROW1,
-    "requirements": ROW1 | {"wire"},
-    "quoting": ROW2 | {"known", "chain", "markets", "choosing"},
-    "wallets": ROW1 | {"network", "settings", "forms", "chain"},
-    "needs": ROW2 | PAYERS | {"chain", "ipfs", "markets", "choosing", "quoting", "wallets"},
-    "asking": ROW2,
-    "control": ROW1,
-    "verdict": ROW1 | {"sanitize", "wire"},
-    "stored": ROW1 | {"settings", "wire", "node", "hearing", "landing"},
-    "hearing": ROW1 | {"absent", "landing", "transfer", "events", "wire"},
-    "attempts": ROW5,
-    "boot": ROW3 | {"conversation", "events"},
-    "rental": ROW5 | {"control"},
-    "waiting": ROW1 | {"chain", "jobs"},
-    "watch": ROW1 | {"verdict", "chain", "jobs", "node"},
-    "sessions": ROW5 | PATH,
-    "orders": ROW1 | {"choosing"},
-    "opening": ROW5 | PATH | {"logbook"},
-    "reminders": ROW1 | {"jobs", "journal", "logbook"},
-    "client": ROW5 | PATH | {"logbook", "reminders", "standing", "noting"},
-    "noting": ROW5 | PATH | {"bills", "logbook"},
-    "serving": ROW5 | PATH | KEPT,
-    "attaching": ROW5 | PATH | KEPT,
-    "taping": ROW6,
-    "looks": ROW6,
-    "bills": ROW1 | {"markets"},
-    "logbook": ROW1 | {"settings", "journal"},
-    "standing": ROW1
-    | {"choosing", "events", "logbook", "markets", "prepare", "sessions", "settings"},
-    "kept": ROW5 | PATH | KEPT,
-    "keeping": ROW5 | PATH | KEPT,
-    "presses": {"cellrun"},
-    "cellrun": ROW6,
-    "portal": ROW6,
-    "following": ROW6,
-    "backlog": ROW1 | {"sanitize"},
-    "sharing": ROW1 | {"events"},
-    "crew": ROW6 | {"following", "backlog", "sharing"},
-    "results": ROW6 | {"following"},
-    "pool": ROW6 | {"following", "backlog", "crew", "sharing", "results"},
-    "warm": ROW6 | {"api", "following"},
+    "settings": BASE,
+    "loopback": BASE,
+    "locks": BASE,
+    "schedules": set[str](),
+    "database": BASE,
+    "charts": BASE,
+    "sanitize": BASE | {"charts"},
+    "sources": set[str](),
+    "network": BASE | {"settings", "sources"},
+    "dial": BASE | {"network"},
+    "engines": BASE | {"settings", "loopback"},
+    "wire": BASE,
+    "runner": BASE | {"wire"},
+    "links": HERE | {"wire"},
+    "project": BASE,
+    "cell": BASE | {"wire", "project"},
+    "vram": HERE | {"project", "wire", "cell"},
+    "chain": BASE | {"network", "dial"},
+    "unixfs": set[str](),
+    "ipfs": BASE | {"network", "unixfs"},
+    "node": BASE | {"network", "dial", "chain"},
+    "templates": HERE | {"wire", "chain"},
+    "host": HERE | {"wire", "links", "chain", "ipfs"},
+    "lan": HERE | {"chain"},
+    "local": HERE | {"wire", "chain", "ipfs", "lan"},
+    "market": HERE | {"chain"},
+    "money": SHARED | {"market"},
+    "exchange": MONEY,
+    "events": SHARED | {"market", "money"},
+    "outcome": SHARED | {"market", "money", "events"},
+    "board": MONEY,
+    "travel": MONEY,
+    "line": MONEY | {"travel"},
+    "rent": MONEY | {"travel", "line"},
+    "trust": PATH | {"client"},
+    "reminders": BASE | {"wire", "events", "outcome", "money", "rent"},
+    "client": PATH | {"reminders"},
+    "sessions": PATH | {"client"},
+    "serving": PATH | {"client"},
+    "portal": PATH | {"client", "sessions", "serving", "trust", "board"},
+    "pool": CLIENT | {"board"},
     "joblib": {"pool"},
-    "api": ROW6 | {"following"},
-    "notebook": ROW6 | {"api"},
-    "script": ROW6 | {"api", "following"},
-    "batch": ROW6,
-    "cli": ROW6 | {"api", "following", "notebook", "script", "batch"},
+    "api": CLIENT,
+    "warm": CLIENT | {"api"},
+    "services": CLIENT | {"api"},
+    "notebook": CLIENT | {"api", "templates", "board", "exchange", "lan"},
+    "server": CLIENT | {"templates", "board"},
+    "script": MONEY,
+    "terminal": CLIENT,
+    "batch": CLIENT | {"terminal"},
+    "reports": MONEY | {"batch"},
+    "mcp": CLIENT,
+    "earning": MONEY | {"host"},
+    "cli": CLIENT
+    | {"api", "earning", "notebook", "script", "templates", "terminal", "batch", "reports", "mcp"}
+    | {"local"},
 }
 
 
@@ -209,7 +113,12 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+# What stands in `built_in` are cells, and no modules.
+FILES = sorted(
+    path
+    for path in PACKAGE.rglob("*.py")
+    if path != PACKAGE / "__init__.py" and "built_in" not in path.parts
+)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -27,13 +27,14 @@ from IPython.core.interactiveshell import InteractiveShell
 from local_networks import LocalNetwork
 from rpc_node import town
 from traces import files, found
+from traitlets.config import Config
 
 import nosana_jupyter
 from nosana_jupyter import ipfs, portal
 from nosana_jupyter import network as networks
 from nosana_jupyter.chain import keys, transport
 from nosana_jupyter.errors import FundsError, JobError, NetworkError, NosanaError
-from nosana_jupyter.journal import Journal
+from nosana_jupyter.money.journal import Journal
 from nosana_jupyter.network import MAINNET, Network
 from nosana_jupyter.settings import ADDRESSES
 from nosana_jupyter.wire import definition
@@ -112,6 +113,9 @@ def mainnet(
         if name in ("rpc", "websocket"):
             address += f"/?api-key={KEY}"
         monkeypatch.setenv(f"NOSANA_{name.upper()}", address)
+    # What runs its jobs here has no card, and says so.
+    standing = msgspec.structs.replace(MAINNET, stand_in=local.stand_in)
+    monkeypatch.setattr(networks, "MAINNET", standing)
     monkeypatch.setenv("NOSANA_NETWORK", "mainnet")
     monkeypatch.setenv("NOSANA_WALLET", local.wallet)
     monkeypatch.setenv("NOSANA_PIN_TOKEN", TOKEN)
@@ -248,7 +252,7 @@ def test_more_time_is_asked_for_too(
     """
     `%nosana extend` spends real money only after a yes, on its line, in the settings or when asked.
     """
-    shell = InteractiveShell()
+    shell = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
     shell.run_line_magic("load_ext", "nosana_jupyter")
     for answer, line, error in [
         ("", "extend abcdef 5m", FundsError),

@@ -307,7 +307,7 @@ def test_what_another_program_answers_is_not_the_local_network(home: Path, loose
     """
     write(home, msgspec.json.encode(msgspec.structs.replace(MAINNET, name="local", api=loose)))
 
-    assert network._running() is None
+    assert network.running() is None
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"name": "local"}', b"\xff", b"null"])
@@ -317,7 +317,7 @@ def test_a_note_that_cannot_be_read_is_no_network(text: bytes, home: Path) -> No
     """
     write(home, text)
 
-    assert network._running() is None
+    assert network.running() is None
 
 
 @pytest.mark.parametrize("address", ["", "no address", "http://127.0.0.1:9", "http://[", "ftp:"])
@@ -327,7 +327,7 @@ def test_nobody_at_the_address_is_no_network(address: str, home: Path) -> None:
     """
     write(home, msgspec.json.encode(msgspec.structs.replace(MAINNET, name="local", api=address)))
 
-    assert network._running() is None
+    assert network.running() is None
 
 
 @pytest.mark.parametrize(

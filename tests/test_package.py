@@ -29,6 +29,29 @@ print(any("nosana" in shell.magics_manager.magics[kind] for kind in ("line", "ce
 """
 
 
+LOADED = """
+import sys
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell()
+shell.run_line_magic("config", "")
+bare = set(sys.modules)
+shell.run_line_magic("load_ext", "nosana_jupyter")
+print(*sorted(set(sys.modules) - bare))
+"""
+
+OURS = {
+    "", ".errors", ".units", ".notebook", ".notebook.ending", ".notebook.extension", ".settings",
+    ".settings.choices", ".settings.forms", ".settings.scoped", ".settings.teams",
+}  # fmt: skip
+"""What knows that there are magics, and what is set; nothing of it knows what they do."""
+
+COSTLY = {
+    "asyncio", "concurrent", "difflib", "fractions", "msgspec", "packaging", "platformdirs", "ssl",
+    "subprocess", "tomllib", "uuid",
+}  # fmt: skip
+"""What a shell may have without us, and need not have because of us."""
+
+
 def outside(program: str) -> list[str]:
     """Run a program in a Python of its own; return the lines that it prints."""
     done = subprocess.run(
@@ -41,7 +64,7 @@ def test_names_are_loaded_when_they_are_used() -> None:
     """Importing the package imports nothing heavy; each public name is found where it lives."""
     assert outside(PROBE) == [
         "[]",
-        "nosana_jupyter.errors nosana_jupyter.receipt nosana_jupyter.api",
+        "nosana_jupyter.errors nosana_jupyter.money.receipt nosana_jupyter.api",
     ]
 
 
@@ -62,6 +85,16 @@ def test_other_names_are_not() -> None:
         nosana_jupyter.runn  # noqa: B018
     with pytest.raises(ImportError):
         exec("from nosana_jupyter import runn")
+
+
+def test_a_shell_loads_little() -> None:
+    """`%load_ext` loads what knows the magics, and no more than five modules that are not ours."""
+    found = set(outside(LOADED)[-1].split())
+    ours = {name for name in found if name.partition(".")[0] == "nosana_jupyter"}
+
+    assert ours == {f"nosana_jupyter{name}" for name in OURS}
+    assert not {name.partition(".")[0] for name in found} & COSTLY
+    assert len(found - ours) <= 5
 
 
 def test_a_shell_loads_and_unloads_the_magics() -> None:

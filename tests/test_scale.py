@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nosana_jupyter.journal import OPEN, Journal
+from nosana_jupyter.money.journal import OPEN, Journal
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 import scale

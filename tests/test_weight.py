@@ -39,7 +39,9 @@ def test_the_package_is_lazy() -> None:
     assert loaded("import nosana_jupyter", [*HEAVY, "IPython", "msgspec", "numpy"]) == []
 
 
-@pytest.mark.parametrize("module", ["nosana_jupyter.notebook.magics"])
+@pytest.mark.parametrize(
+    "module", ["nosana_jupyter.notebook.extension", "nosana_jupyter.notebook.magics"]
+)
 def test_the_magics_are_light(module: str) -> None:
     """
     `%load_ext` loads no network code: the first cell does.

@@ -16,9 +16,10 @@ from strange_runner import Peer, Script
 
 from nosana_jupyter.chain.accounts import JobState
 from nosana_jupyter.client import Client
-from nosana_jupyter.control import Control
-from nosana_jupyter.events import Cell, Event, Outcome, Said, Settled
-from nosana_jupyter.journal import Receipt
+from nosana_jupyter.events import Cell, Event, Said, Settled
+from nosana_jupyter.line.control import Control
+from nosana_jupyter.money.journal import Receipt
+from nosana_jupyter.outcome import Outcome
 from nosana_jupyter.wire import messages as say
 
 HELLO = msgspec.structs.replace(OTHER_HELLO, python=sys.version.split()[0])

@@ -21,7 +21,7 @@ from nosana_jupyter.chain import addresses
 from nosana_jupyter.chain.accounts import JobState
 from nosana_jupyter.client import Client
 from nosana_jupyter.errors import NosanaError
-from nosana_jupyter.sweep import sweep
+from nosana_jupyter.money.sweep import sweep
 
 pytestmark = pytest.mark.network
 
@@ -30,7 +30,8 @@ DURING = ("running", "delivering", "starting", "connected", "said")
 AFTER = ("ended", "settled")
 
 CASES = [
-    *(("kernel", step) for step in (*BEFORE, *DURING, *AFTER)),
+    # Kernels die at more steps than these: see test_chaos_steps.
+    *(("kernel", step) for step in ("sent", "delivering", "starting")),
     *(("host", step) for step in (*BEFORE, *DURING, *AFTER)),
     *(("network", step) for step in (*BEFORE, *DURING, *AFTER)),
     *(("runner", step) for step in ("starting", "connected", "said", "ended")),
@@ -122,7 +123,7 @@ def test_no_money_is_lost(
             assert out.startswith("values: {'x': 42}") or "money:" in out, told
             assert "Traceback" not in told
         if victim == "runner" and "values:" not in out:
-            assert "HostFailed: the cell brought its Python down (SIGKILL)" in out, told
+            assert "HostFailed: the process of the cell was killed (SIGKILL" in out, told
 
         client = await Client.open()
         await settle_all(client)
@@ -141,6 +142,8 @@ def test_no_money_is_lost(
     while runners(str(chaos_network.home)):
         assert time.monotonic() < deadline, "the job's processes still run"
         time.sleep(0.1)
+    if step not in (BEFORE[-1], DURING[-1], AFTER[-1]):
+        return  # The next case is a cell as well.
     again = run_cell(chaos_network, "never", "nobody")
     out, err = again.communicate(timeout=90)
     assert out == "values: {'x': 42}\n", out + err

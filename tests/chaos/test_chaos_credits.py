@@ -16,10 +16,10 @@ import pytest
 from local_networks import LocalNetwork
 
 from nosana_jupyter.client import Client
-from nosana_jupyter.credits import Credits
 from nosana_jupyter.errors import NosanaError
-from nosana_jupyter.prepaid import Balance
-from nosana_jupyter.sweep import sweep
+from nosana_jupyter.money.credits import Credits
+from nosana_jupyter.money.prepaid import Balance
+from nosana_jupyter.money.sweep import sweep
 
 pytestmark = pytest.mark.network
 

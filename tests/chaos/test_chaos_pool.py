@@ -27,7 +27,7 @@ from nosana_jupyter.chain.accounts import JobState
 from nosana_jupyter.client import Client
 from nosana_jupyter.errors import NosanaError
 from nosana_jupyter.locks import holder
-from nosana_jupyter.sweep import sweep
+from nosana_jupyter.money.sweep import sweep
 
 pytestmark = pytest.mark.network
 

@@ -1,8 +1,8 @@
 // The jobs program, from a market's opening to its closing, as poster and as host.
-import { JobState, JobsClient } from '@nosana/kit';
+import { JobState, JobsClient, StakingClient } from '@nosana/kit';
 import { generateKeyPairSigner } from '@solana/kit';
 
-import { clientOf, staked, stakeFor } from './client.mjs';
+import { clientOf, nextBlock, staked, stakeFor } from './client.mjs';
 import { given, refused, tell, until } from './stranger.mjs';
 
 const poster = await clientOf('poster');
@@ -26,7 +26,7 @@ tell('markets', listed.map(({ address, jobPrice, queueType }) => ({ address, job
 tell('market', await jobs.market(given.market));
 
 const opening = await jobs.createMarket({
-  jobPrice: 100, jobTimeout: 3600, jobExpiration: 0, nodeXnosMinimum: 0,
+  jobPrice: 100, jobTimeout: 3600, jobExpiration: 0, nodeStakeMinimum: 0,
 });
 const market = opening.accounts[1].address;
 tell('opened', { market, signature: await poster.solana.buildSignAndSend(opening) });
@@ -139,6 +139,32 @@ await refused('not theirs', async () =>
 await refused('too poor', () => post({ timeout: 10 ** 9 }));
 await refused('no stake', async () =>
   stranger.solana.buildSignAndSend(await stranger.jobs.work({ market })));
+
+// A stake that is too little, enough, and being taken out
+
+const strict = await jobs.createMarket({ jobPrice: 7, nodeStakeMinimum: 2_000_000 });
+const guarded = strict.accounts[1].address;
+await poster.solana.buildSignAndSend(strict);
+// What is signed with the same blockhash twice is one transaction.
+const sendAnew = async (made) => {
+  await nextBlock(host);
+  return host.solana.buildSignAndSend(await made());
+};
+const offer = () => sendAnew(() => host.jobs.work({ market: guarded }));
+const leave = () => sendAnew(() => host.jobs.stop({ market: guarded }));
+const guardedQueue = async () => (await jobs.market(guarded)).queue;
+const own = await staked(host);
+await refused('too little stake', offer);
+await host.solana.buildSignAndSend(StakingClient.getTopupInstruction({ ...own, amount: 1_000_000n }));
+await offer();
+await host.solana.buildSignAndSend(StakingClient.getUnstakeInstruction(own));
+tell('still waits', await guardedQueue());
+await leave();
+await refused('stake on its way out', offer);
+await host.solana.buildSignAndSend(StakingClient.getRestakeInstruction(own));
+await offer();
+tell('waits again', await guardedQueue());
+await leave();
 tell('left', theirs);
 await poster.solana.buildSignAndSend(await jobs.delist({ job: theirs.job }));
 
@@ -158,7 +184,7 @@ tell('heard', heard.map(({ kind, type, data }) => ({ kind, type, ...data })));
 
 // What is left for the other client to read: a job in each state, in a market of their own
 
-const another = await jobs.createMarket({ jobPrice: 7, nodeXnosMinimum: 5 });
+const another = await jobs.createMarket({ jobPrice: 7, nodeStakeMinimum: 5 });
 const kept = another.accounts[1].address;
 await poster.solana.buildSignAndSend(another);
 const post2 = (timeout) => post({ market: kept, timeout });

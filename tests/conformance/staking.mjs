@@ -29,6 +29,18 @@ await send(StakingClient.getUnstakeInstruction(accounts));
 await send(StakingClient.getWithdrawInstruction(accounts));
 tell('withdrawn', { nos: await nos.getBalance() });
 await refused('too early', () => send(StakingClient.getCloseInstruction(accounts)));
+
+// Only one may slash, to one place
+
+const settings = await solana.pda(['settings'], owner.config.programs.stakeAddress);
+const rights = await StakingClient.fetchSettingsAccount(solana.rpc, settings);
+tell('settings', rights.data);
+const slash = (tokenAccount) => send(StakingClient.getSlashInstruction({
+  ...accounts, settings, tokenAccount, amount: 1n,
+}));
+await refused('not the authority', () => slash(rights.data.tokenAccount));
+await refused('to oneself', () => slash(accounts.user));
+tell('unslashed', await read());
 tell('all', (await stake.all()).map((each) => each.address));
 tell('stake', accounts.stake);
 

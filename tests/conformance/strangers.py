@@ -17,6 +17,7 @@ import msgspec
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
+from nosana_jupyter.locks import lock
 from nosana_jupyter.network import Network
 
 HERE = Path(__file__).parent
@@ -56,15 +57,18 @@ def ready() -> Node:
     stamp = HERE / "node_modules" / ".installed"
     content = b"".join((HERE / name).read_bytes() for name in ("package.json", "package-lock.json"))
     wanted = hashlib.sha256(content).hexdigest()
-    if not stamp.is_file() or stamp.read_text() != wanted:
-        done = subprocess.run(
-            [*npm, "ci"], cwd=HERE, capture_output=True, text=True, timeout=280, check=False,
-            env=os.environ | {"PATH": f"{Path(program).parent}{os.pathsep}{os.environ['PATH']}"},
-        )  # fmt: skip
-        if done.returncode:
-            said = [line for line in done.stderr.splitlines() if line.startswith("npm error")]
-            raise NoNode(f"npm ci failed: {' '.join(said[:4])[:300]}")
-        stamp.write_text(wanted)
+    # Several processes may run tests.
+    with lock(HERE / "node_modules.lock", wait=True):
+        if not stamp.is_file() or stamp.read_text() != wanted:
+            path = f"{Path(program).parent}{os.pathsep}{os.environ['PATH']}"
+            done = subprocess.run(
+                [*npm, "ci"], cwd=HERE, capture_output=True, text=True, timeout=280, check=False,
+                env=os.environ | {"PATH": path},
+            )  # fmt: skip
+            if done.returncode:
+                said = [line for line in done.stderr.splitlines() if line.startswith("npm error")]
+                raise NoNode(f"npm ci failed: {' '.join(said[:4])[:300]}")
+            stamp.write_text(wanted)
     return Node(program=program)
 
 

@@ -186,11 +186,16 @@ def test_hello_world(stage: Stage) -> None:
 
 
 def test_the_monitor_follows_a_job_on_our_host(stage: Stage) -> None:
-    """The kit sees a job run, then complete, with node, times and price on the chain."""
+    """
+    The kit sees a job under way, then complete, with node, times and price on the chain. One that
+    was queued at first may have run in between two of its looks.
+    """
     hello = stage.of("hello")
     chain = hello["chain"]
 
-    assert hello["states"][-2:] == [RUNNING, COMPLETED]
+    assert hello["states"] == sorted(hello["states"])
+    assert hello["states"][0] in {QUEUED, RUNNING}
+    assert hello["states"][-1] == COMPLETED
     assert chain["timeStart"] <= chain["timeEnd"] <= chain["timeStart"] + 60
     assert chain["project"] == stage.owner
     assert chain["ipfsJob"] == cid_of(compact(stage.scenes["hello"]["definition"]))

@@ -168,6 +168,15 @@ def test_refusals_are_those_of_the_program(told: dict[str, Any]) -> None:
     assert "caused by account: stake" in logs(told["no stake"])
 
 
+def test_a_market_asks_for_a_stake(told: dict[str, Any], keys: dict[str, Keypair]) -> None:
+    """Too little, or one that is taken out, is refused; who waits already stays in the queue."""
+    host = str(keys["host"].pubkey())
+    for name in ("too little stake", "stake on its way out"):
+        assert code(told[name]) == 6013
+        assert "caused by account: stake. Error Code: NodeNotEnoughStake" in logs(told[name])
+    assert told["still waits"] == told["waits again"] == [host]
+
+
 def test_the_monitor_hears_of_everything(told: dict[str, Any]) -> None:
     """Both monitors hear a job through its states over the WebSocket, in order."""
     job = told["posted"]["job"]
@@ -197,6 +206,7 @@ def test_both_clients_read_the_same(told: dict[str, Any], net: Network) -> None:
     market, ours, run, stake = asyncio.run(read())
     assert market is not None
     assert spelled(market) == without(kept["market"], "address")
+    assert market.node_xnos_minimum == 5
     assert set(jobs) <= set(ours)
     for address, theirs in jobs.items():
         job = ours[address]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from solders.keypair import Keypair
 from strangers import NOS, SOL, Node, handed, people
 
+from nosana_jupyter.chain import addresses
+from nosana_jupyter.chain.accounts import Settings
+from nosana_jupyter.chain.rpc import Rpc
 from nosana_jupyter.network import Network
 
 pytestmark = [pytest.mark.node, pytest.mark.network]
@@ -30,6 +34,11 @@ def told(node: Node, net: Network, keys: dict[str, Keypair]) -> dict[str, Any]:
 def number(reasons: list[dict[str, Any]]) -> int:
     """Return the number of a program's error."""
     return int(reasons[-1]["code"])
+
+
+def logs(reasons: list[dict[str, Any]]) -> str:
+    """Return the log lines of a refusal."""
+    return "\n".join(line for each in reasons for line in each.get("logs", []))
 
 
 def test_the_kit_reads_balances(told: dict[str, Any]) -> None:
@@ -60,6 +69,25 @@ def test_an_unstaked_stake_is_locked(told: dict[str, Any]) -> None:
     assert told["withdrawn"] == {"nos": 94}
     assert number(told["too early"]) == 6006
     assert number(told["too short"]) == 6007
+
+
+def test_nobody_else_slashes(told: dict[str, Any], net: Network) -> None:
+    """The kit's own instruction reaches the rules: the settings' authority, and their account."""
+
+    async def read() -> Settings:
+        async with Rpc(net) as rpc:
+            data = await rpc.account(addresses.stake_settings(net.programs))
+        assert data is not None
+        return Settings.decode(data)
+
+    ours = asyncio.run(read())
+    assert told["settings"]["authority"] == str(ours.authority)
+    assert told["settings"]["tokenAccount"] == str(ours.token_account)
+    assert number(told["not the authority"]) == 6000
+    assert "account: settings. Error Code: Unauthorized" in logs(told["not the authority"])
+    assert number(told["to oneself"]) == 6005
+    assert "account: token_account. Error Code: InvalidTokenAccount" in logs(told["to oneself"])
+    assert told["unslashed"]["amount"] == 6 * NOS
 
 
 def test_the_kit_lists_stakes(told: dict[str, Any]) -> None:
