@@ -23,7 +23,7 @@ from typing import Any
 import docker
 from first_cell import CELL, CHILD, SETUP, measure, median, show
 
-from nosana_jupyter.link import Link
+from nosana_jupyter.line.link import Link
 from nosana_jupyter.wire import launch, seal
 from nosana_jupyter.wire.definition import RunOperation
 

@@ -70,10 +70,10 @@ def dask() -> Iterator[Call]:
 
 @contextmanager
 def nosana() -> Iterator[Call]:
-    from nosana_jupyter.choosing import Requirements
     from nosana_jupyter.client import Client
     from nosana_jupyter.events import Cell
-    from nosana_jupyter.sessions import Order
+    from nosana_jupyter.market.choosing import Requirements
+    from nosana_jupyter.rent.session import Order
     from nosana_jupyter.units import Seconds
 
     python = ".".join(map(str, sys.version_info[:2]))

@@ -30,6 +30,8 @@ SHOWN = ("stream", "display_data", "execute_result", "error")
 AIM = 0.1
 SLOW = 1.0
 FIRST = "the first cell of a kernel, cold"
+PEER = "Tab of IPython, first"
+"""What ours is held against: it has no aim."""
 
 
 def first_output(client: BlockingKernelClient, source: str) -> float:
@@ -49,10 +51,19 @@ def first_output(client: BlockingKernelClient, source: str) -> float:
             return first
 
 
+def offered(client: BlockingKernelClient, text: str) -> float:
+    """Press Tab; return the seconds until something is offered."""
+    began = time.perf_counter()
+    reply = client.complete(text, len(text), reply=True, timeout=60)
+    assert reply["content"]["matches"], text
+    return time.perf_counter() - began
+
+
 @contextmanager
 def kernel(environment: dict[str, str]) -> Iterator[BlockingKernelClient]:
     """A kernel with the extension, and nothing of it used."""
-    manager, client = start_new_kernel(env=environment)
+    # What kernels say of their sockets is not for the table.
+    manager, client = start_new_kernel(env=environment, stderr=subprocess.DEVNULL)
     try:
         client.execute_interactive(
             "%load_ext nosana_jupyter", output_hook=lambda _: None, timeout=60
@@ -99,6 +110,11 @@ def measure(environment: dict[str, str]) -> dict[str, float]:
     """Measure all of it once, in new kernels."""
     times = {}
     with kernel(environment) as client:
+        # Of the first one much is IPython's own, which learns to complete.
+        times[PEER] = offered(client, "import o")
+        times["%%nosana --gpu Tab, first"] = offered(client, "%%nosana --gpu ")
+        times["%%nosana --gpu Tab, later"] = offered(client, "%%nosana --gpu ")
+    with kernel(environment) as client:
         times["print(1)"] = first_output(client, "print(1)")
         times[FIRST] = first_output(client, "%%nosana\n1 + 1")
         times["a later cell, cold"] = first_output(client, "%%nosana\n1 + 1")
@@ -132,7 +148,8 @@ def main() -> int:
             subprocess.run([*local, "stop"], env=environment, check=True, capture_output=True)
     for name in rows[0]:
         median = statistics.median(row[name] for row in rows)
-        print(f"{name:32} {median * 1000:7.0f} ms   {'met' if median < AIM else 'MISSED'}")
+        verdict = "" if name == PEER else "met" if median < AIM else "MISSED"
+        print(f"{name:32} {median * 1000:7.0f} ms   {verdict}".rstrip())
     return 0
 
 

@@ -50,11 +50,11 @@ portal.shared().close()
 """
 
 PEER = f"""
-import json, time
+import json, subprocess, time
 from jupyter_client.manager import start_new_kernel
 began = time.perf_counter()
 steps = {{}}
-manager, client = start_new_kernel()
+manager, client = start_new_kernel(stderr=subprocess.DEVNULL)
 steps["kernel ready"] = time.perf_counter() - began
 def hear(message):
     if message["msg_type"] == "stream":

@@ -22,6 +22,12 @@ clients = cluster.start_and_connect_sync(activate=True)
 clients[:].block = True
 """
 
+ALIKE = ["--HistoryManager.hist_file=:memory:"]
+"""
+Arguments of both sides' kernels. A kernel writes each cell into a file that all kernels of a user
+share, and the next cell waits for that if it comes at once, as none of a person's does.
+"""
+
 PATIENCE = 60.0
 """Seconds for one cell."""
 
@@ -41,8 +47,11 @@ class Kernel:
 
     def __init__(self, magic: str, opening: str, closing: str) -> None:
         self.magic = magic
-        # What kernels say of their sockets is not for the table.
-        self.manager, self.client = start_new_kernel(stderr=subprocess.DEVNULL)
+        self.manager, self.client = start_new_kernel(
+            extra_arguments=ALIKE,
+            # What kernels say of their sockets is not for the table.
+            stderr=subprocess.DEVNULL,
+        )
         self._closing = closing
         self.local(opening)
 

@@ -39,18 +39,21 @@ from nosana_jupyter import settings
 from nosana_jupyter.chain.accounts import ZERO, Job, JobState, Market, QueueType, Run, rent
 from nosana_jupyter.chain.rpc import Rpc
 from nosana_jupyter.chain.wallet import Wallet
-from nosana_jupyter.choosing import Requirements
 from nosana_jupyter.client import Client
 from nosana_jupyter.errors import NoHost
-from nosana_jupyter.jobs import Job as OwnJob
-from nosana_jupyter.jobs import Jobs
-from nosana_jupyter.journal import Intent, Journal
 from nosana_jupyter.local.endpoint import RpcHandler
 from nosana_jupyter.local.ledger import Ledger
+from nosana_jupyter.market.choosing import Requirements
+from nosana_jupyter.market.hosting import Stakes
+from nosana_jupyter.market.reputation import Reputation
+from nosana_jupyter.money.consent import Consent
+from nosana_jupyter.money.jobs import Job as OwnJob
+from nosana_jupyter.money.jobs import Jobs
+from nosana_jupyter.money.journal import Intent, Journal
+from nosana_jupyter.money.purse import Purse
 from nosana_jupyter.network import DEVNET, Network
-from nosana_jupyter.purse import Purse
+from nosana_jupyter.rent.waiting import wait_for_host
 from nosana_jupyter.units import GiB, MicroNos, Seconds
-from nosana_jupyter.waiting import wait_for_host
 
 MARKETS, HOSTS, PAST, KERNELS = 50, 10_000, 100_000, 1_000
 PRICE = 100
@@ -260,11 +263,14 @@ async def asked(world: World, network: Network, count: Count) -> dict[str, Count
     """Make the calls that a notebook makes; return what each took."""
     journal = Journal()
     world.fill_journal(journal)
-    async with Rpc(network) as rpc:
+    async with Rpc(network) as rpc, AsyncExitStack() as stack:
         jobs = Jobs(network, rpc, Purse(rpc, world.wallet), journal)
+        hosts = Reputation(network.name)
+        stack.callback(hosts.close)
         client = Client(
             network=network, settings=settings.load(), journal=journal, rpc=rpc, jobs=jobs,
-            _stack=AsyncExitStack(),
+            hosts=hosts, stakes=Stakes(rpc), consent=Consent(network, settings.load()),
+            _stack=stack,
         )  # fmt: skip
         waiting = OwnJob(intent=world.intent("waiting", 313, market=0))
         jobs.followed |= {str(named("own", n)) for n in range(OWN)} | {waiting.address}

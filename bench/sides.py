@@ -123,12 +123,13 @@ def there(modules: Mapping[str, str]) -> tuple[list[str], list[str]]:
 
 
 @contextmanager
-def network(*options: str) -> Iterator[None]:
+def network(*options: str, prepared: Callable[[Path], None] = lambda _: None) -> Iterator[None]:
     """Run a local network in a folder of its own, which the environment names meanwhile."""
     before = dict(os.environ)
     with tempfile.TemporaryDirectory() as home:
         os.environ |= {"NOSANA_JUPYTER_HOME": home, "NOSANA_EXECUTOR": "process"}
         local = [sys.executable, "-m", "nosana_jupyter.local"]
+        prepared(Path(home))
         try:
             subprocess.run([*local, "start", *options], check=True, capture_output=True)
             try:
