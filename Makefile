@@ -11,19 +11,14 @@ MINOR = $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'
 BASE ?= docker.io/library/python:$(MINOR)-slim
 TAG ?= nosana-runner:$(IMAGE)-$(MINOR)
 
-.PHONY: demo test check format bench images lock conformance-mainnet clean
+.PHONY: demo test check format docs types labextension bench soak fuzz images lock conformance-mainnet clean
 
 demo: .venv/demo
 	$(BIN)/python notebooks/demo.py notebooks/first_cell.ipynb
 
-# These mostly wait, for what was killed and for Node: they run beside the others.
-APART := tests/chaos tests/conformance tests/conformance_mainnet
-
+# Most tests wait for processes: three run at a time where there are two processors.
 test: .venv/test check
-	@$(BIN)/python -m pytest $(APART) >.venv/apart.log 2>&1 & apart=$$!; \
-	$(BIN)/python -m pytest tests $(APART:%=--ignore=%); status=$$?; \
-	wait $$apart; beside=$$?; cat .venv/apart.log; \
-	[ $$beside = 0 ] || [ $$beside = 5 ] || status=$$beside; exit $$status
+	$(BIN)/python -m pytest --numprocesses=$$(( ($$(nproc) * 3 + 1) / 2 )) --dist=loadfile tests
 
 check: .venv/test
 	$(BIN)/ruff check .
@@ -34,6 +29,24 @@ format: .venv/test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# What the server says, as the types of the sidebar.
+types: .venv/test
+	$(BIN)/python labextension/make_types.py
+
+# The sidebar of JupyterLab, from TypeScript: what is built is committed, and users need no Node.
+# Node comes with what tests need, or is the machine's own.
+NODE := PATH="$(CURDIR)/$(BIN):$$PATH"
+
+labextension: labextension/node_modules/.package-lock.json
+	cd labextension && export $(NODE) && npx eslint src && npm run --silent build && node --test --test-reporter=dot $$(find lib -name '*.test.js')
+
+labextension/node_modules/.package-lock.json: labextension/package-lock.json
+	cd labextension && export $(NODE) && npm ci --ignore-scripts
+
+# The reference, from options, settings, docstrings and errors.
+docs: .venv/test
+	$(BIN)/python docs/make.py
+
 # One measure alone: make bench MEASURE=lines
 bench: .venv/bench
 	$(BIN)/python bench/table.py $(MEASURE)
@@ -42,6 +55,14 @@ bench: .venv/bench
 	$(if $(MEASURE),,$(BIN)/python bench/feedback.py)
 	$(if $(MEASURE),,$(BIN)/python bench/scale.py)
 	@echo "With Docker: $(BIN)/python bench/containers.py --image $(TAG), after make images"
+
+# One reader of foreign bytes, or all in turn: make fuzz TARGET=cell SECONDS=600
+fuzz: .venv/fuzz
+	$(BIN)/python tests/fuzz/run.py '$(TARGET)' $(or $(SECONDS),60)
+
+# Thousands of jobs with faults, and where all money is: make soak JOBS=10000 SEED=7
+soak: .venv/test
+	$(BIN)/python bench/soak.py $(JOBS:%=--jobs %) $(SEED:%=--seed %) $(MINUTES:%=--minutes %)
 
 images:
 	DOCKER_BUILDKIT=1 $(DOCKER) build --network=host --target $(IMAGE) --tag $(TAG) \
@@ -75,5 +96,9 @@ conformance-mainnet: .venv/test
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	touch $@
 
+.venv/fuzz: .venv/test
+	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
+	touch $@
+
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .fuzz .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
