@@ -20,8 +20,10 @@ from nosana_jupyter import portal
 os.environ.setdefault("NOSANA_EXECUTOR", "process")
 
 
-# How long an example takes says how busy the machine is, and nothing of the code.
-hypothesis.settings.register_profile("ours", deadline=None)
+# How long an example takes says how busy the machine is, and how many are set aside is chance:
+# neither says anything of the code.
+UNTIMED = [hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.filter_too_much]
+hypothesis.settings.register_profile("ours", deadline=None, suppress_health_check=UNTIMED)
 hypothesis.settings.load_profile("ours")
 
 SHARED: list[LocalNetwork] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import shutil
 from collections.abc import Iterator
 
@@ -38,6 +39,12 @@ def lab(session_network: LocalNetwork, tmp_path_factory: pytest.TempPathFactory)
     lab = Lab(tmp_path_factory.mktemp("lab"), session_network.environment)
     yield lab
     lab.stop()
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    """The name of a notebook, of this attempt alone: its kernel outlives its page."""
+    return f"{request.node.name}-{secrets.token_hex(4)}.ipynb"
 
 
 @pytest.fixture

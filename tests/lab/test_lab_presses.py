@@ -39,9 +39,8 @@ expect.set_options(timeout=PATIENCE * 1000)
 
 
 @pytest.fixture
-def notebook(page: LabPage, request: pytest.FixtureRequest) -> Iterator[LabPage]:
+def notebook(page: LabPage, name: str) -> Iterator[LabPage]:
     """A notebook that knows our magics, beside the panel; what runs in the end is ended."""
-    name = f"{request.node.name}.ipynb"
     page.lab.write(name, [LOAD, WAITS])
     page.open(name)
     page.panel()

@@ -24,9 +24,8 @@ expect.set_options(timeout=PATIENCE * 1000)
 
 
 @pytest.fixture
-def notebook(page: LabPage, request: pytest.FixtureRequest) -> Iterator[LabPage]:
+def notebook(page: LabPage, name: str) -> Iterator[LabPage]:
     """A notebook whose second cell runs on a host until it is stopped; what it leaves is ended."""
-    name = f"{request.node.name}.ipynb"
     page.lab.write(name, CELLS)
     page.open(name)
     page.panel()
