@@ -83,12 +83,13 @@ class Commands:
 
     def do_status(self, _rest: str) -> Any:
         """Say where the user is, also where nothing answers."""
-        from . import tables
+        from . import served, tables
 
         try:
-            found = self.portal.status()
             portal = self.portal
-            return tables.status(found, portal.session_views(), portal.sessions_elsewhere())
+            found = portal.status()
+            shown = tables.status(found, portal.session_views(), portal.sessions_elsewhere())
+            return served.beside(shown, portal.service_views(), portal.services_elsewhere())
         except NosanaError as error:
             return tables.unusable(settings.load().network, error)
 
@@ -129,11 +130,28 @@ class Commands:
 
         if not rest:
             raise UsageError("which job?", hint="Write %nosana stop JOB; see %nosana jobs.")
-        if rest in self.portal.session_names():
-            raise UsageError(f"{rest} is a session", hint=f"End it with %nosana down {rest}")
-        if rest in self.portal.service_names():
-            raise UsageError(f"{rest} is a service", hint=f"End it: %nosana serve stop {rest}")
+        for each in self.portal.sessions_elsewhere():
+            if each.name == rest:
+                raise UsageError(
+                    f"{rest} is a session of another kernel. Nothing was ended",
+                    hint=f"Here, its job can be ended: %nosana stop {each.job}",
+                )
+        self._tell_of_service(rest)
         return tables.receipts([self.portal.stop(rest)])
+
+    def _tell_of_service(self, name: str) -> None:
+        """Raise where a service of this name is kept, or was left, by another kernel."""
+        for each in self.portal.services_elsewhere():
+            if each.name == name and each.kept_elsewhere:
+                raise UsageError(
+                    f"service {name} is kept by another kernel. Nothing was ended",
+                    hint=f"End it there: %nosana down {name}",
+                )
+            if each.name == name:
+                raise UsageError(
+                    f"service {name} was left by another kernel. Nothing was ended",
+                    hint="End it, and settle what else was left: %nosana sweep",
+                )
 
     def do_extend(self, rest: str) -> Any:
         """Give a job more time."""
@@ -151,6 +169,11 @@ class Commands:
             raise UsageError(
                 f"{job} is a session, and gets more time by itself",
                 hint="How long in all is said where it is opened: %nosana up --for 4h",
+            )
+        if job in self.portal.service_names():
+            raise UsageError(
+                f"{job} is a service, and gets more time by itself",
+                hint="How long in all is said where it is opened: %nosana serve … --for 4h",
             )
         seconds = parse_seconds(time)
         status = self.portal.status()

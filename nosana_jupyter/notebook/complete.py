@@ -224,14 +224,16 @@ def _of_line(words: list[str]) -> Iterable[str]:
             return [*values, grammar.ASK, grammar.UNSET]
         case ["config", _, _]:
             return [grammar.NOTEBOOK, grammar.PROJECT]
-        case ["stop"] | ["extend"] | ["receipts"]:
+        case ["stop"]:
+            return [*_jobs(), *_sessions(), *_services()]
+        case ["extend"] | ["receipts"]:
             return _jobs(ended=words[0] == "receipts")
         case ["attach"]:
             return [*_jobs(), *_kept(), *_left()]
         case ["attach", _]:
             return ["--peek"]
         case ["down"]:
-            return ["--all", *_sessions()]
+            return ["--all", *_sessions(), *_services()]
         case ["extend", _]:
             return ["10m", "30m", "1h"]
         case ["extend", _, _]:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 from .. import settings
 from ..errors import NosanaError, UsageError
 from ..portal.cellrun import patience
-from ..sanitize import line
 from ..travel import secret_store
-from ..units import duration
+from . import served
 from .commands import confirming
 from .grammar import Grammar, chooses, lasts, split
 from .interrupts import Presses
@@ -23,9 +22,9 @@ from .values import checked, image, money, variable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..money.receipt import Receipt
     from ..rent.servicebook import ServiceRecord
-    from ..serving.service import Service
-    from ..serving.terms import Terms, View
+    from ..serving.terms import Terms
     from .tables import Table
 
 STOP = "stop"
@@ -101,7 +100,7 @@ class ServiceCommands(SessionCommands):
             except NosanaError as error:
                 card.fail(error)
                 raise
-        card.stay(opened(service))
+        card.stay(served.opened(service))
         return None
 
     def take_up_service(self, record: ServiceRecord) -> None:
@@ -116,24 +115,47 @@ class ServiceCommands(SessionCommands):
             except NosanaError as error:
                 card.fail(error)
                 raise
-        card.stay(opened(service))
+        card.stay(served.opened(service))
 
     def do_services(self, _rest: str) -> Table:
         """Show the services."""
-        return table(self.portal.service_views(), self.portal.services_elsewhere())
+        return served.table(self.portal.service_views(), self.portal.services_elsewhere())
 
-    def _stop_services(self, words: list[str]) -> Any:
+    def do_down(self, rest: str) -> Table | None:
+        """End sessions and services, and show their receipts."""
+        sessions, services = self.portal.session_names(), self.portal.service_names()
+        if rest == ALL:
+            if not sessions and not services:
+                raise UsageError("no session and no service is open", hint="See %nosana.")
+            return self._shown([*self._ended(sessions), *self._services_ended(services)])
+        if rest in services or (not rest and not sessions and services):
+            return self._shown(self._services_ended([rest]))
+        if rest and rest not in sessions:
+            self._tell_of_service(rest)
+        return self._shown(self._ended([rest]))
+
+    def do_stop(self, rest: str) -> Any:
+        """End a job, or the session or service of this name."""
+        if rest in (*self.portal.session_names(), *self.portal.service_names()):
+            return self.do_down(rest)
+        return super().do_stop(rest)
+
+    def _stop_services(self, words: Sequence[str]) -> Table | None:
         """End services and show their receipts."""
-        from . import tables
-
         if len(words) > 1:
             raise UsageError(
                 f"%nosana serve stop does not take {words[1]!r}", hint="Write one name, or --all."
             )
-        names = self.portal.service_names() if words == [ALL] else words or [""]
-        if not names:
+        name, names = "".join(words), self.portal.service_names()
+        if name == ALL and not names:
             raise UsageError("no service is there", hint="See %nosana services.")
-        receipts, gone = [], []
+        if name and name not in (ALL, *names):
+            self._tell_of_service(name)
+        return self._shown(self._services_ended(names if name == ALL else [name]))
+
+    def _services_ended(self, names: Sequence[str]) -> list[Receipt]:
+        """End services, and return their receipts."""
+        receipts = []
         for name in names:
             with Presses() as presses:
                 run = self.portal.end_service(name)
@@ -141,14 +163,11 @@ class ServiceCommands(SessionCommands):
                     presses.act(run)
                     if wait := patience.get():
                         wait()
-            receipts += run.outcome.receipts
-            gone.append(f"service {run.outcome.name}")
-        if len(receipts) == 1:
-            return tables.receipt(receipts[0], [], None)
-        if not receipts:
-            print(f"nosana: {', '.join(gone)} ended, and had rented nothing")  # noqa: T201
-            return None
-        return tables.receipts(receipts)
+            ended = run.outcome
+            if not ended.receipts:
+                print(f"nosana: service {ended.name} ended, and had rented nothing")  # noqa: T201
+            receipts += ended.receipts
+        return receipts
 
 
 def terms_of(words: Sequence[str]) -> tuple[Terms, bool]:
@@ -182,77 +201,3 @@ def terms_of(words: Sequence[str]) -> tuple[Terms, bool]:
         secrets=secret_store.find(options.secret),
     )  # fmt: skip
     return asked, options.yes
-
-
-def opened(service: Service) -> str:
-    """Say that a service is up, where, and what ends it."""
-    view = service.view()
-    if view.sleeps:
-        return (
-            f"service {view.name} {view.state}; this kernel has to live then. Its address is "
-            f"{view.url}/v1, and %nosana serve stop {view.name} ends it"
-        )
-    hosts = f"{view.hosts} of {view.replicas} hosts, {view.gpu}" if view.replicas > 1 else view.gpu
-    minutes = 60 * round(view.left / 60)
-    ends = f"after {duration(minutes if minutes > 60 else int(view.left + 1))}"
-    if view.endless:
-        quiet = f"after {duration(view.ends_idle)} without a request or "
-        ends = quiet if view.ends_idle < view.left else ""
-        return (
-            f"service {view.name} is up on {hosts}, at {view.url}/v1: ask it with %%ask or "
-            f"nosana_jupyter.openai(); it ends {ends}with %nosana serve stop {view.name}"
-        )
-    if view.ends_idle < view.left:
-        ends = f"after {duration(view.ends_idle)} without a request, {ends} at the latest,"
-    return (
-        f"service {view.name} is up on {hosts}, at {view.url}/v1: ask it with %%ask or "
-        f"nosana_jupyter.openai(); it ends {ends} or with %nosana serve stop {view.name}"
-    )
-
-
-def _idle(view: View) -> str:
-    """Say how long nobody has asked, and how long nobody may."""
-    if view.over or view.sleeps:
-        return ""
-    most = "" if view.endless and view.ends_idle >= view.left else f" of {duration(view.ends_idle)}"
-    return duration(view.idle) + most
-
-
-def table(found: Sequence[View], elsewhere: Sequence[ServiceRecord] = ()) -> Table:
-    """Show services, and those that others keep or have left."""
-    from .tables import Table
-
-    rows = [
-        (
-            each.name, line(each.runs), line(each.state), each.url, each.gpu,
-            f"{each.hosts} of {each.replicas}", str(each.requests),
-            _idle(each), "" if each.over or each.sleeps or each.endless else duration(each.left),
-            each.spent,
-        )
-        for each in found
-    ]  # fmt: skip
-    rows += [
-        (
-            each.name, line(each.runs),
-            "another kernel keeps it" if each.kept_elsewhere else "nobody keeps it",
-            each.url if each.kept_elsewhere else "", "", "", "", "", "", "",
-        )
-        for each in elsewhere
-    ]  # fmt: skip
-    notes = [
-        f"{each.name} gets no more time: {line(each.trouble)}"
-        for each in found
-        if each.trouble and not each.over
-    ]
-    notes += [
-        f"{each.name} runs until what it has paid for is over: %nosana attach {each.name} takes it "
-        "up, %nosana sweep ends it."
-        for each in elsewhere
-        if not each.kept_elsewhere
-    ]
-    if not rows:
-        notes.insert(0, "Nothing is served: %nosana serve opens a service.")
-    head = (
-        "service", "runs", "state", "address", "card", "hosts", "requests", "idle", "left", "cost",
-    )  # fmt: skip
-    return Table(head=head, rows=rows, note="\n".join(notes))

@@ -1,5 +1,5 @@
 """
-`%nosana up`, `down` and `sessions`.
+`%nosana up` and `sessions`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from .commands import Commands, confirming
 from .interrupts import Interrupted, Presses
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..money.receipt import Receipt
     from ..portal.cellrun import Following
     from ..rent.standing import Terms, View
     from .card import Card
@@ -48,14 +51,8 @@ class SessionCommands(Commands):
                 raise
         card.stay(opened(kept.view()), "ended")
 
-    def do_down(self, rest: str) -> Table | None:
-        """End sessions and show their receipts."""
-        from . import tables
-
-        words = grammar.split(rest)
-        names = self.portal.session_names() if words == [ALL] else words or [""]
-        if not names:
-            raise UsageError("no session is open", hint="See %nosana sessions.")
+    def _ended(self, names: Sequence[str]) -> list[Receipt]:
+        """End sessions, and return their receipts."""
         receipts = []
         for name in names:
             with Presses() as presses:
@@ -71,6 +68,12 @@ class SessionCommands(Commands):
                 print(f"nosana: session {kept.name} {why}")  # noqa: T201
             else:
                 receipts.append(kept.receipt)
+        return receipts
+
+    def _shown(self, receipts: Sequence[Receipt]) -> Table | None:
+        """Show what has ended."""
+        from . import tables
+
         if len(receipts) == 1:
             receipt = receipts[0]
             cells, record = self.portal.cells_of(receipt.job), self.portal.session_of(receipt.job)

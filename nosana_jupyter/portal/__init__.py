@@ -20,7 +20,7 @@ from ..board.story import Story
 from ..board.writing import Board
 from ..errors import NosanaError
 from .cellrun import OFTEN, TICK, CellRun, Confirm, Following, patience
-from .offers import Offers
+from .offers import Offers, taken
 from .presses import Presses
 
 if TYPE_CHECKING:
@@ -166,6 +166,8 @@ class Portal(Offers):
         """Open a session; its events end when the runner has said hello."""
 
         async def work(emit: Emit, control: Control, ask: Ask | None) -> Kept:
+            if terms.name in self.service_names():
+                raise taken("service", terms.name)
             client = await self.client(emit)
             return await self.sessions.up(client, terms, emit, control, ask)
 

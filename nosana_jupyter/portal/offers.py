@@ -52,6 +52,8 @@ class Offers(Looks, Protocol):
         """Open a service; its events end when its first server answers."""
 
         async def work(emit: Emit, control: Control, ask: Ask | None) -> Service:
+            if terms.name in self.session_names():
+                raise taken("session", terms.name)
             client = await self.client(emit)
             return await self.services.serve(client, terms, emit, control, ask)
 
@@ -123,3 +125,11 @@ class Offers(Looks, Protocol):
 
     def _secret(self, record: ServiceRecord) -> Secret | None:
         return self.services.book.secret(record)
+
+
+def taken(kind: str, name: str) -> UsageError:
+    """Return what to raise where a name is taken: one that is typed ends one thing."""
+    return UsageError(
+        f"there is a {kind} {name} already. Nothing was spent",
+        hint=f"End it with %nosana down {name}, or give this one another name.",
+    )

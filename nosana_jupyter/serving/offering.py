@@ -95,8 +95,7 @@ class Offering:
         if (there is not None and not there.is_over) or name in others:
             raise UsageError(
                 f"there is a service {name} already. Nothing was spent",
-                hint=f"Stop it with %nosana serve stop {name}, or give this one another name: "
-                "--name NAME"
+                hint=f"Stop it with %nosana down {name}, or give this one another name: --name NAME"
                 if name not in others
                 else f"Take it up with %nosana attach {name}, or give this one another name: "
                 "--name NAME",

@@ -270,7 +270,7 @@ class Keeping:
         """
         if name and name not in self._kept:
             error = self._none(name, "Nothing was ended")
-            error.hint = error.hint if "attach" in error.hint else "See %nosana sessions."
+            error.hint = error.hint if "attach" in error.hint else "See %nosana for what is open."
             raise error
         if not name and len(self._kept) > 1 and MAIN not in self._kept:
             hint = "Name it, as in %nosana down NAME, or end all of them: %nosana down --all"

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import re
+
+import msgspec
 import pytest
+from front_ends import Kernel
 
 from nosana_jupyter.errors import UsageError
-from nosana_jupyter.notebook import grammar, serving
+from nosana_jupyter.money.journal import owner_of
+from nosana_jupyter.notebook import grammar, served, serving
+from nosana_jupyter.rent.servicebook import ServiceRecord
 from nosana_jupyter.serving.terms import ENDLESS, View
 from nosana_jupyter.units import Seconds
 
 pytestmark = pytest.mark.usefixtures("home", "offline")
+
+
+class Portal:
+    """Nothing is kept here, and other kernels keep what is given."""
+
+    def __init__(self, elsewhere: list[ServiceRecord]) -> None:
+        self.services_elsewhere = lambda: elsewhere
+        self.session_names = self.service_names = self.sessions_elsewhere = list
 
 
 @pytest.fixture
@@ -66,11 +81,11 @@ def test_the_list_says_how_each_stands() -> None:
         url="http://127.0.0.1:41", gpu="RTX 4090", hosts=1, replicas=2, spent="0.2 NOS", requests=7,
         idle=61.0, ends_idle=Seconds(600), left=3000.0, trouble="the cap is 1 NOS",
     )  # fmt: skip
-    told = repr(serving.table([view]))
+    told = repr(served.table([view]))
     for each in ("http://127.0.0.1:41", "1 of 2", "7", "of 10 min", "50 min", "0.2 NOS"):
         assert each in told
     assert "big gets no more time: the cap is 1 NOS" in told
-    assert "%nosana serve opens" in repr(serving.table([]))
+    assert "%nosana serve opens" in repr(served.table([]))
 
 
 def test_strategies_are_read() -> None:
@@ -103,3 +118,45 @@ def test_what_no_strategy_is(line: str, said: str) -> None:
     """Whatever may cost without an end needs a cap; nothing is opened."""
     with pytest.raises(UsageError, match=said):
         serving.terms_of(grammar.split(f"ollama a:1b {line}"))
+
+
+def test_others_keep_or_have_left_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service of another kernel is never taken for a job: what ends it is said."""
+    record = ServiceRecord(
+        name="big", network="local", wallet="W", port=1, runs="m", model="m",
+        form=msgspec.Raw(b"{}"), opened=0.0, most=Seconds(1), idle=Seconds(1), step=Seconds(1),
+        replicas=1,
+    )  # fmt: skip
+    for owner, hint in [(owner_of(os.getppid()), "there: %nosana down big"), ("", "%nosana sweep")]:
+        here = Portal([msgspec.structs.replace(record, owner=owner)])
+        monkeypatch.setattr(serving.ServiceCommands, "portal", here)
+        for verb in ("do_down", "do_stop"):
+            with pytest.raises(UsageError, match="Nothing was ended") as caught:
+                getattr(serving.ServiceCommands(), verb)("big")
+            assert hint in caught.value.hint
+
+
+@pytest.mark.kernel
+@pytest.mark.network
+def test_the_same_words_end_services_and_sessions(kernel: Kernel) -> None:
+    """
+    `%nosana` names what runs and costs; `stop NAME`, `down NAME`, `down` and `down --all` end it.
+    """
+    assert not kernel.run("%nosana serve tiny --name one").error
+    try:
+        kernel.run("%nosana up two")
+        text = kernel.run("%nosana").result["text/plain"]
+        assert re.search(r"services +one: up, [0-9.]+ NOS so far, .* left; %nosana down one", text)
+        taken = kernel.run("%nosana up one").traceback
+        assert "there is a service one already. Nothing was spent" in taken
+        assert "there is a session two" in kernel.run("%nosana serve tiny --name two").traceback
+        assert "more time by itself" in kernel.run("%nosana extend one 10m").traceback
+        both = kernel.run("%nosana down --all").result["text/plain"]
+        assert both.count(" done ") == 2
+        for line in ("%nosana stop one", "%nosana down one", "%nosana down"):
+            assert not kernel.run("%nosana serve tiny --name one").error
+            assert re.search(r"status +done", kernel.run(line).result["text/plain"])
+        assert "services" not in kernel.run("%nosana").result["text/plain"]
+        assert "no session and no service" in kernel.run("%nosana down --all").traceback
+    finally:
+        kernel.run("%nosana down --all")
