@@ -34,12 +34,17 @@ FORM = Form(
 
 
 def asked(
-    form: Form = FORM, *, most: int | None = 600, idle: int = 60, step: int = 300, **options: Any
+    form: Form = FORM,
+    *,
+    most: int | None = 600,
+    idle: int | None = 60,
+    step: int = 300,
+    **options: Any,
 ) -> terms.Terms:
     """Return what is asked of such a service."""
     return terms.asked(
         form, chosen=settings.load(), name="tiny", gpu="3070",
-        most=None if most is None else Seconds(most), idle=Seconds(idle), step=Seconds(step),
+        most=None if most is None else Seconds(most), idle=None if idle is None else Seconds(idle), step=Seconds(step),
         **options,
     )  # fmt: skip
 

@@ -155,4 +155,5 @@ def next_tick(schedule: str, after: float) -> float:
     Raises:
         ValueError: It is none of five fields, or never comes.
     """
-    return schedules.next_tick(schedule, datetime.fromtimestamp(after, UTC)).timestamp()
+    moment = datetime.fromtimestamp(after, UTC)
+    return schedules.next_tick(f"{schedule} {schedules.OF_UTC}", moment).timestamp()

@@ -150,9 +150,9 @@ class Deployments:
         """Stop a deployment and its jobs."""
         await self._ask("POST", f"/{ident}/stop", form=dict[str, Any])
 
-    async def running(self, ident: str) -> int:
-        """Return how many jobs of a deployment run."""
-        found = await self._ask("GET", f"/{ident}/jobs?state=RUNNING&limit=100", form=_Jobs)
+    async def count(self, ident: str, state: str) -> int:
+        """Return how many jobs of a deployment stand so, `RUNNING` or `QUEUED`."""
+        found = await self._ask("GET", f"/{ident}/jobs?state={state}&limit=100", form=_Jobs)
         return len(found.jobs)
 
     async def last(self, ident: str) -> str:

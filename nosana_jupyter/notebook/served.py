@@ -22,9 +22,11 @@ def opened(service: Service) -> str:
     """Say that a service is up, where, and what ends it."""
     view = service.view()
     if view.sleeps:
+        alone = "its deployment goes on without this kernel as long as its vault has the money"
+        lives = alone if view.through else "this kernel has to live then"
         return (
-            f"service {view.name} {view.state}; this kernel has to live then. Its address is "
-            f"{view.url}/v1, and %nosana down {view.name} ends it"
+            f"service {view.name} {view.state}; {lives}. Its address is {view.url}/v1, and "
+            f"%nosana down {view.name} ends it"
         )
     hosts = f"{view.hosts} of {view.replicas} hosts, {view.gpu}" if view.replicas > 1 else view.gpu
     minutes = 60 * round(view.left / 60)
@@ -95,7 +97,8 @@ def beside(shown: Table, found: Sequence[View], elsewhere: Sequence[ServiceRecor
     told = []
     for each in found:
         left = "" if each.over or each.sleeps or each.endless else f", {duration(each.left)} left"
-        cost = f"{each.spent or 'nothing'} {'in all' if each.over else 'so far'}"
+        cost = f"{each.spent or 'nothing'}{' in all' if each.over else ' so far'}"
+        cost = each.spent if each.through and not each.over else cost
         told.append(f"{each.name}: {line(each.state)}, {cost}{left}; %nosana down {each.name}")
     told += [f"{each.name}: {_left(each)}" for each in elsewhere]
     rows = [("services" if not n else "", each) for n, each in enumerate(told)]

@@ -19,6 +19,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from .. import schedules
 from ..errors import HostFailed, JobError, NetworkError, NoHost, NosanaError, SessionLost
 from ..events import Event, Posted, Quoted, Settled, Waiting
 from ..market import quoting
@@ -33,7 +34,7 @@ from ..units import Lamports, MicroNos, Seconds, duration, nos, parse_seconds
 from ..wire.definition import document
 from . import forms
 from .renting import LOADING, Place
-from .terms import INFINITE, SIMPLE
+from .terms import INFINITE, SCHEDULED, SIMPLE
 
 if TYPE_CHECKING:
     from ..money.consent import Confirm
@@ -48,13 +49,19 @@ PROBE, SOON = 5.0, 0.5
 LATER = 20.0
 """Seconds before a vault is given more, where that did not go."""
 
+ANEW = (INFINITE, SCHEDULED)
+"""Strategies that list job after job, each of which takes rent."""
+
 ROTATION = 20
 """Minutes before the end of a job at which another takes its place, where it is `infinite`."""
 
 LOW = Lamports(2_000_000)
 """Lamports for each host below which a vault is given more."""
 
-STRATEGIES = {"simple": "SIMPLE", "extend": "SIMPLE-EXTEND", "infinite": "INFINITE"}
+STRATEGIES = {
+    "simple": "SIMPLE", "extend": "SIMPLE-EXTEND", "infinite": "INFINITE",
+    "scheduled": "SCHEDULED",
+}  # fmt: skip
 
 
 @dataclass(kw_only=True, slots=True)
@@ -88,6 +95,9 @@ class Deployed:
         self.time: Standing | None = None
         self.hosts = 0
         """How many of its jobs run."""
+
+        self.waiting = False
+        """Whether one of its jobs runs, or waits for a host."""
 
         self._job: Job | None = None
         self._quoted = 0
@@ -132,11 +142,12 @@ class Deployed:
             return ""
         return f"up to {nos(self.held)}, {nos(self._in_vault)} of it in the vault"
 
-    async def agree(self, confirm: Confirm | None) -> None:
-        """Say what it is given at first, and ask whether it may."""
+    async def agree(self, confirm: Confirm | None) -> Quote:
+        """Say what it is given at first, ask whether it may, and return it."""
         quote = await self._quote()
         self._emit(Quoted(quote))
         await self.service.client.consent.ask(quote, confirm)
+        return quote
 
     async def keep(self, confirm: Confirm | None, left: Server | None = None) -> None:
         """
@@ -175,10 +186,8 @@ class Deployed:
         service, client, jobs = self.service, self.service.client, self.service.client.jobs
         terms, manager = service.terms, vault.manager_of(jobs)
         self._emit(Waiting(f"asking {client.network.name} for its markets and hosts"))
-        quote = await self._quote()
-        self._emit(Quoted(quote))
-        await client.consent.ask(quote, confirm)
-        posts = terms.replicas * (2 if terms.strategy == INFINITE else 1)
+        quote = await self.agree(confirm)
+        posts = terms.replicas * (2 if terms.strategy in ANEW else 1)
         await vault.check(jobs, quote, posts)
         self._emit(Waiting("making a vault and a deployment"))
         address = await manager.new_vault()
@@ -236,6 +245,7 @@ class Deployed:
             "strategy": STRATEGIES[terms.strategy], "confidential": True,
             "job_definition": document(asked),
             **({"rotation_time": ROTATION} if terms.strategy == INFINITE else {}),
+            **({"schedule": schedules.fields(terms.schedule)} if terms.schedule else {}),
         }  # fmt: skip
 
     # While it runs
@@ -249,17 +259,20 @@ class Deployed:
         try:
             while not closing.done():
                 before = (self.place.up, self.state, self.hosts)
-                await self.place.look()
+                if self._runs:
+                    await self.place.look()
                 ever = ever or self.place.up
                 await self._stand(deployment)
                 now = time.monotonic()
                 came = came or (now if self.hosts else 0.0)
-                if not came and now - began > parse_seconds(chosen.wait):
+                if self.service.terms.schedule:
+                    self._sleep()
+                elif not came and now - began > parse_seconds(chosen.wait):
                     raise NoHost(
                         f"no host took a job of the deployment within {chosen.wait}",
                         hint="See %nosana markets for another market.",
                     )
-                if not ever and came and now - came > max(LOADING, parse_seconds(chosen.boot)):
+                elif not ever and came and now - came > max(LOADING, parse_seconds(chosen.boot)):
                     raise HostFailed(
                         f"{self.service.terms.form.title} was not up within "
                         f"{duration(now - came)}, which are paid"
@@ -269,13 +282,30 @@ class Deployed:
                     self.service.changed()
                 doubt = asyncio.ensure_future(self._doubt.wait())
                 await asyncio.wait(
-                    {closing, doubt}, timeout=PROBE if self.place.up else SOON,
+                    {closing, doubt}, timeout=SOON if self._runs and not self.place.up else PROBE,
                     return_when=asyncio.FIRST_COMPLETED,
                 )  # fmt: skip
                 doubt.cancel()
                 self._doubt.clear()
         finally:
             closing.cancel()
+
+    @property
+    def _runs(self) -> bool:
+        """Whether there may be a host: before its schedule's next tick there is none."""
+        return self.service.wakes is None
+
+    def _sleep(self) -> None:
+        """Note when its schedule wakes it, while it has no job; between two ticks it has none."""
+        assert self.place is not None
+        terms, was = self.service.terms, self.service.wakes
+        if self.waiting:
+            self.service.wakes = None
+        elif was is None or was <= schedules.now():
+            self.place.up = False
+            self.service.wakes = schedules.next_tick(terms.schedule, schedules.now())
+        if was != self.service.wakes:
+            self.service.changed()
 
     async def _stand(self, deployment: Deployment) -> None:
         """
@@ -289,7 +319,9 @@ class Deployed:
         manager = vault.manager_of(jobs)
         try:
             found = await manager.of(deployment.vault)
-            self.hosts = await manager.running(deployment.id)
+            self.hosts = await manager.count(deployment.id, "RUNNING")
+            queued = terms.schedule and await manager.count(deployment.id, "QUEUED")
+            self.waiting = bool(self.hosts or queued)
             status = next((each.status for each in found if each.id == deployment.id), "STOPPED")
             why = await manager.last(deployment.id) if status not in ("STARTING", "RUNNING") else ""
             await self._more(deployment.vault)
@@ -319,7 +351,7 @@ class Deployed:
         assert self._job is not None
         self._job.intent = intent = entry.intent
         share = intent.fee * self.step // intent.timeout if intent.timeout else 0
-        least = LOW if terms.strategy != INFINITE else vault.SOL_A_JOB
+        least = vault.SOL_A_JOB if terms.strategy in ANEW else LOW
         poor = lamports < least * terms.replicas
         if terms.strategy == SIMPLE or time.monotonic() < self._later or service.left <= 0:
             return

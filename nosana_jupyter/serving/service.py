@@ -127,7 +127,7 @@ class Service:
             await self.gateway.open()
             self.note()
             left = list(self._servers)
-            if terms.schedule and not left:
+            if terms.schedule and not terms.through and not left:
                 # Nobody can be asked when the time comes.
                 await self.replicas[0].agree(confirm)
             while await self._awake(opened, at_once=bool(left)):
@@ -172,10 +172,10 @@ class Service:
                     return_when=asyncio.FIRST_COMPLETED,
                 )
                 waits.cancel()
+                if (self.up or self.wakes is not None) and not opened.done():
+                    opened.set_result(None)
                 if self.up and not self._answered:
                     self._answered, self.gateway.used = True, time.monotonic()
-                    if not opened.done():
-                        opened.set_result(None)
                 if closing.done():
                     return
                 if all(each.done() for each in keeping):
@@ -192,7 +192,7 @@ class Service:
 
     async def _awake(self, opened: asyncio.Future[None], *, at_once: bool) -> bool:
         """Wait for the next tick of a schedule; say whether there is anything to be done."""
-        if not self.terms.schedule or at_once:
+        if not self.terms.schedule or self.terms.through or at_once:
             return True
         self.wakes = schedules.next_tick(self.terms.schedule, schedules.now())
         if not opened.done():
@@ -211,7 +211,7 @@ class Service:
 
     def _again(self) -> bool:
         """Say whether it comes back at the next tick."""
-        if not self.terms.schedule or self._closing.is_set():
+        if not self.terms.schedule or self.terms.through or self._closing.is_set():
             return False
         # What another host may do better, another day may as well.
         return self.failure is None or isinstance(self.failure, HostFailed | NoHost)
@@ -345,7 +345,7 @@ class Service:
             return f"over: {self.over}" if self.is_over else "ending"
         if self.wakes is not None:
             last = f"; {self.last}" if self.last else ""
-            return f"sleeps until {self.wakes:%a %d %b, %H:%M}{last}"
+            return f"sleeps until {schedules.told(self.wakes)}{last}"
         up = self.hosts
         if up == self.terms.replicas:
             return "busy" if self.gateway.busy else "up"
@@ -368,7 +368,7 @@ class Service:
             idle=self.idle, ends_idle=self.terms.idle, left=max(0.0, self.left),
             trouble=next((each.time.trouble for each in self.replicas if each.time), ""),
             over=self.is_over, sleeps=self.wakes is not None,
-            endless=self.terms.most >= ENDLESS,
+            endless=self.terms.most >= ENDLESS, through=self.terms.through,
         )  # fmt: skip
 
     def record(self) -> ServiceRecord:

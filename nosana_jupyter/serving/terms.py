@@ -61,7 +61,7 @@ class Terms:
     """
 
     schedule: str = ""
-    """Five fields, in the time of this machine, where it is scheduled."""
+    """Five fields, in the time of this machine or, with a sixth that says so, of UTC."""
 
     through: str = ""
     """`deployments`: Nosana's Deployment API keeps its jobs. Empty: they are our own."""
@@ -95,6 +95,7 @@ class View:
     endless: bool = False
     """Whether it runs until it is stopped."""
 
+    through: str = ""
     sleeps: bool = False
     """Whether it waits for its next tick."""
 
@@ -129,13 +130,16 @@ def asked(
             f"{replicas} replicas cannot be", hint=f"Write a number from 1 to {MOST_REPLICAS}."
         )
     strategy = check_strategy(strategy, schedule, most=most, max_cost=max_cost)
-    check_through(through, strategy, secrets or {})
+    check_through(through, secrets or {})
+    ticks = bool(through and schedule)
+    if ticks:
+        schedule = schedule_in_utc(schedule, idle)
     picked = bool(gpu or market or chosen.gpu)
     if vram is None and not picked:
         form = weighed(form, chosen)
     memory = forms.wanted(form, vram=vram, chosen=picked)
     longest = ENDLESS if strategy == INFINITE else most or parse_seconds(chosen.longest)
-    quiet = ENDLESS if strategy == INFINITE else parse_seconds(chosen.idle)
+    quiet = ENDLESS if strategy == INFINITE or ticks else parse_seconds(chosen.idle)
     return Terms(
         name=check_name(name) if name else named(form.model or form.image),
         form=form,
@@ -143,8 +147,9 @@ def asked(
             vram=memory, gpu=gpu, market=market, prefer=prefer or "", image=form.image
         ),
         replicas=replicas,
-        step=longest if strategy == SIMPLE else Seconds(min(step or STEP, longest)),
-        most=longest,
+        step=longest if strategy == SIMPLE or ticks else Seconds(min(step or STEP, longest)),
+        # All of a tick's time is paid for at once, and there is no last tick.
+        most=ENDLESS if ticks else longest,
         idle=idle or quiet,
         max_cost=max_cost,
         strategy=strategy,
@@ -237,7 +242,9 @@ def check_strategy(
             schedules.next_tick(schedule, schedules.now())
         except ValueError as error:
             raise UsageError(
-                str(error), hint="Its fields are minute, hour, day, month and weekday: '0 9 * * *'."
+                str(error),
+                hint="Its fields are minute, hour, day, month and weekday: '0 9 * * *', or "
+                "'0 9 * * * UTC' by the clock of UTC.",
             ) from None
     if strategy == INFINITE and most is not None:
         raise UsageError(
@@ -253,7 +260,7 @@ def check_strategy(
     return strategy
 
 
-def check_through(through: str, strategy: str, secrets: dict[str, str]) -> None:
+def check_through(through: str, secrets: dict[str, str]) -> None:
     """
     See that a service can be kept so.
 
@@ -264,14 +271,35 @@ def check_through(through: str, strategy: str, secrets: dict[str, str]) -> None:
         raise UsageError(
             f"a service does not go through {through!r}", hint="Write --through deployments."
         )
-    if through and strategy == SCHEDULED:
-        raise UsageError(
-            "a schedule is kept by this kernel, with jobs of your own. Nothing was spent",
-            hint="Leave --through deployments out, or --schedule.",
-        )
     if through and secrets:
         raise UsageError(
             f"a deployment's definition is read by others than its host, and {', '.join(secrets)} "
             "would be in it. Nothing was spent",
             hint="Leave --through deployments out: then it goes to the host alone.",
         )
+
+
+def schedule_in_utc(schedule: str, idle: Seconds | None) -> str:
+    """
+    Return a schedule as the Deployment API is told it, whose clock is that of UTC.
+
+    Raises:
+        UsageError: It means no such times, or something that a deployment cannot do is wanted.
+    """
+    if idle is not None:
+        raise UsageError(
+            "at each time of its schedule a deployment's hosts run for all of --for, also while "
+            "nobody asks anything. Nothing was spent",
+            hint="Leave --idle out, or --through deployments: this kernel ends what is idle.",
+        )
+    try:
+        return schedules.in_utc(schedule)
+    except ValueError as error:
+        now = schedules.at_present(schedule)
+        raise UsageError(
+            f"deployments have schedules in UTC, and {schedule!r} cannot be put so: {error}. "
+            "Nothing was spent",
+            hint=f"Write it in UTC; as the clock is now, that is --schedule '{now}'."
+            if now
+            else "Write it in UTC, as in --schedule '0 9 * * 1-5 UTC'.",
+        ) from None

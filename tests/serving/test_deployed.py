@@ -22,6 +22,7 @@ from solders.transaction import Transaction
 from tiny_service import asked, serving, until
 from witnesses import Witness, scene
 
+from nosana_jupyter import schedules
 from nosana_jupyter.chain import handing
 from nosana_jupyter.chain.addresses import TOKEN
 from nosana_jupyter.chain.instructions import close_tokens, create_ata, give
@@ -29,6 +30,7 @@ from nosana_jupyter.errors import FundsError, OverBudget, RemoteProtocolError, U
 from nosana_jupyter.line.control import Control
 from nosana_jupyter.money import vault
 from nosana_jupyter.money.deployments import OVER
+from nosana_jupyter.notebook.served import opened as told_of
 from nosana_jupyter.serving import deployed
 from nosana_jupyter.serving.offering import Offering
 
@@ -128,8 +130,40 @@ class TestTheWholePath:
 
         scene(story, within=180)
 
-    def test_what_cannot_be_is_refused_before_anything_is_spent(self) -> None:
+    def test_a_schedule_is_kept_from_the_vault(self) -> None:
+        """
+        It is open while it sleeps, says when it wakes, and answers when the manager's time comes;
+        stopped, the vault is empty and what was not used has come back.
+        """
+
+        async def story(witness: Witness) -> None:
+            terms = through(schedule="* * * * *", max_cost="1 NOS", idle=None, most=60)
+            assert (terms.schedule, terms.step) == ("* * * * * UTC", 60)
+            async with serving(witness.client, terms) as served:
+                service = served.service
+                view = service.view()
+                assert view.sleeps
+                assert view.state == f"sleeps until {schedules.told(service.wakes)}"
+                assert "money" in told_of(service)
+                assert await ask(service.url, service.key) == 503
+                await until(lambda: bool(service.up), 120)
+                assert await ask(service.url, service.key) == 200
+                [place] = service.up
+                address = place.job.address
+            [receipt] = service.receipts
+            assert receipt.deposit == receipt.paid + receipt.refunded
+            assert 0 < receipt.paid < receipt.deposit
+            assert (await vault.holds(witness.client.jobs, address))[0] == 0
+
+        scene(story, within=240)
+
+    def test_what_cannot_be_is_refused_before_anything_is_spent(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """A cap that is too low, credits, a network without deployments, secrets, a schedule."""
+
+        def summer(_schedule: str) -> str:
+            raise ValueError("summer")
 
         async def story(witness: Witness) -> None:
             offering = Offering(asyncio.get_running_loop().create_task)
@@ -153,8 +187,13 @@ class TestTheWholePath:
         scene(story)
         with pytest.raises(UsageError, match="HF_TOKEN would be in it"):
             through(secrets={"HF_TOKEN": "x"})
-        with pytest.raises(UsageError, match="a schedule is kept by this kernel"):
-            through(schedule="0 9 * * *", max_cost="1 NOS")
+        planned = {"schedule": "0 9 * * * UTC", "max_cost": "1 NOS"}
+        with pytest.raises(UsageError, match="run for all of --for, also while nobody asks"):
+            through(**planned, idle=60)
+        monkeypatch.setattr(schedules, "in_utc", summer)
+        with pytest.raises(UsageError, match=r"cannot be put so: summer\. Nothing") as caught:
+            through(**planned, idle=None)
+        assert "--schedule '0 9 * * * UTC'" in caught.value.hint
         with pytest.raises(UsageError, match="does not go through 'portal'"):
             asked(through="portal")
 
