@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nosana_jupyter import schedules
@@ -103,6 +103,7 @@ def field(values: range) -> st.SearchStrategy[str]:
     return st.just("*") | few.map(lambda found: ",".join(map(str, sorted(found))))
 
 
+@settings(max_examples=30)
 @given(
     fields=st.tuples(*map(field, FIELDS)),
     zone=st.sampled_from(["Asia/Kolkata", "Asia/Tokyo", "Pacific/Honolulu", "America/Sao_Paulo"]),

@@ -44,8 +44,8 @@ def asked(
     """Return what is asked of such a service."""
     return terms.asked(
         form, chosen=settings.load(), name="tiny", gpu="3070",
-        most=None if most is None else Seconds(most), idle=None if idle is None else Seconds(idle), step=Seconds(step),
-        **options,
+        most=None if most is None else Seconds(most), step=Seconds(step),
+        idle=None if idle is None else Seconds(idle), **options,
     )  # fmt: skip
 
 

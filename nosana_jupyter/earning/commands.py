@@ -76,11 +76,14 @@ def grammar() -> Grammar:
     bench.add_argument("--kwh", metavar="DOLLARS", help="price of a kilowatt-hour")
     stake = add("stake", _stake, "lock what a market asks of its hosts")
     stake.add_argument("market", nargs="*", help="by default those that were joined")
+    unstake = add("unstake", _take, "begin to take the stake out; the host has to have ended")
+    restake = add("restake", _take, "lock again what is being taken out")
+    withdraw = add("withdraw", _take, "fetch what is free of a stake that is being taken out")
     join = add("join", _join, "take part in a market: key, stake, access key; host run then waits "
                "in its queue")  # fmt: skip
     join.add_argument("market", nargs="+", help="slug or address; in place of those before")
-    for each in (stake, join):
-        each.add_argument("--yes", action="store_true", help="lock real money without asking")
+    for each in (stake, join, unstake, restake, withdraw):
+        each.add_argument("--yes", action="store_true", help="move real money without asking")
         each.add_argument("--key", type=Path, metavar="FILE", help="the node's key, from now on")
     run = add("run", _run, "be a host, until Ctrl-C: once to end after the job it has, twice to "
               "stop that, too")  # fmt: skip
@@ -92,7 +95,7 @@ def grammar() -> Grammar:
                           "default a fifth of the disk, at most 100")  # fmt: skip
     run.add_argument("--port", type=int, default=0, help="of the node API; by default any")
     run.add_argument("--verbose", action="store_true", help="tell all that the agent does")
-    for each in (join, run):
+    for each in (stake, join, run):
         each.add_argument(REALLY, action="store_true",
                           help="on devnet or mainnet, where this has not been tried")  # fmt: skip
     status = add("status", _status, "show the host that runs here; ends with 3 if none does")
@@ -211,7 +214,18 @@ def _dollars(text: str | None) -> Decimal | None:
 def _stake(options: argparse.Namespace) -> int:
     from . import joining
 
-    asyncio.run(joining.stake(_place(options), options.market, _agreeing(options), _say))
+    place = _place(options)
+    _tried(place, options)
+    asyncio.run(joining.stake(place, options.market, _agreeing(options), _say))
+    return OK
+
+
+def _take(options: argparse.Namespace) -> int:
+    from . import joining
+
+    # On every network: whoever has locked money there may have it back.
+    place = _place(options)
+    asyncio.run(joining.take(place, options.command, _agreeing(options), _say))
     return OK
 
 

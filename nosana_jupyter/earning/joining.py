@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import httpx
 import msgspec
@@ -38,6 +39,11 @@ Agree = Callable[[str], bool]
 """Asks the owner."""
 
 Tell = Callable[[str], None]
+
+TAKES: dict[str, Callable[[Programs, Held], Step]] = {
+    "unstake": stakes.unstake, "withdraw": stakes.withdraw, "restake": stakes.restake,
+}  # fmt: skip
+"""What an owner does with a stake that is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,67 @@ async def stake(place: Place, names: Sequence[str], agree: Agree, tell: Tell) ->
         wanted = await _wanted(rpc, asked)
         wallet = _key(place, tell)
         await raise_stake(rpc, wallet, wanted.minimum, agree, tell)
+
+
+async def take(place: Place, how: str, agree: Agree, tell: Tell) -> None:
+    """
+    Begin to take the node's stake out, fetch what is free of it, or lock it again.
+
+    Args:
+        place: Of this machine.
+        how: `unstake`, `withdraw` or `restake`.
+        agree: Asks before something is done to money that is worth something.
+        tell: Told what was done.
+
+    Raises:
+        UsageError: The stake does not stand so, or the host runs that needs it.
+        FundsError: It was not agreed to.
+    """
+    wallet = place.wallet()
+    if wallet is None:
+        raise UsageError(f"this machine has no key on {place.network.name}, and so no stake")
+    if how == "unstake" and place.runs is not None:
+        raise UsageError(
+            "the host runs, and without its stake it may wait for no job. Nothing was done",
+            hint="nosana-jupyter host drain --wait",
+        )
+    real = place.network.real_money
+    async with Rpc(place.network) as rpc:
+        before = await stakes.look(rpc, wallet.address)
+        try:
+            signature, held = await stakes.act(
+                rpc, wallet, TAKES[how], lambda text: not real or agree(text)
+            )
+        except UsageError as error:
+            error.hint = _hint(before)
+            raise
+    for each in _told(before, held):
+        tell(each)
+    tell(f"transaction {signature}")
+
+
+def _told(before: Held, held: Held) -> list[str]:
+    """Say how a stake stands after something was done to it."""
+    got = held.wallet - before.wallet
+    lines = [f"{nos(MicroNos(got))} came back"] if got > 0 else []
+    if held.leaving:
+        day = datetime.fromtimestamp(held.over_at).astimezone().strftime("%d %b %Y %H:%M")
+        free = (
+            f"{nos(held.free)} of them free by now and" if held.free else "little by little free,"
+        )
+        lines.append(
+            f"{nos(held.vault)} are locked still, {free} all on {day}: nosana-jupyter host withdraw"
+        )
+    elif held.stake is not None:
+        lines.append(f"{nos(held.stake.amount)} are locked, which weigh {xnos(held.stake.xnos)}")
+    return [*lines, f"{nos(held.wallet)} are in the wallet of this host, {held.owner}"]
+
+
+def _hint(held: Held) -> str:
+    """Say what can be done with a stake, as an owner of a host types it."""
+    if held.stake is None:
+        return "nosana-jupyter host stake MARKET"
+    return f"nosana-jupyter host {'restake, or withdraw' if held.leaving else 'unstake'}"
 
 
 async def raise_stake(rpc: Rpc, wallet: Wallet, minimum: int, agree: Agree, tell: Tell) -> None:

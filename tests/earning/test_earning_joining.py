@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import msgspec
 import pytest
-from earning_world import MARKET, Owner
+from earning_world import MARKET, Owner, until
 from solders.keypair import Keypair
 
 from nosana_jupyter.chain.wallet import Wallet
@@ -51,8 +52,48 @@ def test_a_stake_is_raised_by_what_lacks(machine: Owner) -> None:
     assert second.stdout.startswith("the stake suffices")
 
 
+def test_a_stake_comes_out_again(machine: Owner) -> None:
+    """
+    What is being taken out becomes free little by little, and what is free is fetched; a stake
+    that is not there, or stands otherwise, is told with what can be done.
+    """
+    owner = stopped(machine)
+    key = owner.home / "leaver.json"
+    Wallet(Keypair()).write(key)
+    path = owner.folder / "plan.json"
+    before = path.read_bytes()
+    try:
+        none = owner.host("unstake", "--key", str(key))
+        staked = owner.host("stake", LARGER.slug)
+        early = owner.host("withdraw")
+        out = owner.host("unstake")
+        twice = owner.host("unstake")
+        fetched = until(lambda: (done := owner.host("withdraw")).returncode == 0 and done, "free")
+        again = owner.host("restake")
+    finally:
+        path.write_bytes(before)
+
+    assert none.returncode == 2
+    assert "there is no stake\nhint: nosana-jupyter host stake MARKET" in none.stderr
+    assert "which weighs" in staked.stdout
+    assert "hint: nosana-jupyter host unstake" in early.stderr
+    assert "are locked still" in out.stdout
+    assert "hint: nosana-jupyter host restake, or withdraw" in twice.stderr
+    assert re.search(r"^0\.\d+ NOS came back", fetched.stdout)
+    assert re.search(r"NOS are locked, which weigh \d", again.stdout)
+
+
+def test_a_host_that_runs_keeps_its_stake(machine: Owner) -> None:
+    """Its stake is not taken from under it: first it ends."""
+    owner = stopped(machine)
+    owner.begin()
+    refused = owner.host("unstake")
+    assert refused.returncode == 2
+    assert "hint: nosana-jupyter host drain --wait" in refused.stderr
+
+
 @pytest.mark.parametrize("name", ["devnet", "mainnet"])
-@pytest.mark.parametrize("words", [["run"], ["join", "nvidia-4090"]])
+@pytest.mark.parametrize("words", [["run"], ["join", "nvidia-4090"], ["stake", "nvidia-4090"]])
 def test_what_was_not_tried_is_refused(
     home: Path, monkeypatch: pytest.MonkeyPatch, name: str, words: list[str]
 ) -> None:
