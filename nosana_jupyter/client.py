@@ -41,9 +41,6 @@ from .units import Seconds
 from .vram import Estimate
 from .wire.messages import Stream
 
-STATUS = {"ok": "done", "error": "failed"}
-"""What a receipt calls the end of its only cell."""
-
 
 @dataclass(kw_only=True, slots=True)
 class Client:
@@ -181,7 +178,7 @@ class Client:
             try:
                 async with self._hosted(quote, order, tries, emit, control) as session:
                     ended = await alone(self.journal, session, prepared, cell, emit, control)
-                    session.job.status = STATUS.get(ended.status, ended.status)
+                    session.job.status = ended.closes_as
                 watch.end()
                 break
             except NosanaError as error:

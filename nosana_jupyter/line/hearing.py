@@ -57,6 +57,11 @@ class Ended:
     later: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
     """Makes those of `handles` whose classes the cell defines, once they are here."""
 
+    @property
+    def closes_as(self) -> str:
+        """What the receipt calls it, of a job that it was alone in."""
+        return {"ok": "done", "error": "failed"}.get(self.status, self.status)
+
 
 @dataclass(kw_only=True, slots=True)
 class Bookmark:

@@ -49,7 +49,8 @@ class AttachCommands(ServiceCommands):
             others = _others(self.portal.attachable(), name, alone=not ours)
         if len(ours) + len(others) > 1:
             return _table(ours, others)
-        card = Card(self.shell)
+        card = Card(self.shell, text="taking it up")
+        card.open()
         with Presses() as presses:
             try:
                 if ours:

@@ -18,6 +18,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
+from ..events import Waiting
 from .showing import shown
 
 if TYPE_CHECKING:
@@ -254,8 +255,12 @@ class Following(Generic[T]):
 
     async def _confirmed(self, quote: Quote, network: Network) -> bool:
         question = Question(quote, network, asyncio.get_running_loop().create_future())
+        self._emit(Waiting(f"waiting for your answer: may it spend up to {quote.bound}?"))
         self._question(question)
-        return await question.answer
+        agreed = await question.answer
+        if agreed:
+            self._emit(Waiting(f"posting to {quote.market.slug}"))
+        return agreed
 
     def _question(self, question: Question) -> None:
         self._events.put(question)

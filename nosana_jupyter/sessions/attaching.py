@@ -219,7 +219,9 @@ async def _followed(
             if not isinstance(met, Hello):
                 kept = met or await left()
                 with attempts.noted(client.hosts, record.node):
-                    return await _recalled(kept, cell, mark, emit)
+                    ended = await _recalled(kept, cell, mark, emit)
+                job.status = ended.closes_as
+                return ended
             emit(Waiting(""))
             async with watching(host, client.jobs, job) as watch:
                 watch.guide(link)
@@ -237,7 +239,7 @@ async def _followed(
                     control.soft = None
                 await link.goodbye()
         job.cell_seconds, job.peak_memory = ended.seconds, ended.peak_memory
-        job.peak_card = ended.peak_card
+        job.peak_card, job.status = ended.peak_card, ended.closes_as
         await collect(host, within=FINISH)
     return ended
 

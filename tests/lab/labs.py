@@ -175,6 +175,9 @@ class LabPage:
         self.errors: list[str] = []
         self.asked: list[str] = []
         """Paths below ours that were asked for, with their methods."""
+        # What it says when a request is let go of, until somebody reads it.
+        lost = page.locator(".jp-Dialog", has_text="Server Connection Error")
+        page.add_locator_handler(lost, lambda dialog: dialog.get_by_role("button").last.click())
         page.on("console", lambda said: self._said(said.type, said.text))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("request", lambda request: self._asks(request.method, request.url))

@@ -7,15 +7,16 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
-from front_ends import PATIENCE, Kernel, Shown, environment
+from front_ends import CARD, PATIENCE, Kernel, Shown, environment
 from lab_server import LabKernel, LabServer, environment_of_server
 
+from nosana_jupyter.money.journal import Journal
 from nosana_jupyter.rent.logbook import Logbook
 
 pytestmark = [pytest.mark.kernel, pytest.mark.network]
@@ -101,6 +102,43 @@ def test_a_killed_kernel(fresh: Fresh, kernel: Kernel) -> None:
     assert re.search(r"open jobs +none", second.run("%nosana").text)
     gone = second.run("%nosana attach")
     assert "nothing to attach to" in gone.text
+
+
+@pytest.mark.parametrize(
+    ("does", "end", "name"),
+    [("while True:\n    time.sleep(0.05)", "interrupted", "KeyboardInterrupt"),
+     ("while not os.path.exists(gate):\n    time.sleep(0.05)\n1 / 0", "failed",
+      "ZeroDivisionError")],
+)  # fmt: skip
+def test_one_that_ends_badly(
+    fresh: Fresh, kernel: Kernel, notebook_home: Path, tmp_path: Path, does: str, end: str, name: str
+) -> None:
+    """A cell that is taken up and interrupted, or raises, ends so for card, journal and receipt."""
+    gate = tmp_path / "gate"
+    first = fresh()
+    first.run(f"gate = {str(gate)!r}")
+    source = f"%%nosana\nimport os, time\nprint('said', gate)\n{does}"
+    first.follow(first.begin(source), until="said")
+    kill(first)
+
+    ident = kernel.begin("%nosana attach")
+    shown = kernel.follow(ident, until="said")
+    if end == "interrupted":
+        kernel.interrupt()
+    else:
+        gate.touch()
+    assert (kernel.follow(ident).error or {})["ename"] == name
+
+    card = shown.cards[-1]
+    job = card[CARD]["job"]
+    assert card[CARD]["end"] == end
+    assert card["text/plain"].startswith(f"nosana: {end} · ")
+    assert re.search(rf"status +{end}\b", kernel.run(f"%nosana receipts {job}").text)
+    with closing(Journal(notebook_home / "journal.sqlite")) as journal:
+        entry = journal.find(job)
+    assert entry is not None
+    assert entry.receipt is not None
+    assert entry.receipt.status == end
 
 
 def test_a_restarted_server(notebook_home: Path, tmp_path: Path) -> None:
@@ -242,9 +280,10 @@ def test_detached(kernel: Kernel) -> None:
     assert "%nosana attach" in made.result["text/plain"]
     assert kernel.run("handle = _").error is None
     looking = kernel.begin("%nosana attach --peek")
-    kernel.follow(looking, until="line 5\n")
+    shown = kernel.follow(looking, until="line 5\n")
     kernel.interrupt()
-    assert "let go; the cell goes on" in kernel.follow(looking).cards[-1]["text/plain"]
+    kernel.follow(looking)
+    assert "let go; the cell goes on" in shown.cards[-1]["text/plain"]
     for ask in ("%nosana attach", "handle.attach()"):
         shown = kernel.run(ask)
         assert numbers(shown) == list(range(40))

@@ -8,6 +8,9 @@ import { Problem } from './types';
 
 export const BASE = 'nosana-jupyter';
 
+/** How long it is waited until what only asks is asked once more, in milliseconds. */
+const PAUSE = 500;
+
 /** Why a request has no answer; `problem` says what to do. */
 export class Failed extends Error {
   constructor(readonly problem: Problem) {
@@ -48,27 +51,29 @@ export class Client {
 
   /** Return a file, and the name that the server gives it. */
   async file(path: string): Promise<{ name: string; content: Blob }> {
-    const response = await this._send(path, { method: 'GET' });
+    const { response, content } = await this._send(path, { method: 'GET' });
     if (!response.ok) {
-      throw new Failed(problemIn(parsed(await response.text()), response.status));
+      throw new Failed(problemIn(parsed(await content.text()), response.status));
     }
     const given = response.headers.get('Content-Disposition') ?? '';
     const name = /filename="?([^";]+)/.exec(given)?.[1] ?? path.replace(/\//g, '-');
-    return { name, content: await response.blob() };
+    return { name, content };
   }
 
   /** Remove what `path` names; there is no other answer than that it is gone. */
   async remove(path: string, query: Record<string, string> = {}): Promise<void> {
     const asked = new URLSearchParams(query).toString();
-    const response = await this._send(asked ? `${path}?${asked}` : path, { method: 'DELETE' });
+    const { response, content } = await this._send(asked ? `${path}?${asked}` : path, {
+      method: 'DELETE'
+    });
     if (!response.ok) {
-      throw new Failed(problemIn(parsed(await response.text()), response.status));
+      throw new Failed(problemIn(parsed(await content.text()), response.status));
     }
   }
 
   private async _ask<T>(path: string, init: RequestInit): Promise<T> {
-    const response = await this._send(path, init);
-    const answer = parsed(await response.text());
+    const { response, content } = await this._send(path, init);
+    const answer = parsed(await content.text());
     this._know(answer === null && response.status === 404);
     if (!response.ok || answer === null) {
       throw new Failed(problemIn(answer, response.status));
@@ -83,14 +88,28 @@ export class Client {
     }
   }
 
-  private async _send(path: string, init: RequestInit): Promise<Response> {
+  /**
+   * Return the whole answer. Browsers let go of requests when a network comes or goes: what only
+   * asks is asked once more.
+   */
+  private async _send(path: string, init: RequestInit): Promise<Answered> {
     const url = URLExt.join(this.settings.baseUrl, BASE) + '/' + path;
+    const once = async (): Promise<Answered> => {
+      const response = await ServerConnection.makeRequest(url, init, this.settings);
+      return { response, content: await response.blob() };
+    };
     try {
-      return await ServerConnection.makeRequest(url, init, this.settings);
+      return await once().catch(async error => {
+        if (init.method !== 'GET') {
+          throw error;
+        }
+        await new Promise(done => window.setTimeout(done, PAUSE));
+        return once();
+      });
     } catch {
       throw new Failed({
         message: 'the Jupyter server does not answer',
-        hint: 'Start it again, or wait until it is back.',
+        hint: 'Try again. If it stays away, start it again.',
         money: '',
         kind: 'Offline'
       });
@@ -99,6 +118,11 @@ export class Client {
 
   private _missing = false;
   private readonly _known = new Signal<this, void>(this);
+}
+
+interface Answered {
+  readonly response: Response;
+  readonly content: Blob;
 }
 
 function parsed(text: string): unknown {

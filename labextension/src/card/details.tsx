@@ -29,9 +29,12 @@ export function Details(props: DetailsProps): JSX.Element {
         <Trouble problem={view.problem}>
           {view.agree && (
             <button type="button" className="nj-Button" data-kind="main" onClick={view.agree}>
-              Pay for it
+              Yes, pay for it
             </button>
           )}
+          <button type="button" className="nj-Button" onClick={() => state.forget()}>
+            {view.agree ? 'No' : 'Dismiss'}
+          </button>
         </Trouble>
       )}
       {view.told && (

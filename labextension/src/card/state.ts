@@ -122,6 +122,11 @@ export class CardState implements IDisposable {
     }
   }
 
+  /** Do not do what `problem` asks to agree to, or let its text go. */
+  forget(): void {
+    this._set({ problem: null, agree: null });
+  }
+
   private async _press(busy: 'stop' | 'extend', act: (path: string) => Promise<void>) {
     if (this._view.busy !== '' || this._path === '') {
       return;
@@ -209,17 +214,25 @@ export class CardState implements IDisposable {
   private async _ask(): Promise<void> {
     this._asked = true;
     this._turn = this._store.state.stale.jobs;
+    const asking = (this._asking += 1);
+    // A later question, or the stream, knows more than an answer that comes after it.
+    const late = (): boolean => asking !== this._asking || !this._asked;
     if (this._path === '') {
       this._set({ trust: 'unknown' });
       return;
     }
     try {
       const job = await this._store.client.get<Job>(this._path);
-      this._set({ job, trust: 'sure' });
-      this._settle();
+      if (!late()) {
+        this._set({ job, trust: 'sure' });
+        this._settle();
+      }
     } catch (error) {
       if (!(error instanceof Failed)) {
         throw error;
+      }
+      if (late()) {
+        return;
       }
       // What is over is not less sure because nobody else knows it.
       this._set({ trust: this._view.card?.state === 'ended' ? 'sure' : 'unknown' });
@@ -249,6 +262,7 @@ export class CardState implements IDisposable {
   private _held: IDisposable | null = null;
   private _waits = 0;
   private _asked = false;
+  private _asking = 0;
   private _turn = 0;
   private _freshAt = 0;
   private _disposed = false;

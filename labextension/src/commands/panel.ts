@@ -21,7 +21,9 @@ export function addPanel({ app }: INosana): void {
     label: args => TITLES[args['section'] as keyof typeof TITLES] ?? 'Show Nosana Panel',
     caption: 'Wallet, GPUs, jobs and templates of Nosana',
     icon: args => (args['isPalette'] || args['section'] ? undefined : nosanaIcon),
-    execute: args => {
+    execute: async args => {
+      // A palette or menu that it was chosen from gives the focus back first.
+      await new Promise(done => window.setTimeout(done));
       app.shell.activateById(PANEL);
       if (typeof args['section'] === 'string') {
         show(args['section']);
