@@ -111,8 +111,9 @@ def test_a_killed_kernel(fresh: Fresh, kernel: Kernel) -> None:
       "ZeroDivisionError")],
 )  # fmt: skip
 def test_one_that_ends_badly(
-    fresh: Fresh, kernel: Kernel, notebook_home: Path, tmp_path: Path, does: str, end: str, name: str
-) -> None:
+    fresh: Fresh, kernel: Kernel, notebook_home: Path, tmp_path: Path,
+    does: str, end: str, name: str,
+) -> None:  # fmt: skip
     """A cell that is taken up and interrupted, or raises, ends so for card, journal and receipt."""
     gate = tmp_path / "gate"
     first = fresh()
