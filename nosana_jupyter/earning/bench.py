@@ -18,8 +18,9 @@ from pathlib import Path
 
 import msgspec
 
+from ..host import driver
 from ..host.machine import inspect
-from . import cardbench, driver, speed
+from . import cardbench, speed
 from .place import Place
 
 SECONDS = 3.0

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..host.driver import Gpu, remedy
 from ..units import nos, sol, xnos
-from .driver import Gpu, remedy
 from .looking import Seen
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -119,7 +119,7 @@ def _cards(seen: Seen) -> Iterator[Check]:
 
 
 def _card(card: Gpu) -> Check:
-    size = f"{card.memory:g} GiB" if card.memory else "memory unknown"
+    size = f"{round(card.memory, 1):g} GiB" if card.memory else "memory unknown"
     arch = f", compute capability {card.capability}" if card.capability else ""
     text = f"{card.name}, {size}{arch}"
     if card.celsius is not None and card.celsius >= HOT:

@@ -18,7 +18,7 @@ from ..chain.staking import SHORTEST
 from ..chain.wallet import Wallet
 from ..dial import verified
 from ..errors import NetworkError, UsageError
-from ..host import staking
+from ..host import driver, staking
 from ..host.access import Access
 from ..market import choosing, listing
 from ..market.markets import Market
@@ -26,7 +26,6 @@ from ..money import stakes
 from ..money.stakes import Held, Step
 from ..network import Network, Programs, proxied, unreached
 from ..units import Lamports, MicroNos, duration, nos, xnos
-from . import driver
 from .place import Joined, Place
 from .suggesting import suggest
 

@@ -19,8 +19,9 @@ from .. import engines
 from ..chain.rpc import Rpc
 from ..dial import verified
 from ..errors import NetworkError, NosanaError
+from ..host import driver
 from ..network import Network, proxied, shown, unreached
-from . import driver, speed
+from . import speed
 from .place import Place
 
 GIB = 1 << 30

@@ -14,11 +14,11 @@ from typing import Any
 import msgspec
 
 from ..chain.rpc import Rpc
+from ..host.driver import Gpu
 from ..market import listing, rates
 from ..units import duration, nos
 from .bench import Bench, last
 from .book import Book, Sum, midnight
-from .driver import Gpu
 from .place import Place
 from .showing import Glance, earned, headline
 from .suggesting import Suggestion, earnings, suggest

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from ..host.driver import Gpu
 from ..market.markets import Market
 from ..units import MicroNos, nos, xnos
-from .driver import Gpu
 
 SHARES = (25, 50, 100)
 """Percent of the time that a host may be at work: what is shown, as nobody knows."""

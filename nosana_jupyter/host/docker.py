@@ -23,8 +23,8 @@ from . import confinement, creation, disk, images, kept
 from .belongings import JOB, Belongings
 from .confinement import Limits
 from .container import UNANSWERED, RunningContainer, remove_container
+from .driver import Gpu
 from .executor import Sample, Started, Task, Tell, Unstartable
-from .machine import Card
 from .process import Process, free_ports
 from .pulled import Pulled
 from .resources import Ready, Resources
@@ -62,7 +62,7 @@ class Containers:
         *,
         node: str,
         cache: Path,
-        cards: Sequence[Card] = (),
+        cards: Sequence[Gpu] = (),
         limits: Limits | None = None,
         keep: int | None = None,
     ) -> None:

@@ -4,7 +4,6 @@ What this machine is: processor, memory, disk, cards, and what jobs run in.
 
 from __future__ import annotations
 
-import asyncio
 import platform
 import shutil
 from pathlib import Path
@@ -14,18 +13,8 @@ import msgspec
 import psutil
 
 from .. import __version__
-
-
-class Card(msgspec.Struct, frozen=True, kw_only=True):
-    """One GPU of this machine."""
-
-    index: int
-    name: str
-    uuid: str
-    memory: float
-    """In MiB; 0 where the driver does not say, as of cards that use the machine's."""
-
-    driver: str
+from . import driver
+from .driver import Gpu
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +30,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """Free, in GiB."""
 
     system: str
-    cards: tuple[Card, ...]
+    cards: tuple[Gpu, ...]
     engine: str
     """What jobs run in: the name and version of an engine, or `plain processes`."""
 
@@ -61,7 +50,7 @@ async def inspect(folder: Path, *, engine: str) -> Machine:
         memory=psutil.virtual_memory().total >> 20,
         disk=shutil.disk_usage(folder).free >> 30,
         system=platform.platform(),
-        cards=await cards(),
+        cards=await driver.cards(),
         engine=engine,
     )
 
@@ -94,7 +83,7 @@ def node_info(
                         "index": card.index,
                         "name": card.name,
                         "uuid": card.uuid,
-                        "memory": {"total_mb": card.memory},
+                        "memory": {"total_mb": card.memory * 1024},
                         "network_architecture": None,
                     }
                     for card in machine.cards
@@ -114,38 +103,3 @@ def _cpu() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-async def cards() -> tuple[Card, ...]:
-    """Ask the driver's own tool; no tool, no cards."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return ()
-    asked = "--query-gpu=index,name,uuid,memory.total,driver_version"
-    process = await asyncio.create_subprocess_exec(
-        tool, asked, "--format=csv,noheader,nounits",
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        output, _ = await asyncio.wait_for(process.communicate(), 10)
-    except TimeoutError:
-        process.kill()
-        return ()
-    found = []
-    for line in output.decode(errors="replace").splitlines():
-        parts = [part.strip() for part in line.split(",")]
-        if len(parts) == 5 and parts[0].isdigit():
-            found.append(
-                Card(
-                    index=int(parts[0]), name=parts[1], uuid=parts[2],
-                    memory=_number(parts[3]), driver=parts[4],
-                )
-            )  # fmt: skip
-    return tuple(found)
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0

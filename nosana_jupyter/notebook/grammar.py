@@ -20,6 +20,9 @@ from .values import checked, copies, image, links, money, names, order, share, v
 from .vocabulary import COMMANDS as COMMANDS
 from .vocabulary import MOST_WORDS
 
+SHELL = frozenset({"run", "exec", "receipt", "verify", "mcp", "host", "local"})
+"""Commands that there are in a terminal alone."""
+
 TEAMS = ("join", "leave")
 """What is done with networks of teams."""
 
@@ -355,6 +358,9 @@ def _other_command(line: str, command: str) -> str:
         return f"Did you mean %%nosana {line.strip()}? Options stand above a cell."
     names = [name for name in COMMANDS if name]
     near = nearest(command, names)
+    if command in SHELL:
+        shell = f"In a terminal: nosana-jupyter {command}"
+        return f"Did you mean %nosana {near}? {shell}" if near else shell
     return f"Did you mean %nosana {near}?" if near else f"Commands are {', '.join(names)}."
 
 

@@ -10,9 +10,9 @@ import pytest
 from earning_world import Owner, stand_in
 
 from nosana_jupyter.earning.checking import FAIL, OK, WARN, Check, judge
-from nosana_jupyter.earning.driver import Driver, Gpu
 from nosana_jupyter.earning.looking import Engine, Seen, Service, Wallet, _skew
 from nosana_jupyter.earning.speed import Line
+from nosana_jupyter.host.driver import Driver, Gpu
 
 CARD = Gpu(index=0, name="NVIDIA GeForce RTX 4090", memory=24, driver="550.54.15", persistent=True,
            capability="8.9", watts=450, celsius=40)  # fmt: skip

@@ -11,9 +11,9 @@ from earning_world import stand_in
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nosana_jupyter.earning import checking, driver
-from nosana_jupyter.earning.driver import Driver, Gpu
-from nosana_jupyter.host import machine
+from nosana_jupyter.earning import checking
+from nosana_jupyter.host import driver
+from nosana_jupyter.host.driver import Driver, Gpu
 
 BANNER = "| NVIDIA-SMI 550.54   Driver Version: 550.54.15   CUDA Version: 12.4 |"
 
@@ -56,8 +56,8 @@ def test_cards_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
     assert found.cuda == "12.4"
     assert found.cards == (
-        Gpu(index=0, name="NVIDIA GeForce RTX 4090", uuid="GPU-1", memory=24.0, driver="550.54.15",
-            persistent=True, capability="8.9", watts=450.0, celsius=41.0),
+        Gpu(index=0, name="NVIDIA GeForce RTX 4090", uuid="GPU-1", memory=24564 / 1024,
+            driver="550.54.15", persistent=True, capability="8.9", watts=450.0, celsius=41.0),
     )  # fmt: skip
     assert len(looked(tmp_path, monkeypatch, tool(ROWS["two"])).cards) == 2
     unsaid = looked(tmp_path, monkeypatch, tool(ROWS["unsaid"])).cards[0]
@@ -69,7 +69,7 @@ def test_a_card_without_a_memory_of_its_own(
 ) -> None:
     """A card whose driver names no memory of its own is one, and ends nothing."""
     monkeypatch.setenv("PATH", stand_in(tmp_path / "bin", f"echo '{UNSAID}'"))
-    [card] = asyncio.run(machine.cards())
+    [card] = asyncio.run(driver.cards())
     assert (card.name, card.memory) == ("NVIDIA GB10", 0.0)
 
 

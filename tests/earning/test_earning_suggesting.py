@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from nosana_jupyter.earning.driver import Gpu
 from nosana_jupyter.earning.suggesting import earnings, suggest
+from nosana_jupyter.host.driver import Gpu
 from nosana_jupyter.local.catalogue import CATALOGUE
 from nosana_jupyter.market.markets import Market
 from nosana_jupyter.units import GiB, MicroNos

@@ -15,8 +15,8 @@ from nosana_jupyter import engines
 from nosana_jupyter.engines import NODE
 from nosana_jupyter.host.confinement import Limits
 from nosana_jupyter.host.docker import Containers
+from nosana_jupyter.host.driver import Gpu
 from nosana_jupyter.host.executor import Outcome, Running, Task
-from nosana_jupyter.host.machine import Card
 from nosana_jupyter.network import MAINNET, Network
 from nosana_jupyter.wire.definition import Defaults, Run
 
@@ -43,7 +43,7 @@ class Bench:
         *,
         limits: Limits = SMALL,
         network: Network = LOCAL,
-        cards: tuple[Card, ...] = (),
+        cards: tuple[Gpu, ...] = (),
     ) -> None:
         self.folder = folder
         self.image = image

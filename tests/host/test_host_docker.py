@@ -22,14 +22,14 @@ from host_world import awaited, until
 from nosana_jupyter.host import disk
 from nosana_jupyter.host import docker as docker_module
 from nosana_jupyter.host.confinement import READ_ONLY
+from nosana_jupyter.host.driver import Gpu
 from nosana_jupyter.host.executor import Started, Unstartable
-from nosana_jupyter.host.machine import Card
 from nosana_jupyter.wire.definition import Defaults
 
 pytestmark = pytest.mark.engine
 
 STATUS = "grep -E 'CapPrm|CapEff|CapBnd|NoNewPrivs|Seccomp:' /proc/self/status"
-CARD = Card(index=0, name="RTX 4090", uuid="GPU-0", memory=24_000.0, driver="550")
+CARD = Gpu(index=0, name="RTX 4090", uuid="GPU-0", memory=24_000.0, driver="550")
 PROMISED = msgspec.structs.replace(LOCAL, stand_in="")
 
 

@@ -241,3 +241,10 @@ def test_a_comparison_is_not_detached() -> None:
     options = grammar.cell_grammar().read("--verify 2 --detach")
     with pytest.raises(UsageError, match="--detach lets the cell go on without it"):
         cell_of(options, source="x = 1", namespace={})
+
+
+def test_commands_of_a_terminal_are_named() -> None:
+    """What there is in a terminal alone is said so, beside what is nearest here."""
+    with pytest.raises(UsageError) as caught:
+        grammar.split_command("host check")
+    assert caught.value.hint == "Did you mean %nosana hosts? In a terminal: nosana-jupyter host"

@@ -19,6 +19,9 @@ FIELDS = (
     "power.limit", "temperature.gpu",
 )  # fmt: skip
 
+OLD = FIELDS[:5]
+"""Those that every driver knows."""
+
 
 class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     """One card."""
@@ -27,7 +30,7 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     uuid: str = ""
     memory: float = 0.0
-    """In GiB; 0 where the driver does not say."""
+    """In GiB; 0 where the driver does not say, as of cards that use the machine's."""
 
     driver: str = ""
     persistent: bool | None = None
@@ -59,15 +62,23 @@ async def look() -> Driver:
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return Driver()
-    code, said = await _ask(
-        tool, f"--query-gpu={','.join(FIELDS)}", "--format=csv,noheader,nounits"
-    )
+    code, said = await _query(tool, FIELDS)
     cards = read(said)
     if code or not cards:
         return Driver(found=True, failure=" ".join(said.split())[:300] or f"it ends with {code}")
     _, banner = await _ask(tool)
     cuda = re.search(r"CUDA(?: UMD)? Version:\s*([0-9]+\.[0-9]+)", banner)
     return Driver(found=True, cards=cards, cuda=cuda[1] if cuda else "")
+
+
+async def cards() -> tuple[Gpu, ...]:
+    """Ask the driver's own tool for the cards alone; no tool, no cards."""
+    tool = shutil.which("nvidia-smi")
+    return read((await _query(tool, OLD))[1], OLD) if tool is not None else ()
+
+
+async def _query(tool: str, fields: Sequence[str]) -> tuple[int, str]:
+    return await _ask(tool, f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits")
 
 
 async def _ask(tool: str, *arguments: str) -> tuple[int, str]:
@@ -87,20 +98,22 @@ async def _ask(tool: str, *arguments: str) -> tuple[int, str]:
     return process.returncode or 0, output.decode(errors="replace")
 
 
-def read(text: str) -> tuple[Gpu, ...]:
+def read(text: str, fields: Sequence[str] = FIELDS) -> tuple[Gpu, ...]:
     """Read what was asked for as lines; those that are none are left out."""
     found = []
     for line in text.splitlines():
         parts = [part.strip() for part in line.split(",")]
-        if len(parts) == len(FIELDS) and parts[0].isdecimal():
-            found.append(_gpu(parts))
+        if len(parts) == len(fields) and parts[0].isdecimal():
+            found.append(_gpu(*parts))
     return tuple(found)
 
 
-def _gpu(parts: Sequence[str]) -> Gpu:
-    index, name, uuid, memory, driver, persistence, capability, watts, celsius = parts
+def _gpu(
+    index: str, name: str, uuid: str, memory: str, driver: str, persistence: str = "",
+    capability: str = "", watts: str = "", celsius: str = "",
+) -> Gpu:  # fmt: skip
     return Gpu(
-        index=int(index), name=name, uuid=uuid, memory=round((_number(memory) or 0) / 1024, 1),
+        index=int(index), name=name, uuid=uuid, memory=(_number(memory) or 0) / 1024,
         driver=driver,
         persistent={"Enabled": True, "Disabled": False}.get(persistence),
         capability=capability if _number(capability) else "",
