@@ -24,6 +24,10 @@ os.environ.setdefault("NOSANA_EXECUTOR", "process")
 # neither says anything of the code.
 UNTIMED = [hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.filter_too_much]
 hypothesis.settings.register_profile("ours", deadline=None, suppress_health_check=UNTIMED)
+# One commit, one answer: `--hypothesis-profile=same` tries the same examples each time.
+hypothesis.settings.register_profile(
+    "same", hypothesis.settings.get_profile("ours"), derandomize=True, database=None
+)
 hypothesis.settings.load_profile("ours")
 
 SHARED: list[LocalNetwork] = []

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+import telling
 
 HALF = r"""
 def test_half():
@@ -43,3 +47,17 @@ def test_the_end_says_why(tmp_path: Path) -> None:
 
     assert "FAILED test_half.py::test_half" in said
     assert any("OSError: no file is left after test_half.py::test_half" in line for line in said)
+
+
+def test_a_tree_is_parsed_once_more() -> None:
+    """Where Python has lost count of a tree's depth, it is made again; other errors stand."""
+    lost = iter([SystemError("recursion depth mismatch"), SystemError("mismatch"), None])
+
+    def parse(source: str) -> str:
+        if error := next(lost):
+            raise error
+        return source
+
+    assert telling.patient(parse)("x") == "x"
+    with pytest.raises(SyntaxError):
+        telling.patient(ast.parse)("(")

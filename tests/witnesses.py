@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 import msgspec
 from strange_host import Manner, StrangeHost, hosting
 from strange_runner import HELLO as OTHER_HELLO
@@ -16,6 +17,7 @@ from strange_runner import Peer, Script
 
 from nosana_jupyter.chain.accounts import JobState
 from nosana_jupyter.client import Client
+from nosana_jupyter.errors import NosanaError
 from nosana_jupyter.events import Cell, Event, Said, Settled
 from nosana_jupyter.line.control import Control
 from nosana_jupyter.money.journal import Receipt
@@ -84,10 +86,20 @@ def scene(work: Callable[[Witness], Any], *, within: float = 40) -> None:
                 assert {each.state for each in on_chain.values()} <= {JobState.DONE}
                 others = asyncio.all_tasks() - {asyncio.current_task()}
                 assert not [each for each in others if "link" in each.get_name()]
+        except BaseException:
+            await _end(client)
+            raise
         finally:
             await client.close()
 
     asyncio.run(whole())
+
+
+async def _end(client: Client) -> None:
+    """End what a story has left that went wrong: others are told on the same network."""
+    with contextlib.suppress(NosanaError, httpx.HTTPError):
+        for left in (await client.status()).running:
+            await client.stop(left.job)
 
 
 @asynccontextmanager
