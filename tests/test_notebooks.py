@@ -23,11 +23,12 @@ pytestmark = [pytest.mark.network, pytest.mark.kernel]
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.name)
 def test_outputs_are_those_stored(session_network: LocalNetwork, path: Path) -> None:
     """Every cell runs, and what does not change from run to run is what the notebook shows."""
-    # Commands of a notebook are those of its environment, as where that is activated.
+    # Commands of a notebook are those of its environment, as where that is activated. What is said
+    # to the pytest around is not for this one.
     found = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--nbval", "-q", "-p", "no:cacheprovider", str(path)],
-        env={**session_network.environment, "PATH": found},
+        env={**session_network.environment, "PATH": found, "PYTEST_ADDOPTS": ""},
         capture_output=True, text=True, timeout=240,
     )  # fmt: skip
 
