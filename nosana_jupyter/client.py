@@ -28,7 +28,7 @@ from .money.payers import open_payer
 from .network import Network
 from .outcome import Outcome, Status, Swept, places
 from .reminders import look_back
-from .rent import opening, sizing
+from .rent import opening, sizing, wanting
 from .rent.apart import Apart, place
 from .rent.attempts import Attempts, judged
 from .rent.logbook import SessionRecord
@@ -76,10 +76,10 @@ class Client:
         async with AsyncExitStack() as opened:
             journal = Journal()
             opened.callback(journal.close)
-            hosts = Reputation(chain.name)
-            opened.callback(hosts.close)
             rpc = await opened.enter_async_context(Rpc(chain))
             payer = await open_payer(chain, rpc, chosen, opened)
+            hosts = Reputation(chain.name, account=payer.account)
+            opened.callback(hosts.close)
             stack = opened.pop_all()
         return cls(
             network=chain,
@@ -310,7 +310,7 @@ class Client:
         """
         need = sizing.need_of(await sizing.of(cell, self.settings)) if cell else None
         found = await quoting.quote(
-            self.network, self.rpc, self.settings, wanted, timeout,
+            self.network, self.rpc, self.settings, wanting.of(cell, wanted), timeout,
             max_cost=max_cost, seen=self.hosts, avoid=self.hosts.avoided(), need=need)  # fmt: skip
         return await self.jobs.priced(found)
 
@@ -375,8 +375,8 @@ class Client:
     def _tries_of(
         self, cell: Cell, needs: Estimate, apart: Apart | None = None, emit: Emit = lambda _: None
     ) -> Attempts:
-        asked = (cell.wanted, cell.timeout, cell.max_cost, title(cell.source), apart, emit)
-        return self._tries(*asked, need=sizing.need_of(needs))
+        asked = (wanting.of(cell, cell.wanted), cell.timeout, cell.max_cost, title(cell.source))
+        return self._tries(*asked, apart, emit, need=sizing.need_of(needs))
 
     def _tries(
         self, wanted: Requirements, timeout: Seconds, max_cost: str | None, cell: str,

@@ -71,6 +71,8 @@ class LocalNetwork:
         ):
             db.execute("delete from reputation")
             db.execute("delete from timings")
+            db.execute("delete from caches")
+            db.execute("delete from cache_misses")
 
     def kill(self, what: str) -> None:
         """`kill -9` the `network` or its `host`."""

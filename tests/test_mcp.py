@@ -102,9 +102,15 @@ def test_a_run_is_quoted_heard_and_paid(session_network: LocalNetwork, tmp_path:
         fits = await agent("markets", vram="24GB")
         assert '"nvidia-3090' in text_of(fits)
         assert '"nvidia-3060' not in text_of(fits)
+        fits = await agent("markets", vram="24GB", prefer="cached")
+        assert fits.structured_content is not None
+        assert fits.structured_content["chosen_by"] == ["cached", "free", "price"]
+        assert {"kept", "market"} <= set(fits.structured_content["markets"][0])
         quoted = await agent("quote", code="import numpy", timeout="10m")
         assert quoted.structured_content is not None
         assert quoted.structured_content["for"] == "10 min"
+        assert quoted.structured_content["chosen_by"][0] == "free: one is free"
+        assert quoted.structured_content["kept"] == ""
         assert quoted.structured_content["at_most"].endswith(" NOS")
 
         found = await agent("run", code=code, inputs={"n": 5, "png": png}, files=["a.txt"],

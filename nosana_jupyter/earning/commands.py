@@ -90,9 +90,6 @@ def grammar() -> Grammar:
     run.add_argument("--executor", choices=engines.EXECUTORS, help="what jobs run with")
     run.add_argument("--trust", action="append", default=[], metavar="ADDRESS",
                      help="wallet whose jobs need no container here; repeatable")  # fmt: skip
-    run.add_argument("--keep", type=kept.gib, metavar="GIB",
-                     help="disk for models that later jobs of the same payer find here; by "
-                          "default a fifth of the disk, at most 100")  # fmt: skip
     run.add_argument("--port", type=int, default=0, help="of the node API; by default any")
     run.add_argument("--verbose", action="store_true", help="tell all that the agent does")
     for each in (stake, join, run):
@@ -109,6 +106,10 @@ def grammar() -> Grammar:
     service = add("service", _service, "write a unit of systemd, and say how to start it")
     service.add_argument("--system", action="store_true", help="for the machine, not for the user")
     service.add_argument("--print", action="store_true", help="print it, and write nothing")
+    for each in (run, service):
+        each.add_argument("--keep", type=kept.gib, metavar="GIB",
+                          help="disk for models that later jobs of the same payer find here; by "
+                               "default a fifth of the disk, at most 100")  # fmt: skip
     add("update", _update, "say whether there is a newer version, and how to take it")
     return parser
 
@@ -326,7 +327,7 @@ def _service(options: argparse.Namespace) -> int:
             hint="nosana-jupyter host join MARKET",
         )
     user = not options.system
-    text = unit.text(place, user=user, account=getpass.getuser())
+    text = unit.text(place, user=user, account=getpass.getuser(), keep=options.keep)
     if options.print:
         sys.stdout.write(text)
         return OK

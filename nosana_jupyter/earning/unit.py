@@ -20,7 +20,7 @@ DRAIN = 1800
 """Seconds that a job has to end by itself when the service is stopped."""
 
 
-def text(place: Place, *, user: bool, account: str = "") -> str:
+def text(place: Place, *, user: bool, account: str = "", keep: int | None = None) -> str:
     """
     Return the unit file of this machine's host.
 
@@ -28,6 +28,7 @@ def text(place: Place, *, user: bool, account: str = "") -> str:
         place: Which host.
         user: Whether it is a service of the user, or of the system.
         account: Whom a service of the system runs as.
+        keep: Bytes that the host keeps of what jobs fetch; by default as `host run` has it.
     """
     variables = {
         settings.variable("network"): place.network.name,
@@ -35,7 +36,8 @@ def text(place: Place, *, user: bool, account: str = "") -> str:
         **{name: value for name in PASSED if (value := settings.environment_value(name))},
     }
     lines = [f"Environment={_quoted(f'{name}={value}')}" for name, value in variables.items()]
-    really = " --really" if place.untried else ""
+    options = " --really" if place.untried else ""
+    options += "" if keep is None else f" --keep {keep / (1 << 30):.10g}"
     # A dollar sign names a variable there.
     python = _quoted(sys.executable).replace("$", "$$")
     return "\n".join(
@@ -48,7 +50,7 @@ def text(place: Place, *, user: bool, account: str = "") -> str:
             "[Service]",
             *([] if user else [f"User={account}"]),
             *lines,
-            f"ExecStart={python} -m nosana_jupyter.cli host run{really}",
+            f"ExecStart={python} -m nosana_jupyter.cli host run{options}",
             "Restart=on-failure",
             "RestartSec=15",
             "# What is asked for wrongly, or cannot be paid, stays so.",

@@ -62,6 +62,11 @@ class Belongings:
         self.ours = {"label": f"{NODE}={node}"}
         """The filter that finds all of it."""
 
+    @property
+    def most(self) -> int:
+        """Bytes that are kept of one cache at most."""
+        return min(self._keep, self._share)
+
     def labels(self, job: str, **more: str) -> dict[str, str]:
         """Return the labels of what is made for a job."""
         return {NODE: self._node, JOB: job, **more}

@@ -41,6 +41,7 @@ def create(
     cards: bool,
     quota: bool,
     cache: str,
+    keep: int,
     home: str,
 ) -> str:
     """
@@ -57,6 +58,7 @@ def create(
         cards: Whether it gets the machine's.
         quota: Whether the engine can limit what it writes.
         cache: The volume of its project, where it is a runner of cells.
+        keep: Bytes that are kept of it for later jobs.
         home: Where its user is at home.
 
     Raises:
@@ -84,6 +86,7 @@ def create(
             for path, name in {**writable, KEEP: cache}.items()
         ]
         environment = {"TMPDIR": WORK, **environment, launch.CACHE: KEEP}
+        environment[launch.CACHE_BYTES] = str(keep)
     every = [docker.types.DeviceRequest(count=-1, capabilities=[["gpu"]])]
     made = api.create_container(
         run.image,

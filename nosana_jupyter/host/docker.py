@@ -249,7 +249,7 @@ class Containers:
                     self._engine, task, started, network=network, limits=self._limits,
                     labels=self._belongings.labels(task.job), ready=ready,
                     cards=task.gpu and self._promised, quota=self._quota,
-                    cache=cache, home=creation.home_of(image),
+                    cache=cache, keep=self._belongings.most, home=creation.home_of(image),
                 )  # fmt: skip
                 running = self._follower(started, ident)
                 running.begin()

@@ -119,7 +119,7 @@ class Plain:
         try:
             running = process.start(
                 task.run, task.defaults, started, job=task.job, timeout=task.timeout,
-                cache=task.cache,
+                cache=task.cache, keep=self._most(task.cache),
             )  # fmt: skip
         except (OSError, ValueError) as error:
             Process(started).clean()
@@ -153,8 +153,10 @@ class Plain:
         async with self._lock:
             self._using.difference_update(map(_job, left))
             if (cache := self._cache) is not None and not self._using:
-                keep = kept.most(cache) if self._keep is None else self._keep
-                await asyncio.to_thread(kept.shrink, cache, keep)
+                await asyncio.to_thread(kept.shrink, cache, self._most(cache))
+
+    def _most(self, cache: Path) -> int:
+        return kept.most(cache) if self._keep is None else self._keep
 
     async def end_strays(self, known: Collection[str], folders: Sequence[Path]) -> None:  # noqa: ARG002
         """End what runs in folders of which nothing is known."""

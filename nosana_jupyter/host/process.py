@@ -243,7 +243,14 @@ class Process:
 
 
 def start(
-    run: Run, defaults: Defaults | None, started: Started, *, job: str, timeout: int, cache: Path
+    run: Run,
+    defaults: Defaults | None,
+    started: Started,
+    *,
+    job: str,
+    timeout: int,
+    cache: Path,
+    keep: int = 0,
 ) -> Process:
     """
     Start an operation.
@@ -255,6 +262,7 @@ def start(
         job: Address of the job.
         timeout: Seconds that the job may take.
         cache: Where the host keeps what later jobs can use.
+        keep: Bytes that it keeps of that.
 
     Raises:
         OSError: It cannot be started.
@@ -274,7 +282,7 @@ def start(
         child = subprocess.Popen(
             ["/bin/sh", "-c", wrapper, started.folder, *_command(run, defaults)],
             cwd=_current(run, defaults, started),
-            env=_environment(run, defaults, started, job=job, cache=cache),
+            env=_environment(run, defaults, started, job=job, cache=cache, keep=keep),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
@@ -330,7 +338,7 @@ def _current(run: Run, defaults: Defaults | None, started: Started) -> Path:
 
 
 def _environment(
-    run: Run, defaults: Defaults | None, started: Started, *, job: str, cache: Path
+    run: Run, defaults: Defaults | None, started: Started, *, job: str, cache: Path, keep: int
 ) -> dict[str, str]:
     """Return the environment of an operation: of the host's own only whom it trusts."""
     return {
@@ -343,6 +351,7 @@ def _environment(
         **(run.env or {}),
         launch.JOB: job,
         launch.CACHE: str(cache),
+        launch.CACHE_BYTES: str(keep),
         launch.NOT_ISOLATED: "1",
         **{launch.port_variable(port): str(real) for port, real in started.ports.items()},
     }

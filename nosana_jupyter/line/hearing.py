@@ -14,13 +14,14 @@ from typing import Any
 from ..cell.modules import own_class
 from ..errors import HostFailed, RemoteProtocolError
 from ..events import Asked, Event, Given, Relayed, Said
+from ..market.caches import Report
 from ..outcome import NOTHING_LANDED, Landed
 from ..travel import absent, landing
 from ..wire import messages as say
 from ..wire import values
 from ..wire.chunks import Assembly
 from ..wire.instances import MAIN
-from . import bounds, transfer
+from . import bounds, keeping, transfer
 from .gauging import Gauges
 from .witness import Witness
 
@@ -53,6 +54,9 @@ class Ended:
 
     gone: tuple[str, ...] = ()
     """Names that are there no more."""
+
+    keeps: Report | None = None
+    """What the host keeps for later jobs, if that is news."""
 
     later: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
     """Makes those of `handles` whose classes the cell defines, once they are here."""
@@ -102,10 +106,14 @@ async def follow(
     given: set[str] = set()
     arrivals = transfer.Arrivals(emit)
     gauges = Gauges()
+    keeps: Report | None = None
     async for message in messages:
         if isinstance(message, say.Gauge):
             if (seen := gauges.seen(message)) is not None:
                 emit(seen)
+            continue
+        if isinstance(message, say.Keeps):
+            keeps = keeping.heard(message)
             continue
         if mark.witness is not None:
             mark.witness.take(message)
@@ -125,7 +133,7 @@ async def follow(
             case say.Reply():
                 arrivals.done()
                 ended = await _ended(message, incoming, returns, gets)
-                return replace(ended, peak_card=gauges.peak)
+                return replace(ended, peak_card=gauges.peak, keeps=keeps)
             case say.InputRequest():
                 if answering is not None:
                     emit(Asked(message, answering))

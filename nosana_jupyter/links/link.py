@@ -128,6 +128,11 @@ class Link:
         return self._name or line(self.text.partition("?")[0].partition("#")[0])
 
     @property
+    def source(self) -> str:
+        """Where it is, without what in it may be secret."""
+        return line(self._bare.partition("?")[0])
+
+    @property
     def size(self) -> int | None:
         """Bytes of it, where that is known here."""
         sizes = [each.get("size") for each in self._files]
@@ -146,7 +151,7 @@ class Link:
     def spec(self) -> dict[str, Any]:
         """Return what a host is told of it."""
         if self._spec:
-            return {"title": self.title, **self._spec}
+            return {"title": self.title, "source": self.source, **self._spec}
         files = self._files
         identity = [
             [each["path"], each.get("digest") or [*each["urls"], self._tag or each.get("version")]]
@@ -156,8 +161,8 @@ class Link:
             keys = self._keys
             files = [{**each, "urls": [keys.address(each["urls"][0])]} for each in files]
         return {
-            "title": self.title, "kind": "files", "files": files, "size": self.size,
-            "alone": self._single, "identity": [self._single, *identity],
+            "title": self.title, "source": self.source, "kind": "files", "files": files,
+            "size": self.size, "alone": self._single, "identity": [self._single, *identity],
         }  # fmt: skip
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -57,7 +57,7 @@ def fetch(spec: dict[str, Any]) -> Path:
             raise fail(title, error) from None
         finally:
             meter.close()
-        _seal(part)
+        _seal(part, spec.get("source", ""))
         shutil.rmtree(place, ignore_errors=True)
         part.rename(place)
         (place.with_suffix(".lock")).touch()
@@ -134,8 +134,9 @@ def _alone(lock: Path) -> Iterator[None]:
         yield
 
 
-def _seal(part: Path) -> None:
+def _seal(part: Path, source: str) -> None:
     """Write down what was fetched, and let nobody write to it by mistake."""
+    (part / "source").write_text(source)
     seen = {}
     for path in sorted((part / "data").rglob("*")):
         if path.is_file():

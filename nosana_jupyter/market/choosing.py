@@ -15,9 +15,11 @@ from ..settings import forms
 from ..units import GiB, MicroNos, Seconds, duration, nos
 from . import preferring
 from .markets import Market, Quote
+from .preferring import Sought
 from .tiers import capability_of
 
 if TYPE_CHECKING:
+    from .caches import Want
     from .preferring import Seen
     from .rates import Rate
 
@@ -51,6 +53,9 @@ class Requirements:
 
     image: str = ""
     """Container image that is run in, where it is known: some hosts have it already."""
+
+    wants: tuple[Want, ...] = ()
+    """Models and links that are read, as far as they are known: some hosts keep them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,7 +106,8 @@ def choose(
     found = fitting(markets, wanted)
     if not found:
         raise UsageError(_nothing_fits(wanted), hint=_closest(markets, wanted))
-    ranks = preferring.keys(order, wanted.image, seen).values()
+    sought = Sought(image=wanted.image, wants=wanted.wants)
+    ranks = preferring.keys(order, sought, seen).values()
     keys = {
         each: ((each.first or each.address) in avoid, *(rank(each) for rank in ranks))
         for each in found
@@ -118,8 +124,11 @@ def choose(
         equals,
         key=lambda each: (len(equals) > 1 and seen and seen.is_slow(each.first), each.slug),
     )
-    said = preferring.why(best, within, order, wanted.image, seen)
-    quote = replace(quotes[best], why=(*said, *_before(best, keys, within)))
+    said = preferring.why(best, within, order, sought, seen)
+    held = preferring.held(best, seen)
+    quote = replace(
+        quotes[best], why=(*said, *_before(best, keys, within)), kept=held.text if held else ""
+    )
     return replace(quote, relaxed=_relaxed(markets, wanted)) if not best.hosts else quote
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..chain.accounts import QueueType, Stake
+from .caches import Held
 from .markets import Market
 from .reputation import Record, Reputation
 from .timings import UNTIMED, Pace
@@ -38,6 +39,9 @@ class Host:
     record: Record
     pace: Pace = UNTIMED
     """How fast it is beside others of its market."""
+
+    held: Held | None = None
+    """What it is believed to keep of earlier jobs from here."""
 
 
 class Stakes:
@@ -102,6 +106,7 @@ async def hosts(
             node=node, markets=tuple(waits_in), stake=held[node],
             record=known.get(node) or Record(node),
             pace=seen.pace(node) if node in known else UNTIMED,
+            held=seen.kept(node),
         )
         for node, waits_in in waits.items()
     ]  # fmt: skip

@@ -154,6 +154,9 @@ class Quote:
     why: tuple[str, ...] = ()
     """Why this market was chosen, in words and with figures, the most important first."""
 
+    kept: str = ""
+    """What the next host there keeps of earlier jobs, in words. Empty: nothing, or nobody knows."""
+
     relaxed: str = ""
     """What to ask for instead, where no host that fits is free, in words."""
 
@@ -230,8 +233,9 @@ class Quote:
         # What is said of the next host in a queue is nothing of one that was named.
         said = () if self.node else self.why
         chosen = [("" if number else "chosen by", each) for number, each in enumerate(said)]
+        kept = [("kept", self.kept)] if self.kept and not self.node else []
         more = [("more memory", self._more())] if self.larger else []
-        return [*chosen, *needs, *self._costs(), *more]
+        return [*chosen, *kept, *needs, *self._costs(), *more]
 
     def _more(self) -> str:
         """Say what the next step of memory costs."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..settings.forms import CACHED, FREE, PRICE, RELIABILITY, order_of
 from ..units import MicroNos, duration, nos
+from .caches import RESOURCE, Held, Want, listed, spelled
 
 if TYPE_CHECKING:
     from .markets import Market
@@ -40,6 +41,18 @@ class Seen(Protocol):
 
     def started(self, node: str, image: str) -> float:
         """Return the Unix time at which a host last started an image; 0 if it was never seen to."""
+
+    def kept(self, node: str) -> Held | None:
+        """Return what a host is believed to keep of earlier jobs; nothing if that is not known."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sought:
+    """What a job will look for on its host."""
+
+    image: str = ""
+    wants: tuple[Want, ...] = ()
+    """Models and links that it reads."""
 
 
 def chance(record: Record) -> float:
@@ -69,8 +82,25 @@ def started(market: Market, image: str, seen: Seen | None) -> float:
     return at if at > time.time() - KEPT else 0.0
 
 
-def keys(order: Sequence[str], image: str, seen: Seen | None) -> dict[str, Callable[[Market], Key]]:
+def held(market: Market, seen: Seen | None) -> Held | None:
+    """Return what the next host of a market is believed to keep of earlier jobs."""
+    return seen.kept(market.first) if seen and market.first else None
+
+
+def lacking(market: Market, wants: Sequence[Want], seen: Seen | None) -> list[Want]:
+    """Return what of a job's models and links nobody says is there."""
+    keeps = held(market, seen) if wants else None
+    there = {each.want for each in keeps.things} if keeps is not None else set()
+    # What cells fetch themselves lies elsewhere than what a definition names.
+    there |= {(RESOURCE, each) for each in market.resources}
+    return [each for each in wants if each not in there]
+
+
+def keys(
+    order: Sequence[str], sought: Sought, seen: Seen | None
+) -> dict[str, Callable[[Market], Key]]:
     """Return what markets are ranked by, the lowest first, in this order."""
+    image = sought.image
     known: dict[str, Callable[[Market], Key]] = {
         FREE: lambda each: (each.hosts == 0,),
         PRICE: lambda each: (each.price,),
@@ -78,6 +108,7 @@ def keys(order: Sequence[str], image: str, seen: Seen | None) -> dict[str, Calla
             -(chance(seen.of(each.first)) if seen and each.first else 0.5), each.kind != VETTED
         ),
         CACHED: lambda each: (
+            len(lacking(each, sought.wants, seen)),
             0 if kept_by_all(each, image) else 1 if started(each, image, seen) else 2,
         ),
     }  # fmt: skip
@@ -85,7 +116,11 @@ def keys(order: Sequence[str], image: str, seen: Seen | None) -> dict[str, Calla
 
 
 def why(
-    market: Market, others: Sequence[Market], order: Sequence[str], image: str, seen: Seen | None
+    market: Market,
+    others: Sequence[Market],
+    order: Sequence[str],
+    sought: Sought,
+    seen: Seen | None,
 ) -> tuple[str, ...]:
     """
     Say why a market was chosen, with figures: a line for each part of the order.
@@ -94,14 +129,14 @@ def why(
         market: The one.
         others: All that fit and are within the cap, this one too.
         order: By what.
-        image: What the job runs in.
+        sought: What the job will look for.
         seen: What is known of hosts.
     """
     said = {
         FREE: lambda: market.free,
         PRICE: lambda: _price(market, others),
         RELIABILITY: lambda: _record(market, seen),
-        CACHED: lambda: _image(market, image, seen),
+        CACHED: lambda: _cached(market, sought, seen),
     }
     lines = [f"{name}: {said[name]()}" for name in order]
     if market.first and {RELIABILITY, CACHED} & set(order):
@@ -124,7 +159,7 @@ def known(
     markets: Sequence[Market], prefer: str, image: str, seen: Seen
 ) -> tuple[list[Market], list[Known]]:
     """Return markets in an order, as they are if none is given, and what is known of each."""
-    ranks = keys(order_of(prefer), image, seen).values()
+    ranks = keys(order_of(prefer), Sought(image=image), seen).values()
     found = list(markets)
     if prefer:
         found.sort(key=lambda each: (*(rank(each) for rank in ranks), each.slug))
@@ -144,10 +179,12 @@ def _short_record(market: Market, seen: Seen) -> str:
 
 def _short_image(market: Market, image: str, seen: Seen) -> str:
     at = started(market, image, seen)
-    here = "all hosts" if kept_by_all(market, image) else "next host" if at else ""
+    here = "image: all hosts" if kept_by_all(market, image) else "image: next host" if at else ""
+    keeps = held(market, seen)
+    yours = f"yours: {spelled(keeps.things)}" if keeps is not None else ""
     lists = (("image", market.images), ("resource", market.resources))
     rest = [f"{len(each)} {name}{'s' if each[1:] else ''}" for name, each in lists if each]
-    return "; ".join(filter(None, (here, f"keeps {', '.join(rest)}" if rest else ""))) or "–"
+    return "; ".join(filter(None, (here, f"keeps {', '.join(rest)}" if rest else "", yours))) or "–"
 
 
 def _price(market: Market, others: Sequence[Market]) -> str:
@@ -176,6 +213,20 @@ def told(node: str, seen: Seen | None) -> str:
     wrong = record.differed + record.lied
     found = f", and was {wrong} × found wrong" if wrong else ""
     return f"began {record.done} of {record.done + record.failed} jobs from here{found}"
+
+
+def _cached(market: Market, sought: Sought, seen: Seen | None) -> str:
+    said = _image(market, sought.image, seen)
+    if not sought.wants:
+        return said
+    missing = lacking(market, sought.wants, seen)
+    keeps = held(market, seen)
+    there = keeps.has(sought.wants) if keeps is not None else ()
+    parts = [f"the next host, {market.first[:8]}, should still have {spelled(there)}"]
+    if missing:
+        names = listed([name for _, name in missing])
+        parts = [*(parts if there else ()), f"nobody says that it keeps {names}"]
+    return "; ".join([*parts, said])
 
 
 def _image(market: Market, image: str, seen: Seen | None) -> str:

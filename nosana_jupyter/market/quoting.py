@@ -141,6 +141,7 @@ def _wanted(chosen: Settings, wanted: Requirements) -> Requirements:
         kind="PREMIUM" if chosen.pay == "credits" else None,
         prefer=wanted.prefer or chosen.prefer,
         image=forms.spelled(wanted.image or chosen.image),
+        wants=wanted.wants,
     )
 
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import database, settings
-from . import findings, timings
+from . import caches, findings, timings
+from .caches import Caches, Held, Report
 from .findings import Finding, Findings
 from .timings import Pace, Timings
 
@@ -38,7 +39,7 @@ create table if not exists reputation (
 );
 """
 
-SCHEMA = _SCHEMA + findings.SCHEMA + timings.SCHEMA
+SCHEMA = _SCHEMA + findings.SCHEMA + timings.SCHEMA + caches.SCHEMA
 
 FORGIVEN = 1800.0
 """Seconds for which a host that failed comes last."""
@@ -103,15 +104,17 @@ class Reputation:
     Args:
         network: Name of the network that the hosts are on.
         path: The journal's file. By default in the data folder.
+        account: Who pays: hosts keep what jobs fetch for the next ones of the same payer.
     """
 
-    def __init__(self, network: str, path: Path | None = None) -> None:
+    def __init__(self, network: str, path: Path | None = None, *, account: str = "") -> None:
         self._network = network
         path = path or settings.home() / "journal.sqlite"
         self._db = database.open_file(path, SCHEMA, durable=False, isolation_level=None)
         self._widen()
         self.findings = Findings(self._db, network)
         self.timings = Timings(self._db, network)
+        self.caches = Caches(self._db, network, account)
 
     def _widen(self) -> None:
         """Add to a table of an earlier version what it lacks."""
@@ -186,6 +189,17 @@ class Reputation:
     def started(self, node: str, image: str) -> float:
         """Return the Unix time at which a host last started an image; 0 if it was never seen to."""
         return self.timings.last(node, f"start {image}")
+
+    def kept(self, node: str) -> Held | None:
+        """Return what a host is believed to keep for the jobs of who pays here."""
+        return self.caches.of(node)
+
+    def keeps(self, node: str, report: Report) -> None:
+        """Note what a job has told that its host keeps."""
+        try:
+            self.caches.note(node, report)
+        except database.JournalError as error:  # No cell ends for that.
+            log.warning("what host %s keeps is not noted: %s", node, error)
 
     def rank(self, node: str) -> float:
         """Rank a host among those that wait, the lowest first: the slow, and last the avoided."""

@@ -38,6 +38,12 @@ Timeout = Annotated[
     str, Field(description="Longest run to pay for, as in 30m; what is not used returns")
 ]
 MaxCost = Annotated[str, Field(description="Most this run may cost, as in '0.2 NOS' or '$0.10'")]
+Prefer = Annotated[
+    str,
+    Field(
+        description="What decides among markets, as in 'cached,price'; empty: as the user has it"
+    ),
+]
 Packages = Annotated[list[str] | None, Field(description="Packages that the host needs")]
 Inputs = Annotated[
     dict[str, Any] | None, Field(description="Names that the code reads, and their values")
@@ -128,14 +134,18 @@ def made(tools: Tools) -> MCPServer:
         return answer(run.hear(), over=run.over)
 
     @server.tool(annotations=looks, description=Tools.markets.__doc__)
-    async def markets(vram: Vram = "", gpu: Gpu = "") -> list[dict[str, Any]]:
-        return await asked(lambda: tools.markets(vram, gpu))
+    async def markets(vram: Vram = "", gpu: Gpu = "", prefer: Prefer = "") -> dict[str, Any]:
+        return await asked(lambda: tools.markets(vram, gpu, prefer))
 
     @server.tool(annotations=looks, description=Tools.quote.__doc__)
     async def quote(
-        code: Code = "pass", vram: Vram = "", gpu: Gpu = "", timeout: Timeout = ""
+        code: Code = "pass",
+        vram: Vram = "",
+        gpu: Gpu = "",
+        timeout: Timeout = "",
+        prefer: Prefer = "",
     ) -> dict[str, Any]:
-        return await asked(lambda: tools.quote(code, vram, gpu, timeout))
+        return await asked(lambda: tools.quote(code, vram, gpu, timeout, prefer))
 
     @server.tool(annotations=spends)
     async def run(
@@ -144,6 +154,7 @@ def made(tools: Tools) -> MCPServer:
         vram: Vram = "",
         gpu: Gpu = "",
         timeout: Timeout = "",
+        prefer: Prefer = "",
         max_cost: MaxCost = "",
         pip: Packages = None,
         inputs: Inputs = None,
@@ -157,8 +168,9 @@ def made(tools: Tools) -> MCPServer:
         """
         starting = asyncio.ensure_future(asked(
             lambda: tools.start(
-                code, vram=vram, gpu=gpu, timeout=timeout, max_cost=max_cost, pip=pip or [],
-                inputs=inputs or {}, files=files or [], get=get or [],
+                code, vram=vram, gpu=gpu, timeout=timeout, prefer=prefer or None,
+                max_cost=max_cost, pip=pip or [], inputs=inputs or {}, files=files or [],
+                get=get or [],
             )
         ))  # fmt: skip
 

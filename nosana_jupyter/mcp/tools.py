@@ -20,6 +20,8 @@ from ..market.choosing import Requirements, fitting
 from ..money.consent import unasked
 from ..money.journal import Entry, owner_of
 from ..portal import Portal
+from ..sanitize import line
+from ..settings import forms
 from ..travel import files
 from ..units import duration, parse_gib, parse_seconds
 from .runs import Run, Runs
@@ -45,10 +47,19 @@ class Tools:
         self,
         vram: str = "",
         gpu: str = "",
-    ) -> list[dict[str, Any]]:
-        """List the markets that fit, cheapest first: card, memory, hosts free, price per hour."""
+        prefer: str = "",
+    ) -> dict[str, Any]:
+        """
+        List the markets that fit, the best first: card, memory, hosts free, price per hour, what
+        is kept there; and by what they are chosen.
+        """
         wanted = Requirements(vram=parse_gib(vram) if vram else None, gpu=gpu or None)
-        return [
+        chosen = settings.load()
+        order = prefer or chosen.prefer
+        found, known = self._portal.ranked(
+            fitting(self._portal.markets(), wanted), order, forms.spelled(chosen.image)
+        )
+        listed = [
             {
                 "market": each.slug,
                 "gpus": list(each.gpus),
@@ -57,9 +68,11 @@ class Tools:
                 "jobs_waiting": each.jobs,
                 "nos_per_hour": round(each.price * 3600 / 1_000_000, 6),
                 "network_fee_percent": float(each.fee_percent),
+                "kept": "" if of.kept == "–" else line(of.kept),
             }
-            for each in fitting(self._portal.markets(), wanted)
+            for each, of in zip(found, known, strict=True)
         ]
+        return {"chosen_by": list(forms.order_of(order)), "markets": listed}
 
     def quote(
         self,
@@ -67,14 +80,23 @@ class Tools:
         vram: str = "",
         gpu: str = "",
         timeout: str = "",
+        prefer: str = "",
     ) -> dict[str, Any]:
-        """Say what a run may cost at most, where it would go, and what travels. Spends nothing."""
-        plan = self._portal.plan(self._cell(code or "pass", vram=vram, gpu=gpu, timeout=timeout))
+        """
+        Say what a run may cost at most, where it would go and why, and what travels. Spends
+        nothing.
+        """
+        cell = self._cell(
+            code or "pass", vram=vram, gpu=gpu, timeout=timeout, prefer=prefer or None
+        )
+        plan = self._portal.plan(cell)
         quote = plan.quote
         return {
             "market": quote.market.slug,
             "gpus": list(quote.market.gpus),
             "hosts_free": quote.market.hosts,
+            "chosen_by": list(quote.why),
+            "kept": quote.kept,
             "at_most": quote.bound,
             "for": duration(quote.timeout),
             "packages": list(plan.packages),

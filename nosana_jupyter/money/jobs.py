@@ -27,6 +27,7 @@ from .journal import Entry, Intent, Journal, Receipt, here, owner_of
 
 if TYPE_CHECKING:
     from ..chain.rpc import FoundRun, Rpc
+    from ..market.caches import Report
     from ..market.markets import Quote
     from ..network import Network
     from .payer import Payer
@@ -62,6 +63,9 @@ class Job:
     cell_seconds: float = 0.0
     peak_memory: float = 0.0
     peak_card: float = 0.0
+    keeps: Report | None = None
+    """What its host keeps for later jobs, if it has said so."""
+
     started: float = field(default_factory=time.time)
     receipt: Receipt | None = None
     unwritten: str = ""

@@ -207,7 +207,10 @@ class Commands:
 
         rest, picks = _picking(rest)
         options = grammar.market_grammar().read(rest)
-        wanted = Requirements(vram=options.vram, gpu=options.gpu, market=options.market)
+        wanted = Requirements(
+            vram=options.vram, gpu=options.gpu, market=options.market,
+            prefer=options.prefer or "", image=options.image or "",
+        )  # fmt: skip
         if picks:
             return self._pick(wanted, None)
         chosen = settings.load()
@@ -282,7 +285,12 @@ class Commands:
         usual = parse_seconds(settings.load().timeout)
         markets = self.portal.markets()
         rate = self.portal.rate()
-        picker = Picker(markets, wanted, timeout or usual, usual=usual, rate=rate)
+        chosen = settings.load()
+        order, image = wanted.prefer or chosen.prefer, forms.spelled(wanted.image or chosen.image)
+        picker = Picker(
+            markets, wanted, timeout or usual, usual=usual, rate=rate, prefer=order,
+            rank=lambda found: self.portal.ranked(found, order, image),
+        )  # fmt: skip
         has_widgets = find_spec("ipywidgets") is not None
         return picker if has_widgets and self._on_page else picker.told()
 

@@ -103,6 +103,7 @@ def table(found: Sequence[Host], *, now: float | None = None, reports: bool = Fa
         notes.append(f"{len(others) - MOST} more wait that this machine has never rented.")
     if not rows:
         notes.append("No host waits, and none was rented from here.")
+    notes += [each.held.text for each in known if each.held is not None]
     for each in known:
         if each.record.avoid_until > now:
             notes.append(f"{each.node[:12]}: {line(each.record.why)}")

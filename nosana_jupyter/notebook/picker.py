@@ -8,7 +8,7 @@ it into a cell.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 from ..market.choosing import Requirements, fitting
 from ..market.markets import Market, Quote
 from ..sanitize import line
+from ..settings.forms import order_of
 from ..units import GiB, Seconds, duration, nos
 from .table import Bar, Table
 
 if TYPE_CHECKING:
+    from ..market.preferring import Known
     from ..market.rates import Rate
 
 TIMES = (600, 1800, 3600, 2 * 3600, 4 * 3600, 8 * 3600, 24 * 3600)
@@ -30,6 +32,9 @@ CHEAPEST = ""
 
 SHOWN = 8
 """Most markets that are listed."""
+
+Ranked = tuple[Sequence[Market], Sequence["Known"]]
+"""Markets in an order, and what is known of each."""
 
 WIDE = {"description_width": "8em"}
 
@@ -44,6 +49,8 @@ class Picker:
         timeout: Longest run to begin with.
         usual: Longest run that is paid for where a cell does not say.
         rate: What a NOS is worth.
+        prefer: The order that markets are chosen by, where it is not the usual one.
+        rank: Puts markets into that order, and says what is known of each.
     """
 
     def __init__(
@@ -54,10 +61,15 @@ class Picker:
         *,
         usual: Seconds,
         rate: Rate | None,
+        prefer: str = "",
+        rank: Callable[[Sequence[Market]], Ranked] | None = None,
     ) -> None:
         self._markets = markets
         self._usual = usual
         self._rate = rate
+        self._order = prefer
+        self._rank = rank
+        self._asked = wanted.prefer
         self.vram = wanted.vram or GiB(0)
         self.gpu = wanted.gpu or ""
         self.market = wanted.market or CHEAPEST
@@ -65,16 +77,22 @@ class Picker:
 
     @property
     def fits(self) -> list[Market]:
-        """The markets with the memory and the card, cheapest first."""
+        """The markets with the memory and the card, the best first."""
+        return list(self._ranked[0])
+
+    @property
+    def _ranked(self) -> Ranked:
         wanted = Requirements(vram=self.vram or None, gpu=self.gpu or None)
-        return fitting(self._markets, wanted)
+        found = fitting(self._markets, wanted)
+        return self._rank(found) if self._rank is not None else (found, ())
 
     @property
     def chosen(self) -> Market | None:
         """The market that the line asks for, or that would be the one."""
         fits = self.fits
         named = [each for each in fits if self.market in (each.slug, each.address)]
-        free = [each for each in fits if each.hosts]
+        # An order that was asked for says itself what a free host is worth.
+        free = [] if self._order else [each for each in fits if each.hosts]
         return next(iter(named or ([] if self.market else free or fits)), None)
 
     @property
@@ -86,6 +104,7 @@ class Picker:
         else:
             words += ["--vram", f"{self.vram:g}"] if self.vram else []
             words += ["--gpu", shlex.quote(self.gpu)] if self.gpu else []
+            words += ["--prefer", shlex.quote(self._asked)] if self._asked else []
         if self.timeout != self._usual:
             words += ["--timeout", duration(self.timeout).replace(" ", "")]
         return " ".join(words)
@@ -107,19 +126,23 @@ class Picker:
 
     def table(self) -> Table:
         """Return the markets that fit."""
-        fits = self.fits
+        fits, known = self._ranked
         bars = Bar.several([each.price for each in fits[:SHOWN]])
+        keeps = [line(each.kept) for each in known] or ["–"] * len(fits)
         rows = [
             (
                 each.slug, line(each.gpu), f"{each.vram:g} GiB", bar,
-                nos(each.price * 3600), f"{each.hosts} free" if each.hosts else "none free",
+                nos(each.price * 3600), f"{each.hosts} free" if each.hosts else "none free", kept,
             )
-            for each, bar in zip(fits, bars, strict=False)
+            for each, bar, kept in zip(fits, bars, keeps, strict=False)
         ]  # fmt: skip
         more = len(fits) - SHOWN
-        note = f"and {more} dearer" if more > 0 else "" if rows else "No market fits."
+        note = f"and {more} more" if more > 0 else "" if rows else "No market fits."
+        note += f"{'. ' if more > 0 else ' '}Chosen by {', then '.join(order_of(self._order))}."
         return Table(
-            head=("market", "card", "memory", "price", "NOS an hour", "hosts"), rows=rows, note=note
+            head=("market", "card", "memory", "price", "NOS an hour", "hosts", "keeps"),
+            rows=rows,
+            note=note.strip(),
         )
 
     def told(self) -> Table:

@@ -305,7 +305,7 @@ def markets(found: Sequence[Market], known: Sequence[Known] = ()) -> Table:
     ]  # fmt: skip
     head = (
         "market", "card", "memory", "price", "NOS an hour", "$ an hour", "fee", "hosts",
-        "next host", "has image", "stake", "kind",
+        "next host", "keeps", "stake", "kind",
     )  # fmt: skip
     return Table(head=head, rows=rows, note="" if rows else "No market fits.")
 

@@ -23,6 +23,7 @@ from ..errors import FundsError, NosanaError
 from ..money.consent import is_above
 from ..portal import Portal, shared
 from ..portal.following import show
+from ..settings import forms
 from ..trust.agreement import Judge, Tolerance
 from ..units import MicroNos, parse_gib, parse_seconds, parse_share
 from .audience import Listeners
@@ -72,6 +73,7 @@ class Executor(futures.Executor):
         vram: GPU memory of each, in GiB, or as text: `16GB`.
         gpu: Card to ask for, as in `4090`.
         market: Slug or address of a market.
+        prefer: What decides among markets that fit: `reliability,price`, or `cached`.
         image: Container image.
         pip: Requirements beside those that are found.
         env: Environment of the calls.
@@ -99,6 +101,7 @@ class Executor(futures.Executor):
         vram: float | str | None = None,
         gpu: str | None = None,
         market: str | None = None,
+        prefer: str | None = None,
         image: str | None = None,
         pip: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
@@ -114,6 +117,7 @@ class Executor(futures.Executor):
     ) -> None:
         if hosts < 1:
             raise ValueError(f"hosts={hosts}: at least one is needed")
+        forms.order_of(prefer or "")
         settings.tell_unheeded()
         chosen = settings.load()
         self._max_workers = hosts
@@ -124,6 +128,7 @@ class Executor(futures.Executor):
             "vram": parse_gib(str(vram)) if vram is not None else None,
             "gpu": gpu,
             "market": market,
+            "prefer": prefer or "",
             "image": image,
             "env": dict(env or {}),
             "timeout": parse_seconds(str(chosen.timeout if timeout is None else timeout)),
@@ -340,7 +345,11 @@ class Executor(futures.Executor):
         image = image_of(options["image"], client.settings)
         order = Order(
             wanted=Requirements(
-                vram=options["vram"], gpu=options["gpu"], market=options["market"], image=image
+                vram=options["vram"],
+                gpu=options["gpu"],
+                market=options["market"],
+                prefer=options["prefer"],
+                image=image,
             ),
             timeout=options["timeout"],
             image=image,

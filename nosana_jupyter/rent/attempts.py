@@ -35,7 +35,16 @@ from .claims import NotAsTold
 
 log = logging.getLogger("nosana_jupyter.rent.attempts")
 
-T = TypeVar("T")
+
+class Guest(Protocol):
+    """A host that is rented."""
+
+    @property
+    def job(self) -> Job:
+        """Its job."""
+
+
+T = TypeVar("T", bound=Guest)
 
 TAKEN = frozenset({"NotInMarketQueue", "MarketInWrongState"})
 """
@@ -169,12 +178,16 @@ class Attempts:
 async def judged(
     hosts: Reputation, hosted: AbstractAsyncContextManager[T], node: Callable[[], str]
 ) -> AsyncIterator[T]:
-    """Meet a host; note it if the host breaks the rules from then on."""
+    """Meet a host; note what it keeps, or that it has broken the rules from then on."""
     met = False
     try:
         async with hosted as session:
             met = True
-            yield session
+            try:
+                yield session
+            finally:
+                if session.job.keeps is not None:
+                    hosts.keeps(node(), session.job.keeps)
     except RemoteProtocolError as error:
         # Before it is met the chain is heard, too.
         if met or isinstance(error, NotAsTold):

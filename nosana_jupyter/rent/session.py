@@ -366,6 +366,7 @@ class Session:
             ended = await talk
         finally:
             control.soft = None
+        self.job.keeps = ended.keeps or self.job.keeps
         self.job.cell_seconds += ended.seconds
         self.job.peak_memory = max(self.job.peak_memory, ended.peak_memory)
         self.job.peak_card = max(self.job.peak_card, ended.peak_card)

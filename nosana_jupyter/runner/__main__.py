@@ -28,6 +28,7 @@ from ..wire import launch, seal
 from ..wire.messages import Check, Gauge, Install, Installed
 from . import belonging, machine, places, streams
 from .asking import Asker
+from .caching import Shelf
 from .comms import Comms, Incoming
 from .gauging import Gauges
 from .intake import Intake
@@ -74,6 +75,8 @@ class Terms:
     port: int
     isolated: bool
     cache: Path
+    keeps: int
+    """Bytes that the host keeps of it for later jobs."""
 
     @classmethod
     def read(cls, environment: MutableMapping[str, str]) -> Terms:
@@ -87,6 +90,7 @@ class Terms:
             port=int(take(launch.port_variable(launch.PORT), launch.PORT)),
             isolated=not take(launch.NOT_ISOLATED, ""),
             cache=Path(environment.get(launch.CACHE) or places.find_cache()),
+            keeps=int(take(launch.CACHE_BYTES, 0)),
         )
 
 
@@ -116,6 +120,7 @@ class Runner:
         """Tasks that came, and that have ended. Each is counted by one thread only."""
 
         self._made: Installer | None = None
+        self._shelf: Shelf | None = None
         self._loop = asyncio.new_event_loop()
         self._server: Server | None = None
         self._listening = threading.Event()
@@ -152,6 +157,7 @@ class Runner:
         cells = Cells(
             self._outbox, self._interrupts, pipes, labels=labels, asker=self._asker,
             comms=self._comms, belonging=self._belonging, folder=self._folder,
+            replying=self._look,
         )  # fmt: skip
         self._tasks.loop = cells.loop
         while True:
@@ -268,7 +274,16 @@ class Runner:
             print(f"cannot listen on port {terms.port}: {error}", file=sys.stderr)
             os._exit(1)
 
+    def _look(self, seconds: float) -> None:
+        """Tell with the reply of a cell that took so long what later jobs find here."""
+        if self._shelf is not None and self._server is not None:
+            told = self._shelf.after(seconds)
+            if told is not None:
+                self._server.keeps(told)
+
     def _greet(self) -> None:
+        # Before any cell can change it.
+        self._shelf = Shelf(self._terms.cache, self._terms.keeps)
         self._outbox.put(machine.hello(isolated=self._terms.isolated))
 
     def _work(self, task: Task, buffers: list[memoryview]) -> None:

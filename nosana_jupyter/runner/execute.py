@@ -8,6 +8,7 @@ import os
 import reprlib
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -70,8 +71,10 @@ class Cells:
         comms: Comms,
         belonging: Belonging,
         folder: Path,
+        replying: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._outbox = outbox
+        self._replying = replying
         self._interrupts = interrupts
         self._pipes = pipes
         self._asker = asker
@@ -236,6 +239,8 @@ class Cells:
         for chunk in split(buffers):
             self._outbox.put(chunk)
         bound, gone = self._changes(there, cell)
+        if cell.code:
+            self._replying(seconds)
         self._outbox.put(
             Reply(
                 status,

@@ -55,6 +55,8 @@ def settle(folder: Path) -> Path:
     cache = find_cache()
     if given and cache.is_relative_to(given):
         _keep_models(cache)
+    else:
+        os.environ.pop(launch.CACHE_BYTES, None)
     os.environ[launch.CACHE] = str(cache)
     # Installers would choose folders at home.
     os.environ.setdefault("PIP_CACHE_DIR", str(cache / "pip"))

@@ -37,6 +37,7 @@ from ..wire.messages import (
     InputReply,
     Install,
     Interrupt,
+    Keeps,
     Late,
     Release,
 )
@@ -162,6 +163,10 @@ class Server:
         """Tell what the machine does. Only from the thread of this loop."""
         self._telling.gauge = seen
         self._wake.set()
+
+    def keeps(self, told: Keeps) -> None:
+        """Tell, before the reply that comes next, what later jobs find here."""
+        self._telling.keeps = told
 
     def unfetched(self) -> list[Record]:
         """Return the cells that nobody has fetched; none while a client is there to fetch them."""

@@ -32,6 +32,7 @@ from ..wire.messages import (
     Hello,
     Install,
     Installed,
+    Keeps,
     Late,
     Reply,
     Stream,
@@ -107,6 +108,9 @@ class Telling:
         self._carried: deque[Late] = deque(maxlen=CARRIED)
         self.gauge: Gauge | None = None
         """What the machine does, which nobody has heard yet: of several, the last."""
+
+        self.keeps: Keeps | None = None
+        """What later jobs find here, to be told before the next reply."""
 
         self._anew = False
         """Whether the client has come anew and may ask for cells: then what is late waits."""
@@ -280,6 +284,9 @@ class Telling:
             self.session.send(msgspec.structs.replace(hello, cells=self.records.known()))
 
     def _say(self, message: AnyMessage) -> None:
+        if isinstance(message, Reply) and self.keeps is not None:
+            keeps, self.keeps = self.keeps, None
+            self.session.send(keeps)
         try:
             self.session.send(message)
         except LocalProtocolError as error:

@@ -11,6 +11,7 @@ from typing import Any, Literal, Optional, Union
 
 import msgspec
 
+from .keeping import Keeps
 from .loads import CHUNK, Chunk, Early, Handle, Have, Large, Missing, Value
 from .outputs import (
     COMMS,
@@ -51,6 +52,7 @@ __all__ = [
     "Gauge",
     "Handle",
     "Have",
+    "Keeps",
     "Large",
     "Late",
     "Message",
@@ -390,5 +392,5 @@ AnyMessage = Union[
     Stream, DisplayData, UpdateDisplayData, ClearOutput, ExecuteResult, Error, Reply,
     Attach, Release, Lease, At, Unknown, Taken, InputRequest, InputReply, Late,
     CommOpen, CommMessage, CommClose, CommOutput,
-    Have, Missing, Early, Gauge,
+    Have, Missing, Early, Gauge, Keeps,
 ]  # fmt: skip

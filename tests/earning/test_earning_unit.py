@@ -12,6 +12,7 @@ import pytest
 from nosana_jupyter.earning import unit
 from nosana_jupyter.earning.place import Place, Plan
 from nosana_jupyter.errors import UsageError
+from nosana_jupyter.host.kept import gib
 from nosana_jupyter.network import MAINNET
 
 STRANGE = 'a "quoted" 100% $HOME path'
@@ -51,6 +52,10 @@ def test_it_says_what_the_host_needs(tmp_path: Path, monkeypatch: pytest.MonkeyP
     home = f'{tmp_path}/a \\"quoted\\" 100%% $HOME path'
     assert f'Environment="NOSANA_JUPYTER_HOME={home}"' in lines
     assert f'ExecStart="{sys.executable}" -m nosana_jupyter.cli host run --really' in lines
+    kept = unit.text(place(tmp_path), user=True, keep=gib("12.5")).splitlines()
+    assert (
+        f'ExecStart="{sys.executable}" -m nosana_jupyter.cli host run --really --keep 12.5' in kept
+    )
     assert "FinalKillSignal=SIGTERM" in lines
     assert "KillMode=mixed" in lines
 

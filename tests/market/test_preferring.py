@@ -204,7 +204,11 @@ def test_markets_are_shown_in_the_order(seen: Reputation) -> None:
 
     assert [each.slug for each in found] == ["dear", "middle", "cheap"]
     assert [each.record for each in told] == ["1 of 1 begun", "new here", "0 of 1 begun, avoided"]
-    assert [each.kept for each in told] == ["–", "all hosts; keeps 2 images, 1 resource", "–"]
+    assert [each.kept for each in told] == [
+        "–",
+        "image: all hosts; keeps 2 images, 1 resource",
+        "–",
+    ]
     assert [each.slug for each in known(ALL, "", PYTHON, seen)[0]] == ["cheap", "middle", "dear"]
 
 

@@ -10,6 +10,7 @@ from test_notebook_card import MARKET, RATE
 
 from nosana_jupyter.errors import UsageError
 from nosana_jupyter.market.choosing import Requirements
+from nosana_jupyter.market.preferring import Known
 from nosana_jupyter.notebook import grammar
 from nosana_jupyter.notebook.complete import matches
 from nosana_jupyter.notebook.picker import Picker
@@ -85,6 +86,24 @@ def test_it_is_text_where_nobody_can_click() -> None:
     assert "nvidia-h100  H100      80 GiB  ██████████" in text
     assert text.endswith("To run a cell there: %%nosana --vram 24")
     assert "at most 0.540540 NOS ($0.1622) for 30 min" in text
+
+
+def test_the_order_and_what_is_kept_are_said() -> None:
+    """Markets come in the order that is asked for, which the line asks for too, with its reason."""
+    wanted = Requirements(prefer="cached")
+    made = Picker(
+        [SMALL, MARKET, LARGE], wanted, Seconds(1800), usual=Seconds(1800), rate=RATE,
+        prefer="cached",
+        rank=lambda found: (found[::-1], [Known(kept="yours: me/m (3.0 MB)"), *[Known()] * 2]),
+    )  # fmt: skip
+    text = repr(made)
+
+    assert made.line == "%%nosana --prefer cached"
+    assert "in nvidia-h100: at most" in made.cost
+    assert text.index("nvidia-h100") < text.index("nvidia-4090")
+    assert "1 free     yours: me/m (3.0 MB)" in text
+    assert "Chosen by cached, then free, then price." in text
+    assert "Chosen by free, then price." in repr(picker())
 
 
 def test_only_who_chooses_picks() -> None:

@@ -31,6 +31,7 @@ from nosana_jupyter.wire.messages import (
     Gauge,
     Handle,
     Hello,
+    Keeps,
     Reply,
     Stream,
 )
@@ -83,6 +84,9 @@ class Client:
         self.gauges: list[Gauge] = []
         """What the machine did while cells ran."""
 
+        self.keeps: list[Keeps] = []
+        """What later jobs find there."""
+
     def connect(self) -> None:
         url = f"ws://127.0.0.1:{self.port}/"
         self.line = self.open.enter_context(
@@ -121,6 +125,8 @@ class Client:
                 self.line.send(self.channel.seal(self.session.acknowledge()))
             if isinstance(message, Gauge):
                 self.gauges.append(message)
+            elif isinstance(message, Keeps):
+                self.keeps.append(message)
             elif message is not None:
                 return message
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from nosana_jupyter.wire.keeping import Kept
 from nosana_jupyter.wire.messages import (
     Ack,
     AnyMessage,
@@ -36,6 +37,7 @@ from nosana_jupyter.wire.messages import (
     Install,
     Installed,
     Interrupt,
+    Keeps,
     Late,
     Lease,
     Missing,
@@ -85,6 +87,7 @@ MESSAGES: dict[type[Any], AnyMessage] = {
         InputReply(1, "x"),
         Late("9f86d081884c7d65", Stream("stdout", "x")),
         Gauge(1.5, 24.0, None, True),
+        Keeps([], [Kept("hub", "me/model", 7)]),
         Early({"x": Value(msgspec.Raw(b"\x01"))}, {"y": "is a lock"}),
     )
 }
