@@ -83,6 +83,7 @@ LAYERS = {
     "server": CLIENT | {"templates", "board"},
     "script": MONEY,
     "terminal": CLIENT,
+    "nbval": {"batch"},
     "batch": CLIENT | {"terminal"},
     "reports": MONEY | {"batch"},
     "mcp": CLIENT,

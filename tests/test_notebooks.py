@@ -35,6 +35,56 @@ def test_outputs_are_those_stored(session_network: LocalNetwork, path: Path) -> 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def book(path: Path, cells: list[str]) -> None:
+    """Write a notebook of somebody's own."""
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(each) for each in cells])
+    made.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(made, path)
+
+
+def test_stored_outputs_of_ones_own_are_compared(
+    session_network: LocalNetwork, tmp_path: Path
+) -> None:
+    """
+    As `docs/ci.md` says: a marked `%%nosana` cell, in a job or a session, shows what it did when it
+    was stored; its card is another and is not looked at; what it prints otherwise fails.
+    """
+    path = tmp_path / "book.ipynb"
+    book(path, [
+        "%load_ext nosana_jupyter\nfactor = 6",
+        "%%nosana\n# NBVAL_CHECK_OUTPUT\nanswer = factor * 7\nprint('there:', answer)\nanswer",
+        "# NBVAL_CHECK_OUTPUT\nanswer + 1",
+        "%nosana up",
+        "%%nosana\n# NBVAL_CHECK_OUTPUT\nanswer += 1\n[answer, {'a': 1}]",
+        "%nosana down",
+    ])  # fmt: skip
+    environment = session_network.environment
+    stored = subprocess.run(
+        [sys.executable, "-m", "jupyter", "execute", "--inplace", str(path)],
+        env=environment, capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+    assert stored.returncode == 0, stored.stderr
+    assert "application/vnd.nosana.job+json" in path.read_text()
+
+    told = (NOTEBOOKS.parent / "docs" / "ci.md").read_text()
+    [line] = re.findall(r"^pytest (.*--nbval.*)$", told, re.MULTILINE)
+
+    def compared() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", *line.split(), "-p", "no:cacheprovider"],
+            env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=240,
+        )  # fmt: skip
+
+    done = compared()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "6 passed" in done.stdout
+    path.write_text(path.read_text().replace("print('there:', answer)", "print('there:', 41)"))
+    failed = compared()
+    assert failed.returncode == 1
+    assert "1 failed, 5 passed" in failed.stdout
+    assert "there: 41" in failed.stdout
+
+
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.name)
 def test_what_is_stored_is_nobodys(path: Path) -> None:
     """Every code cell has run; neither a key, nor a token, nor a path of a machine is in it."""

@@ -20,7 +20,7 @@ from .values import checked, copies, image, links, money, names, order, share, v
 from .vocabulary import COMMANDS as COMMANDS
 from .vocabulary import MOST_WORDS
 
-SHELL = frozenset({"run", "exec", "receipt", "verify", "mcp", "host", "local"})
+SHELL = frozenset({"run", "exec", "verify", "mcp", "host", "local"})
 """Commands that there are in a terminal alone."""
 
 TEAMS = ("join", "leave")
