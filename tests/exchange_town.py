@@ -47,6 +47,8 @@ class Place:
     book: Book
     lies: list[Lie] = field(default_factory=list)
     asked: int = 0
+    headers: list[Any] = field(default_factory=list)
+    """Of the questions to the exchange."""
 
     async def offer(self, text: str = "5 USDC", slippage: int = 50) -> Offer:
         coin, amount = coins.read(text, self.rpc.network)
@@ -74,6 +76,7 @@ def service(place: Place) -> tornado.web.Application:
     class Lying(Build):
         def finish(self, chunk: Any = None) -> Any:
             place.asked += 1
+            place.headers.append(self.request.headers)
             if isinstance(chunk, dict):
                 chunk = copy.deepcopy(chunk)
                 for lie in place.lies:

@@ -12,8 +12,12 @@ from typing import Any
 
 import msgspec
 
+from .. import settings
 from ..errors import ExchangeError
 from ..network import Network, proxied, shown, unreached
+
+HOME = "https://api.jup.ag/"
+"""Where the key is sent, and nowhere else."""
 
 PATIENCE = 20
 """Seconds that an answer may take."""
@@ -100,9 +104,7 @@ async def build(network: Network, *, coin: str, amount: int, taker: str, slippag
     try:
         async with (
             httpx.AsyncClient(timeout=PATIENCE, trust_env=proxied(place)) as http,
-            http.stream(
-                "GET", f"{place}/build", params=asked, headers={"accept-encoding": "identity"}
-            ) as answer,
+            http.stream("GET", f"{place}/build", params=asked, headers=_headers(place)) as answer,
         ):
             async for piece in answer.aiter_raw():
                 body += piece
@@ -116,7 +118,14 @@ async def build(network: Network, *, coin: str, amount: int, taker: str, slippag
         ) from None
     if answer.status_code == 429:
         raise ExchangeError(
-            "the exchange was asked too often. Nothing was swapped", hint="Try again in a minute."
+            "the exchange was asked too often. Nothing was swapped",
+            hint="Try again in a minute; a key of Jupiter's allows more: %nosana config swap_key "
+            "--ask",
+        )
+    if answer.status_code in (401, 403) and settings.load().swap_key:
+        raise ExchangeError(
+            "the exchange does not take its key. Nothing was swapped",
+            hint="Set another, or none: %nosana config swap_key --ask, or --unset",
         )
     if answer.status_code != 200:
         why = _reason(bytes(body)) or f"it says {answer.status_code}"
@@ -128,6 +137,12 @@ async def build(network: Network, *, coin: str, amount: int, taker: str, slippag
         return msgspec.json.decode(bytes(body), type=Build)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise _unread(place) from None
+
+
+def _headers(place: str) -> dict[str, str]:
+    """Return what goes along with a question: the key to Jupiter's own address alone."""
+    key = settings.load().swap_key if f"{place}/".startswith(HOME) else ""
+    return {"accept-encoding": "identity", **({"x-api-key": key} if key else {})}
 
 
 def _unread(place: str) -> ExchangeError:

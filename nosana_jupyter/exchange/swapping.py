@@ -158,6 +158,12 @@ async def recover(rpc: Rpc, wallet: Wallet, book: Book) -> list[Deal]:
     return over
 
 
+def unknown(rpc: Rpc, wallet: Wallet, book: Book) -> list[Deal]:
+    """Return the swaps that nobody is at any more and that may still happen."""
+    open_ = book.open_deals(rpc.network.name, wallet.address)
+    return [deal for deal in open_ if not _followed(deal)]
+
+
 async def _recovered(rpc: Rpc, deal: Deal) -> Deal | None:
     """Return a swap as it ended; nothing where it may still land."""
     if not deal.signature:

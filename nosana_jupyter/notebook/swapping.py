@@ -13,7 +13,7 @@ from .. import settings
 from ..chain.wallet import Wallet
 from ..errors import FundsError, UsageError
 from ..exchange import coins, swapping
-from ..exchange.book import Deal, opened
+from ..exchange.book import OPEN, Deal, opened
 from ..exchange.swapping import Offer
 from ..money import consent
 from ..money.purse import Purse
@@ -135,12 +135,13 @@ async def _deals(client: Client) -> list[Deal]:
 
 
 async def recover(client: Client) -> list[Deal]:
-    """See what became of swaps whose end nobody has seen."""
+    """See what became of swaps whose end nobody has seen; also return those nobody knows yet."""
     purse = client.jobs.payer
     if not isinstance(purse, Purse):
         return []
     with opened() as book:
-        return await swapping.recover(client.rpc, purse.payer, book)
+        over = await swapping.recover(client.rpc, purse.payer, book)
+        return [*over, *swapping.unknown(client.rpc, purse.payer, book)]
 
 
 def swept(found: Sequence[Deal], shown: Table) -> Table:
@@ -152,6 +153,11 @@ def swept(found: Sequence[Deal], shown: Table) -> Table:
 def _told(deal: Deal) -> str:
     if deal.state == "done":
         return f"{deal.given} were swapped for {nos(deal.got)}: transaction {deal.signature}."
+    if deal.state in OPEN:
+        return (
+            f"A swap of {deal.given} may still land, as transaction {deal.signature}: they are in "
+            "the wallet until then. Sweep again in two minutes, and swap nothing meanwhile."
+        )
     why = "failed" if deal.state == "failed" else "was never sent"
     return f"A swap of {deal.given} {why}: they are in the wallet."
 

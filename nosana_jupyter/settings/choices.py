@@ -192,11 +192,14 @@ class Settings:
     slippage: str = "0.5%"
     """How much less a swap may bring than was quoted, as its price moves meanwhile; 5% at most."""
 
+    swap_key: str = field(default="", repr=False)
+    """API key of Jupiter, where `%nosana swap` asks more often than it may without one."""
+
     api_key: str = field(default="", repr=False)
     """API key of a Nosana account, `nos_…`, whose credits pay."""
 
 
-SECRET = frozenset({"pin_token", "api_key"})
+SECRET = frozenset({"pin_token", "swap_key", "api_key"})
 """Settings that are a secret: shown as set or unset, never as text."""
 
 ADDRESSES = frozenset({"rpc", "websocket", "pin", "gateway", "api", "tunnel"})
@@ -239,6 +242,7 @@ CHECKS: dict[str, Callable[[str], object]] = {
     "websocket": forms.address_of("wss", "ws"),
     "pin": forms.address_of("https", "http"),
     "pin_token": forms.check_word,
+    "swap_key": forms.check_word,
     "api_key": forms.check_key,
     "gateway": forms.address_of("https", "http"),
     "ipfs_gateways": forms.check_addresses,

@@ -129,7 +129,9 @@ ALLOWED: dict[str, Callable[[str, str], str]] = {
 """What a project may set: each says why a value is ignored, told the user's own, or nothing."""
 
 REFUSED = {
-    **dict.fromkeys(("network", "wallet", "payer", "pay", "api_key"), "who pays is yours to say"),
+    **dict.fromkeys(
+        ("network", "wallet", "payer", "pay", "api_key", "swap_key"), "who pays is yours to say"
+    ),
     **dict.fromkeys(
         ("rpc", "websocket", "pin", "pin_token", "gateway", "api", "tunnel", "store"),
         "what your keys sign and your data passes is yours to choose",

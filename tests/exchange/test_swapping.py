@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import signal
+import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
@@ -18,16 +20,19 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 
+from nosana_jupyter import settings
 from nosana_jupyter.chain import addresses, locking
 from nosana_jupyter.chain.addresses import TOKEN, ata
 from nosana_jupyter.chain.instructions import create_ata
 from nosana_jupyter.errors import ExchangeError, FundsError, NosanaError, UsageError
-from nosana_jupyter.exchange import coins, pricing, swapping
+from nosana_jupyter.exchange import asking, coins, pricing, swapping
 from nosana_jupyter.local import pools, swaps, tokens
 from nosana_jupyter.local.invocation import Invocation
 from nosana_jupyter.market import rates
 from nosana_jupyter.network import DEVNET, MAINNET
-from nosana_jupyter.units import MicroNos
+from nosana_jupyter.notebook import swapping as words
+from nosana_jupyter.notebook.tables import Table
+from nosana_jupyter.units import MicroNos, nos
 
 THIEF = Keypair()
 TAKEN_BACK = "may spend later"
@@ -399,6 +404,119 @@ def test_a_swap_whose_end_nobody_saw_is_found(tmp_path: Path) -> None:
         assert (gone.id, gone.state) == ("lost", "unsent")
 
     live(tmp_path, script)
+
+
+DIES = """
+import asyncio, os, signal, sys
+from pathlib import Path
+sys.path[:0] = {path!r}
+from exchange_town import network_at
+from nosana_jupyter.chain.rpc import Rpc
+from nosana_jupyter.chain.wallet import Wallet
+from nosana_jupyter.exchange import coins, swapping
+from nosana_jupyter.exchange.book import Book
+
+def die(step):
+    if step == {step!r}:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+class Dying(Book):
+    def write(self, deal):
+        if deal.state == "done":
+            die("confirmed")
+        super().write(deal)
+        die(deal.state)
+
+async def main():
+    async with Rpc(network_at({rpc!r}, {base!r}), timeout=5.0) as rpc:
+        wallet, book = Wallet.load(Path({key!r})), Dying(Path({book!r}))
+        coin, amount = coins.read("5 USDC", rpc.network)
+        found = await swapping.offer(rpc, wallet, coin, amount, 50)
+        die("quoted")
+        await swapping.carry_out(rpc, wallet, found, book)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("step", "swaps", "told"),
+    [
+        ("quoted", 0, ""),
+        ("intent", 0, "A swap of 5 USDC was never sent: they are in the wallet."),
+        ("sent", 0, "A swap of 5 USDC was never sent: they are in the wallet."),
+        ("landed", 1, f"5 USDC were swapped for {nos(MicroNos(QUOTED))}: transaction "),
+        ("confirmed", 1, f"5 USDC were swapped for {nos(MicroNos(QUOTED))}: transaction "),
+    ],
+)
+def test_a_process_is_killed_at_each_step(tmp_path: Path, step: str, swaps: int, told: str) -> None:
+    """
+    Killed once it has the quote, wrote its intent, has signed, was sent, or was confirmed: a sweep
+    says where the money is, once; no money moves by it, and what may still land is said so.
+    """
+
+    async def script(place: Place) -> None:
+        key = tmp_path / "payer.json"
+        place.wallet.write(key)
+        if step == "landed":
+            # The node takes it, and says nothing more.
+            place.node.always["getSignatureStatuses"] = closed
+        source = DIES.format(
+            path=sys.path, step=step, rpc=place.rpc.network.rpc, key=str(key),
+            base=place.rpc.network.exchange.removesuffix("/swap/v2"),
+            book=str(tmp_path / "journal.sqlite"),
+        )  # fmt: skip
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", source, stderr=asyncio.subprocess.PIPE
+        )
+        try:
+            if step == "landed":
+                async with asyncio.timeout(45):
+                    while place.ledger.nos(place.wallet.pubkey) == HAD_NOS:
+                        await asyncio.sleep(0.01)
+                process.kill()
+            _, said = await asyncio.wait_for(process.communicate(), 45)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        assert process.returncode == -signal.SIGKILL, said.decode()
+        place.node.always.clear()
+        before = place.held()
+        assert before[1] == HAD_USDC - swaps * 5_000_000
+        assert before[0] == HAD_NOS + swaps * QUOTED
+
+        async def swept() -> str:
+            over = await swapping.recover(place.rpc, place.wallet, place.book)
+            open_ = swapping.unknown(place.rpc, place.wallet, place.book)
+            return repr(words.swept([*over, *open_], Table(head=("",), rows=[])))
+
+        if step == "sent":
+            assert "may still land" in await swept()
+            place.ledger.warp(300)
+        assert (await swept()).startswith(told)
+        assert await swept() == ""
+        assert place.held() == before
+
+    live(tmp_path, script)
+
+
+def test_the_key_goes_to_jupiter_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is in no text of the settings, and another exchange never sees it."""
+    monkeypatch.setenv("NOSANA_SWAP_KEY", "jup-secret-key")
+
+    async def script(place: Place) -> None:
+        await place.offer()
+        assert "x-api-key" not in place.headers[-1]
+        monkeypatch.setattr(asking, "HOME", place.rpc.network.exchange + "/")
+        await place.offer()
+        assert place.headers[-1]["x-api-key"] == "jup-secret-key"
+        assert "x-api-key" not in asking._headers(place.rpc.network.exchange + ".evil")
+
+    live(tmp_path, script)
+    assert "jup-secret-key" not in repr(settings.load())
+    monkeypatch.undo()
+    assert "x-api-key" not in asking._headers(f"{asking.HOME}swap/v2")
 
 
 def test_what_cannot_be_swapped_is_said(tmp_path: Path) -> None:
