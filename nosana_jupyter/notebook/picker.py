@@ -154,12 +154,12 @@ class Picker:
         return repr(self.told())
 
     def _ipython_display_(self) -> None:
-        from IPython.display import display
+        from .widgets import cells
 
-        display(self.widget())
+        cells.show(self.widget(), repr(self))
 
     def widget(self) -> Any:
-        """Return the picker as a widget, which is this text where widgets are not drawn."""
+        """Return the picker as a widget."""
         import ipywidgets
 
         from .widgets import cells

@@ -79,12 +79,12 @@ class Form:
         return "\n".join([line(self.template.info.title), *rows, f"To put it below: {self.line}"])
 
     def _ipython_display_(self) -> None:
-        from IPython.display import display
+        from .widgets import cells
 
-        display(self.widget())
+        cells.show(self.widget(), repr(self))
 
     def widget(self) -> Any:
-        """Return the form as a widget, which is this text where widgets are not drawn."""
+        """Return the form as a widget."""
         import ipywidgets
 
         from .widgets import cells
@@ -142,6 +142,32 @@ def _help(parameter: Parameter) -> Any:
     return ipywidgets.HTML(
         f'<span style="opacity: .7">{text}</span>', layout={"margin": "0 0 0 10.5em"}
     )
+
+
+def rows(
+    template: Template, given: Mapping[str, object] | None, *, small: bool
+) -> list[tuple[str, str]]:
+    """Return the parameters as labels and texts: what each is now, and what else it can be."""
+    values = {} if template.kind == "definition" else template.values(given or {}, small=small)
+    found = []
+    for number, each in enumerate(template.info.parameters):
+        value = values.get(each.name, each.default)
+        other = "" if value == each.default else f"; by default {each.default!r}"
+        choices = ", ".join(repr(choice) for choice in each.choices if choice != value)
+        text = f"{each.name} = {value!r}  {line(each.help)}{_allowed(each)}{other}"
+        text += f"; or {line(choices)}" if choices else ""
+        found.append(("" if number else "parameters", text))
+    return found
+
+
+def others(template: Template) -> str:
+    """Say how a template is used with other values."""
+    info = template.info
+    if not info.parameters:
+        return ""
+    use = f"%nosana template use {template.name}"
+    form = f", or in a form: {use} --form" if template.kind == "cell" else ""
+    return f"Other values: {use} {info.parameters[0].name}=VALUE{form}"
 
 
 def _allowed(parameter: Parameter) -> str:

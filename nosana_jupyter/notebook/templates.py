@@ -12,6 +12,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,7 @@ from ..templates import bringing, reading, sharing, shelves
 from ..templates.form import Info, Template, checked
 from ..templates.lifting import lifted
 from ..templates.shelves import BUILT_IN, YOURS, Found, Origin
-from . import grammar, tables
-from .template_form import Form
+from . import grammar, tables, template_form
 
 if TYPE_CHECKING:
     from ..client import Client
@@ -141,13 +141,15 @@ def use(shell: Any, found: Found, given: Mapping[str, str], options: Mapping[str
         )
     if "--form" in options:
         template.must_be("cell")
-        return Form(template, given, small=small, check=lambda text: _allowed(template, text))
+        check = partial(_allowed, template)
+        return template_form.Form(template, given, small=small, check=check)
     if template.kind == "cell":
         text = template.cell(given, small=small)
         _allowed(template, text)
         if not to and shell is not None:
             shell.set_next_input(text)
-            return _about(found, note="It stands below. Nothing runs until you run it.")
+            note = "It stands below. Nothing runs until you run it."
+            return _about(found, given, small=small, note=note)
     elif template.kind == "notebook":
         import nbformat  # Loads slowly.
 
@@ -163,7 +165,7 @@ def use(shell: Any, found: Found, given: Mapping[str, str], options: Mapping[str
     ends = {"cell": ".py", "notebook": ".ipynb", "definition": ".json"}
     path = Path(to or f"{template.name}{ends[template.kind]}").expanduser()
     _write(path, text)
-    return _about(found, note=f"It stands in {path}. Nothing has run.")
+    return _about(found, given, small=small, note=f"It stands in {path}. Nothing has run.")
 
 
 def save(shell: Any, name: str, options: Mapping[str, str]) -> tables.Table:
@@ -294,8 +296,10 @@ def _allowed(template: Template, text: str) -> None:
             )
 
 
-def _about(found: Found, note: str = "") -> tables.Table:
-    """Say what a template is and whose."""
+def _about(
+    found: Found, given: Mapping[str, str] | None = None, *, small: bool = False, note: str = ""
+) -> tables.Table:
+    """Say what a template is and whose, and what was given to it."""
     template = _of(found)
     info = template.info
     rows = [("template", template.name), ("title", line(info.title))]
@@ -305,10 +309,9 @@ def _about(found: Found, note: str = "") -> tables.Table:
     rows.append(("VRAM", f"{info.vram:g} GiB" if info.vram else "any card"))
     rows += [("options", line(info.options))] if info.options else []
     rows += [("variants", line(", ".join(info.variants)))] if info.variants else []
-    for number, each in enumerate(info.parameters):
-        what = f"{each.name} = {each.default!r}" + (f"  {line(each.help)}" if each.help else "")
-        rows.append(("parameters" if not number else "", what))
+    rows += template_form.rows(template, given, small=small)
     rows += [("tested", line(info.tested))] if info.tested else []
+    note = "\n".join(each for each in (note, template_form.others(template)) if each)
     return tables.Table(head=("", ""), rows=rows, note=note)
 
 

@@ -30,6 +30,9 @@ AXE = ROOT / "labextension" / "node_modules" / "axe-core" / "axe.min.js"
 PATIENCE = 45.0
 """Seconds that anything of a page may take."""
 
+START = 150.0
+"""The same for a server and all that it imports, while others read the same disk."""
+
 T = TypeVar("T")
 
 PANEL = "#nosana-jupyter-panel"
@@ -112,8 +115,8 @@ class Lab:
                  "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"],
                 env=self._env, cwd=self.root, stdout=log, stderr=log,
             )  # fmt: skip
-        self._port = self._port or eventually(lambda: _port(runtime))
-        eventually(self._answers)
+        self._port = self._port or eventually(lambda: _port(runtime), START)
+        eventually(self._answers, START)
 
     def _answers(self) -> bool:
         assert self._process is not None
@@ -184,8 +187,10 @@ class LabPage:
         page.on("websocket", lambda socket: self._asks("WEBSOCKET", socket.url))
 
     def _said(self, kind: str, text: str) -> None:
-        # Chromium lets go of requests while networks of containers come and go beside it.
-        if kind == "error" and "ERR_NETWORK_CHANGED" not in text:
+        # Chromium lets go of requests while networks of containers come and go beside it. Of comms
+        # that a kernel has with another page, JupyterLab says that it does not know them.
+        theirs = ("ERR_NETWORK_CHANGED", "Comm not found")
+        if kind == "error" and not any(each in text for each in theirs):
             self.errors.append(text)
 
     def _asks(self, method: str, url: str) -> None:

@@ -48,8 +48,6 @@ def notebook(real_money: None, page: LabPage, name: str) -> Iterator[LabPage]:
     page.panel()
     ran(page, 0, 1)
     yield page
-    # Of comms that the kernel has with another page, JupyterLab says that it does not know them.
-    page.errors = [each for each in page.errors if "Comm not found" not in each]
     page.errors = [each for each in page.errors if "402" not in each]
     _, found = page.ask("jobs")
     for job in found["running"]:

@@ -47,8 +47,6 @@ def notebook(page: LabPage, name: str) -> Iterator[LabPage]:
     page.run(0)
     expect(page.cell(0).locator(".jp-InputPrompt")).to_have_text("[1]:")
     yield page
-    # Of comms that the kernel has with another page, JupyterLab says that it does not know them.
-    page.errors = [each for each in page.errors if "Comm not found" not in each]
     _, found = page.ask("jobs")
     for job in found["running"]:
         page.ask(f"jobs/{job['job'] or job['cell']}/stop", {"end": bool(job["job"])})

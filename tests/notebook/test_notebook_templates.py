@@ -41,6 +41,9 @@ def test_from_a_cell_to_a_cell(kernel: Kernel, tmp_path: Path) -> None:
         "%%nosana --vram 4 --timeout 5m\nrate = 0.25  # how fast\n\nprint(rate * 4)\n"
     )
     assert "Nothing runs until you run it" in used.text
+    assert re.search(r"rate = 0.25 +how fast; by default 0.5", used.text)
+    assert "%nosana template use theirs rate=VALUE" in used.text
+    assert "%nosana template use theirs --form" in used.text
     again = kernel.run(put["text"])
     assert "1.0" in again.text
 
@@ -53,6 +56,17 @@ def test_from_a_cell_to_a_cell(kernel: Kernel, tmp_path: Path) -> None:
     assert "was changed since" in refused.text
     for name in ("mine", "theirs"):
         assert "Removed" in kernel.run(f"%nosana template remove {name}").text
+
+
+def test_a_form_is_text_where_no_widget_is(kernel: Kernel) -> None:
+    """Whoever draws no widgets is told the parameters, and the line that has them."""
+    asked = kernel.run("%nosana template use hello-gpu size=32 --form").displays[-1]
+    picked = kernel.run("%nosana quote --pick").displays[-1]
+
+    assert "size = 32  rows of the matrices" in asked["text/plain"]
+    assert "%nosana template use hello-gpu size=32" in asked["text/plain"]
+    assert "To run a cell there: %%nosana" in picked["text/plain"]
+    assert all(any("widget-view" in mime for mime in each) for each in (asked, picked))
 
 
 def test_nothing_of_a_strangers_runs_or_asks_for_itself(kernel: Kernel, tmp_path: Path) -> None:

@@ -41,3 +41,10 @@ def put(source: str) -> None:
     from comm import create_comm
 
     create_comm(target_name=TARGET, data={"source": source}).close()
+
+
+def show(widget: Any, text: str) -> None:
+    """Display a widget, and a text where widgets are not drawn: in terminals, on paper."""
+    from IPython.display import display
+
+    display({**widget._repr_mimebundle_(), "text/plain": text}, raw=True)
