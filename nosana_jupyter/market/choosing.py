@@ -14,6 +14,7 @@ from ..errors import FundsError, UsageError
 from ..settings import forms
 from ..units import GiB, MicroNos, Seconds, duration, nos
 from . import preferring
+from .caches import spelled
 from .markets import Market, Quote
 from .preferring import Sought
 from .tiers import capability_of
@@ -126,8 +127,12 @@ def choose(
     )
     said = preferring.why(best, within, order, sought, seen)
     held = preferring.held(best, seen)
+    has = held.has(wanted.wants) if held is not None else ()
     quote = replace(
-        quotes[best], why=(*said, *_before(best, keys, within)), kept=held.text if held else ""
+        quotes[best],
+        why=(*said, *_before(best, keys, within)),
+        kept=held.text if held else "",
+        has=spelled(has) if has else "",
     )
     return replace(quote, relaxed=_relaxed(markets, wanted)) if not best.hosts else quote
 

@@ -157,6 +157,9 @@ class Quote:
     kept: str = ""
     """What the next host there keeps of earlier jobs, in words. Empty: nothing, or nobody knows."""
 
+    has: str = ""
+    """What the job reads of that, in words."""
+
     relaxed: str = ""
     """What to ask for instead, where no host that fits is free, in words."""
 

@@ -191,6 +191,7 @@ class Card:
                 self._quote = quote
                 market = quote.market
                 needs = f"; needs {line(quote.needs.partition(':')[0])}" if quote.needs else ""
+                needs += f"; the next host should have {line(quote.has)}" if quote.has else ""
                 self._say(f"posting to {market.slug}: {market.free}, at most {quote.bound}{needs}")
             case Posted(job=job):
                 self._job = job

@@ -74,6 +74,8 @@ class _Bar:
     current: int = 0
     total: int = 0
     ready: bool = False
+    lacked: bool = False
+    """Whether some of it was not here."""
 
 
 class Progress:
@@ -123,6 +125,12 @@ class Progress:
             bar.current, bar.ready = bar.total, status.startswith(READY)
         elif isinstance(detail, dict):
             bar.current, bar.total = _number(detail.get("current")), _number(detail.get("total"))
+            bar.lacked = bar.lacked or bar.current < bar.total
+
+    def fetched(self, name: str) -> tuple[int, bool]:
+        """Return the bytes of a resource, and whether all of it was there; 0 if that is unsaid."""
+        bar = self._bars[FETCHING].get(name, _Bar())
+        return bar.total, not bar.lacked
 
     def told(self) -> Booting:
         """Return all of it in words."""
@@ -239,16 +247,16 @@ async def ask(host: Node, *, every: float) -> None:
                 await host.operations()
 
 
-async def show(host: Node, emit: Callable[[Event], None], starting: str = STARTING) -> None:
+async def show(host: Node, emit: Callable[[Event], None], progress: Progress | None = None) -> None:
     """
     Pass on what the host's log says of its preparations, in a few words and not too often.
 
     Args:
         host: The host.
         emit: Takes `Booting`.
-        starting: What is done once all is there.
+        progress: Sums it up.
     """
-    progress, said, at = Progress(starting), "", 0.0
+    progress, said, at = progress or Progress(), "", 0.0
     await asyncio.sleep(SOON)
     async for entry in _entries(host):
         if entry is not None:

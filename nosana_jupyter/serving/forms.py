@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from ..errors import UsageError
+from ..market.caches import RESOURCE, Want
 from ..settings.forms import check_image
 from ..units import GiB
 from ..wire.definition import (
@@ -220,6 +221,11 @@ def wanted(form: Form, *, vram: GiB | None, chosen: bool) -> GiB | None:
             hint="Say how much GPU memory it takes: --vram 16",
         )
     return GiB(form.vram)
+
+
+def resources(form: Form) -> tuple[Want, ...]:
+    """Return what its host fetches for it, and keeps."""
+    return ((RESOURCE, form.model),) if form.kind in KINDS else ()
 
 
 def definition(

@@ -20,6 +20,7 @@ from ..errors import HostFailed, NodeError, NosanaError, SessionLost
 from ..events import Event, Running, Waiting
 from ..line.control import Control
 from ..line.patience import allowed
+from ..market.caches import Cached, Report
 from ..market.markets import Quote
 from ..money.jobs import Job
 from ..money.journal import owner_of
@@ -265,7 +266,8 @@ async def _up(
         HostFailed: It does not come, or the host has fallen silent.
     """
     form = terms.form
-    showing = asyncio.create_task(boot.show(host, emit, form.starting))
+    progress = boot.Progress(form.starting)
+    showing = asyncio.create_task(boot.show(host, emit, progress))
     asking = asyncio.create_task(boot.ask(host, every=silence / 3))
     pause = FIRST
     try:
@@ -283,10 +285,29 @@ async def _up(
             await more()
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, SLOWEST)
+        place.job.keeps = _kept(form, progress)
     finally:
         for task in (showing, asking):
             task.cancel()
         await asyncio.gather(showing, asking, return_exceptions=True)
+
+
+def _kept(form: forms.Form, progress: boot.Progress) -> Report | None:
+    """
+    Return what the host of a server has fetched for it, which it keeps for a day.
+
+    Its log says how large it is, and whether it was there before; one that says nothing of it is
+    held to have had it.
+    """
+    wants = forms.resources(form)
+    if not wants:
+        return None
+    here, before = [], []
+    for kind, name in wants:
+        count, was_there = progress.fetched(name)
+        here.append(Cached(kind, name, count))
+        before += here[-1:] if was_there else []
+    return Report(found=tuple(before), now=tuple(here), whole=False)
 
 
 @asynccontextmanager

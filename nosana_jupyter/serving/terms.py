@@ -144,7 +144,12 @@ def asked(
         name=check_name(name) if name else named(form.model or form.image),
         form=form,
         wanted=Requirements(
-            vram=memory, gpu=gpu, market=market, prefer=prefer or "", image=form.image
+            vram=memory,
+            gpu=gpu,
+            market=market,
+            prefer=prefer or "",
+            image=form.image,
+            wants=forms.resources(form),
         ),
         replicas=replicas,
         step=longest if strategy == SIMPLE or ticks else Seconds(min(step or STEP, longest)),
@@ -173,7 +178,7 @@ def terms_of(record: ServiceRecord, found: dict[str, str]) -> Terms:
         form=form,
         wanted=Requirements(
             vram=GiB(record.vram) if record.vram else None, gpu=record.gpu, market=record.market,
-            prefer=record.prefer, image=form.image,
+            prefer=record.prefer, image=form.image, wants=forms.resources(form),
         ),
         replicas=record.replicas, step=record.step, most=record.most, idle=record.idle,
         max_cost=record.max_cost, strategy=record.strategy, schedule=record.schedule,

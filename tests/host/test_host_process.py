@@ -132,7 +132,8 @@ async def test_nothing_of_the_users_environment_reaches_a_job(
     assert stat.S_IMODE(Path(work).stat().st_mode) == 0o700
     assert work != os.environ.get("HOME")
     assert {name for name in seen if "NOSANA" in name} == {
-        "NOSANA_ID", "NOSANA_CACHE", "NOSANA_NOT_ISOLATED", "NOSANA_PORT_8000",
+        "NOSANA_ID", "NOSANA_CACHE", "NOSANA_CACHE_BYTES", "NOSANA_NOT_ISOLATED",
+        "NOSANA_PORT_8000",
     }  # fmt: skip
     place = Path(bench.running[0].started.folder, "python")
     assert seen["VIRTUAL_ENV"] == str(place)

@@ -141,9 +141,10 @@ def test_cached_chooses_who_keeps_what_is_named(seen: Reputation) -> None:
     assert quoted("", *wants).market == CHEAP
     assert quoted("cached").market == CHEAP
     assert quoted("cached", ("hub", "some/other")).market == CHEAP
-    assert quoted("", *wants).kept == ""
+    assert (quoted("", *wants).kept, quoted("", *wants).has) == ("", "")
     best = quoted("cached", *wants)
     assert best.market == DEAR
+    assert best.has == "Qwen/Qwen2.5-7B (4.1 GB)"
     assert best.why[0] == (
         "cached: the next host, DEAR, should still have Qwen/Qwen2.5-7B (4.1 GB); nobody says that "
         "it keeps some/other; nobody says that python:3.12 is there: it is fetched first, in time "
