@@ -141,6 +141,24 @@ def test_modules_are_short(path: Path) -> None:
     assert path.stem not in {"utils", "common", "helpers", "manager"}
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_each_line_says_whether_a_proxy_is_asked(path: Path) -> None:
+    """
+    No proxy of the environment leads to a service of this machine: whoever opens a line says so.
+    """
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.Call):
+            continue
+        said = {keyword.arg for keyword in node.keywords}
+        name = ast.unparse(node.func)
+        if name in {"httpx.Client", "httpx.AsyncClient"}:
+            # With a transport of its own a client looks for no proxy.
+            assert said & {"trust_env", "transport"}, f"line {node.lineno}"
+        assert not re.fullmatch(r"httpx\.(get|post|put|stream|request)", name), (
+            f"line {node.lineno}"
+        )
+
+
 def test_solana_is_not_needed() -> None:
     """
     The `solana` client raises what nobody can tell from a lost payment: `chain` has its own line.

@@ -217,7 +217,7 @@ async def _markets(network: Network, options: argparse.Namespace) -> list[str]:
     import httpx
 
     try:
-        async with httpx.AsyncClient(timeout=10) as http:
+        async with httpx.AsyncClient(timeout=10, trust_env=networks.proxied(network.api)) as http:
             listed = (await http.get(f"{network.api}/api/markets/")).raise_for_status().json()
         known = {str(each["address"]): str(each["slug"]) for each in listed}
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:

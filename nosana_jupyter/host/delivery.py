@@ -16,7 +16,7 @@ from .. import ipfs
 from ..chain import authorization
 from ..chain.wallet import Wallet
 from ..errors import NetworkError, NodeError
-from ..network import Network
+from ..network import Network, proxied
 from ..wire.definition import Definition
 from .record import Record
 
@@ -91,7 +91,7 @@ async def _ask(
             await asyncio.sleep(pause)
         headers = {"Authorization": authorization.authorize(wallet, job)}
         try:
-            async with httpx.AsyncClient(timeout=30) as http:
+            async with httpx.AsyncClient(timeout=30, trust_env=proxied(address)) as http:
                 answer = await http.request(method, address, headers=headers, json=body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             said = type(error).__name__

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 
 from ..errors import HostFailed, JobError, NetworkError, RemoteProtocolError
 from ..events import Event
+from ..network import proxied
 from ..node import Node
 from ..settings import Settings
 from ..travel.landing import Wanted
@@ -147,7 +148,7 @@ async def _from_store(address: str) -> bytes:
     found = bytearray()
     try:
         async with (
-            httpx.AsyncClient(timeout=30) as http,
+            httpx.AsyncClient(timeout=30, trust_env=proxied(address)) as http,
             http.stream("GET", address) as answer,
         ):
             if not answer.is_success:

@@ -103,6 +103,19 @@ def test_markets_have_to_be_named(
     assert expected in said
 
 
+def test_no_proxy_leads_to_a_network_of_this_machine(
+    key: Path, universe: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the environment names a proxy, and one that is down, the host finds its markets."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    network = universe.home / "local" / "network.json"
+    code, said = run(capsys, "--network", network, "--key", key, "--market", "nowhere")
+
+    assert code == 1
+    assert "there is no market 'nowhere'" in said
+
+
 def test_status_says_whether_it_runs(
     key: Path, world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
