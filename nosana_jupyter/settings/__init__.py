@@ -1,9 +1,9 @@
 """
 Settings: defaults < the user's file < the project's < the notebook's < environment < one magic.
 
-This module and `around` alone read the environment. The user's file is `settings.toml` in the data
-folder; an environment variable is `NOSANA_` and the name of the setting in capitals. What the other
-two may say is in `scoped`.
+This module, `place` and `around` alone read the environment. The user's file is `settings.toml` in
+the data folder; an environment variable is `NOSANA_` and the name of the setting in capitals. What
+the other two may say is in `scoped`.
 """
 
 from __future__ import annotations
@@ -23,23 +23,8 @@ from .choices import SECRET as SECRET
 from .choices import Settings as Settings
 from .choices import meanings as meanings
 from .forms import KEY_VARIABLE
-
-HOME_VARIABLE = "NOSANA_JUPYTER_HOME"
-
-
-def home() -> Path:
-    """Return the folder that holds everything kept between sessions, and make it."""
-    path = Path(os.environ.get(HOME_VARIABLE) or _usual())
-    if not path.is_dir():
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return path
-
-
-def _usual() -> Path:
-    import platformdirs
-
-    return platformdirs.user_data_path("nosana-jupyter")
-
+from .place import HOME_VARIABLE as HOME_VARIABLE
+from .place import home as home
 
 _folder: Path | None = None
 """Where this process began: projects are found from there, wherever it has gone since."""
