@@ -31,6 +31,11 @@ def blank_lines(source: str) -> int:
     return source[: len(source) - len(source.lstrip())].count("\n")
 
 
+def is_only_comments(source: str) -> bool:
+    """Say whether a cell has nothing that runs."""
+    return all(not line.strip() or line.lstrip().startswith("#") for line in source.splitlines())
+
+
 def _shown(error: Exception, source: str, number: int) -> list[str]:
     lines = source.split("\n")
     if not 0 < number <= len(lines) or not (line := lines[number - 1].rstrip()).strip():

@@ -150,6 +150,9 @@ _PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes, bytearray
 _LOOKED_AT = 100_000
 """Most parts of one value that are tried, each by itself."""
 
+_PATH = 120
+"""Longest way to a part that is told whole, in characters."""
+
 
 def why_it_stays(value: Any) -> tuple[str, str] | None:
     """Return why a value cannot travel and what to do, or nothing if nothing is known."""
@@ -199,6 +202,8 @@ def explain(
     if isinstance(error, RecursionError) or isinstance(error.__cause__, RecursionError):
         why, hint = "it is nested too deeply", "Send its parts as a flat list."
     kind = f"{type(part).__module__}.{type(part).__qualname__}".removeprefix("builtins.")
+    if len(path) > _PATH:
+        path = f"{path[: _PATH // 2]} … {path[-_PATH // 4 :]}"
     what = path if isinstance(part, Elsewhere) else f"{path} ({kind})"
     return CannotTravel(f"{what} cannot travel: {why}. Nothing was spent", hint=hint)
 

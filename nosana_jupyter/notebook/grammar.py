@@ -16,7 +16,7 @@ from typing import NoReturn
 from ..errors import UsageError
 from ..travel import secret_store
 from ..units import parse_gib, parse_seconds, parse_size
-from .values import checked, copies, image, links, money, names, order, share, variable
+from .values import Naming, checked, copies, image, links, money, names, order, share, variable
 from .vocabulary import COMMANDS as COMMANDS
 from .vocabulary import MOST_WORDS
 
@@ -63,7 +63,7 @@ def split(line: str) -> list[str]:
         raise UsageError(f"{line.strip()!r}: {error}", hint="Close the quotes.") from None
 
 
-class Grammar(argparse.ArgumentParser):
+class Grammar(Naming):
     """A parser that raises in place of ending the process, and names what was nearly meant."""
 
     def error(self, message: str) -> NoReturn:
@@ -85,7 +85,7 @@ class Grammar(argparse.ArgumentParser):
             word = words.pop(0)
             name, equals, value = word.partition("=")
             if name not in known:
-                raise self._unknown(word, name, known)
+                raise self._unknown(word, name, known, first=not written)
             action = known[name]
             if action.metavar is None:
                 if equals:
@@ -107,7 +107,9 @@ class Grammar(argparse.ArgumentParser):
             written += [f"{name}={part}" for part in (parts if many else [" ".join(parts)])]
         return self.parse_args(written)
 
-    def _unknown(self, word: str, name: str, known: Mapping[str, argparse.Action]) -> UsageError:
+    def _unknown(
+        self, word: str, name: str, known: Mapping[str, argparse.Action], *, first: bool
+    ) -> UsageError:
         """Return what is to be said of a word that is no option."""
         if not _OPTION.match(word):
             several = [
@@ -116,7 +118,9 @@ class Grammar(argparse.ArgumentParser):
                 if isinstance(action.default, list) and not str(action.metavar).endswith(MANY)
             ]
             hint = f"Options are {', '.join(known)}."
-            if several:
+            if first and self.prog.startswith("%%"):
+                hint = f"What runs is written below this line. {hint}"
+            elif several:
                 them = " and ".join(filter(None, [", ".join(several[:-1]), several[-1]]))
                 hint = f"{them} are written once for each value. {hint}"
             return UsageError(f"{word!r} is not understood", hint=hint)

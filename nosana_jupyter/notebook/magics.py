@@ -15,6 +15,7 @@ from concurrent.futures import CancelledError
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ..cell.syntax import is_only_comments
 from ..errors import NosanaError, RemoteError, UsageError
 from . import grammar, notice
 from .attach import AttachCommands
@@ -73,6 +74,9 @@ class NosanaMagics(AttachCommands):
     def _cell(self, options: argparse.Namespace, source: str) -> Any:
         if not source.strip():
             raise UsageError("the cell is empty", hint="Write below %%nosana what should run.")
+        if is_only_comments(source):
+            print("nosana: the cell holds only comments: nothing was run, nothing was spent")  # noqa: T201
+            return None
         from .card import Card
 
         card = Card(self.shell, lazy=bool(self.portal.session_names()))

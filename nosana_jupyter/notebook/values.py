@@ -5,6 +5,8 @@ What a value on the line of a magic may be.
 from __future__ import annotations
 
 import argparse
+import functools
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +23,31 @@ def checked(parse: Any) -> Any:
         return parse(text)
 
     return check
+
+
+class Naming(argparse.ArgumentParser):
+    """A parser whose errors of a value name its option."""
+
+    def add_argument(self, *names: Any, **what: Any) -> argparse.Action:
+        """Add an option whose name stands in what its type says of a value."""
+        if parse := what.get("type"):
+            what["type"] = _named(names[0], parse)
+        return super().add_argument(*names, **what)
+
+
+def _named(option: str, parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return a parser whose errors name the option, as in `--timeout: 'ten' is not a duration`."""
+
+    @functools.wraps(parse)
+    def named(text: str) -> Any:
+        try:
+            return parse(text)
+        except UsageError as error:
+            if option not in str(error):
+                error.args = (f"{option}: {error}",)
+            raise
+
+    return named
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -54,7 +81,9 @@ MOST_COPIES = 5
 def copies(text: str) -> int:
     number = int(text) if text.isdecimal() else 0
     if not 1 <= number <= MOST_COPIES:
-        raise UsageError(f"{text!r} is no number of hosts from 1 to {MOST_COPIES}")
+        raise UsageError(
+            f"{text!r} is no number of hosts from 1 to {MOST_COPIES}", hint="Write it as 2 or 3."
+        )
     return number
 
 

@@ -109,10 +109,12 @@ class Keeping:
         elif (known := self.logbook.named(name)) is not None:
             kept = "is kept by another kernel" if known.kept_elsewhere else "is not taken up here"
             text, hint = f"session {name} {kept}", f"Take it up: %nosana attach {name}"
+            if not known.kept_elsewhere:
+                hint += "; or end what no kernel keeps: %nosana sweep"
         else:
             text, hint = f"there is no session {name!r}", f"Open it: %nosana up {name}"
             if open_:
-                hint = f"Write --session {open_[0]}, or open it: {hint}"
+                hint = f"Write --session {open_[0]}, or open it: %nosana up {name}"
         return UsageError(f"{text}; {others}. {after}", hint=hint)
 
     async def up(
@@ -277,6 +279,8 @@ class Keeping:
             raise UsageError(f"which session: {self._listed()}? Nothing was ended", hint=hint)
         kept = self.pick(name)
         if kept is None:
+            if self.logbook.named(MAIN) is not None:
+                raise self._none(MAIN, "Nothing was ended")
             raise UsageError("no session is open", hint="See %nosana sessions.")
         await kept.end(emit)
         kept.released = True

@@ -221,6 +221,18 @@ def test_a_pickle_that_raises_is_told(body: str, told: str) -> None:
     assert caught.value.hint
 
 
+def test_a_long_way_is_told_in_short() -> None:
+    """
+    Where a part is that lies thousands of containers deep fits into a line.
+    """
+    namespace = notebook("x = []\nfor _ in range(5000): x = [x]")
+
+    with pytest.raises(CannotTravel, match="it is nested too deeply") as caught:
+        bundle.pack({"x": namespace["x"]}, namespace)
+    assert str(caught.value).startswith("x[0][0]")
+    assert len(str(caught.value)) < 250
+
+
 def test_what_only_looks_like_it_travels() -> None:
     """
     Tensors of the CPU, texts in memory and weak dictionaries are no reason to refuse.

@@ -61,6 +61,20 @@ def test_what_is_refused_says_so_once(
     judge(either.run(source), kind, says, advises)
 
 
+@pytest.mark.parametrize("source", ["# later\n", "  # one\n# two"])
+def test_only_comments_rent_no_host(either: Front, source: str) -> None:
+    """
+    A cell of which all is commented out rents nothing, and says so without an error.
+    """
+    addresses = re.compile(r"\b[1-9A-HJ-NP-Za-km-z]{32,44}\b")
+    before = addresses.findall(either.run("%nosana jobs").text)
+    shown = either.run(f"%%nosana --cold\n{source}")
+
+    assert not shown.error, shown.text
+    assert "holds only comments: nothing was run, nothing was spent" in shown.text
+    assert addresses.findall(either.run("%nosana jobs").text) == before
+
+
 def test_a_budget_that_is_used_up(kernel: Kernel) -> None:
     """
     A cell that may cost more than all cells have left is not posted.

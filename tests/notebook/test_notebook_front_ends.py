@@ -416,7 +416,7 @@ def test_a_dry_run_tells_and_spends_nothing(any_front: Front) -> None:
     ("source", "says"),
     [
         ("%%nosana --vrm 16\n1", "UsageError: there is no option --vrm\n\nhint: Did you mean --v"),
-        ("%%nosana --timeout soon\n1", "UsageError: 'soon' is not a duration\n\nhint: Write it"),
+        ("%%nosana --timeout soon\n1", "UsageError: --timeout: 'soon' is not a duration\n\nhint: "),
         ("%%nosana --vram\n1", "UsageError: --vram needs a value\n\nhint: Write --vram GIB: GPU"),
         ("%%nosana --env A\n1", "UsageError: --env A has no value"),
         ("%%nosana 'x\n1", "hint: Close the quotes."),
@@ -441,7 +441,7 @@ def test_a_dry_run_tells_and_spends_nothing(any_front: Front) -> None:
         ("%nosana JOBS", "hint: Did you mean %nosana jobs?"),
         ("%nosana help jbs", "hint: Did you mean %nosana jobs?"),
         ("%%nosana --vram 500GB\n1", "and the cap is $5 (the setting max_cost)"),
-        ("%%nosana --timeout -5m\n1", "UsageError: '-5m' is not a duration"),
+        ("%%nosana --timeout -5m\n1", "UsageError: --timeout: '-5m' is not a duration"),
         ("%%nosana --gpu h100x\n1", "hint: Did you mean H100"),
         ("%nosana quote --timeout", "UsageError: --timeout needs a value"),
         ("%nosana markets --gpus x", "hint: Did you mean --gpu?"),

@@ -224,6 +224,22 @@ class TestOver:
 
         scene(story)
 
+    def test_what_an_earlier_kernel_left_is_named(self) -> None:
+        """Who ends the usual session in a kernel that has none hears which is still paid for."""
+
+        async def story(witness: Witness) -> None:
+            open_ = keeping()
+            await up(witness, open_, terms("main"))
+            with pytest.raises(UsageError, match="session main is not taken up here") as caught:
+                await keeping().down("")
+            assert "%nosana attach main" in caught.value.hint
+            assert "%nosana sweep" in caught.value.hint
+            await open_.down("")
+            with pytest.raises(UsageError, match="no session is open"):
+                await keeping().down("")
+
+        scene(story)
+
     def test_a_name_that_is_over_says_so(self) -> None:
         """Who asks for a session that has ended hears that, why and when, and which are open."""
 
@@ -242,7 +258,11 @@ class TestOver:
                 open_.pick("one")
             with pytest.raises(UsageError, match="session two is not taken up here") as caught:
                 keeping().pick("two")
-            assert caught.value.hint == "Take it up: %nosana attach two"
+            end = "or end what no kernel keeps: %nosana sweep"
+            assert caught.value.hint == f"Take it up: %nosana attach two; {end}"
+            with pytest.raises(UsageError, match="no session 'six'; two is open") as caught:
+                open_.pick("six")
+            assert caught.value.hint == "Write --session two, or open it: %nosana up six"
             await open_.down("two")
 
         scene(story)
