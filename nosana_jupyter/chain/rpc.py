@@ -25,7 +25,7 @@ from solders.transaction import VersionedTransaction
 from ..errors import RemoteProtocolError, RpcError
 from ..network import Network
 from ..units import Lamports, MicroNos
-from . import fees, transport, watch
+from . import fees, pages, transport, watch
 from .accounts import Account, Job, Market, Run, Stake
 from .addresses import CLOCK, TOKEN, Key, ata, key, stake
 from .history import Step, steps_of
@@ -219,10 +219,7 @@ class Rpc:
 
     async def signatures_of(self, address: Key) -> list[str]:
         """Return the transactions that named an account and succeeded, oldest first."""
-        return await self._line.read(
-            "getSignaturesForAddress", str(key(address)), self._fresh(),
-            take=lambda found: [str(row["signature"]) for row in found[::-1] if row["err"] is None],
-        )  # fmt: skip
+        return await pages.signatures(self._line.read, str(key(address)), self._fresh())
 
     def changes(
         self, address: Key, *, every: float, bell: asyncio.Event | None = None

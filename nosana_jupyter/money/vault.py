@@ -61,6 +61,9 @@ PATIENCE = 90.0
 
 PAUSE = 0.5
 
+LATE = 3.0
+"""Seconds between looks for what may still land."""
+
 
 def purse_of(jobs: Jobs) -> Purse:
     """
@@ -223,6 +226,7 @@ async def settle(jobs: Jobs, job: Job) -> Receipt:
     try:
         await _stop(jobs, job.address)
         await _withdraw(jobs, job.address)
+        await _late(jobs, job.address, entry)
         receipt = await _bill(jobs, job, entry)
     except NosanaError as error:
         error.money = error.money or job.intent.held
@@ -299,6 +303,19 @@ async def _withdraw(jobs: Jobs, vault: str) -> None:
             why = f": {error}"
             await asyncio.sleep(PAUSE * attempt)
     raise JobError(f"vault {vault} gives nothing back{why}", hint="Try %nosana sweep in a moment.")
+
+
+async def _late(jobs: Jobs, vault: str, entry: Entry | None) -> None:
+    """Wait for what was sent to a vault before it was stopped and may still land; fetch it too."""
+    while entry is not None and time.time() - entry.updated < jobs.payer.late:
+        intent = entry.intent
+        effects = await handing.moved(jobs.rpc, vault, owner=intent.wallet)
+        given = -sum(each.nos for each in effects.values() if each.nos < 0)
+        # Of one that was given nothing at all, the bill says what is to be done.
+        if not given or given >= intent.price * intent.timeout + intent.fee:
+            return
+        await asyncio.sleep(LATE)
+        await _withdraw(jobs, vault)
 
 
 async def _bill(jobs: Jobs, job: Job, entry: Entry | None) -> Receipt:

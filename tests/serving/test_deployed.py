@@ -26,13 +26,20 @@ from nosana_jupyter import schedules
 from nosana_jupyter.chain import handing
 from nosana_jupyter.chain.addresses import TOKEN
 from nosana_jupyter.chain.instructions import close_tokens, create_ata, give
-from nosana_jupyter.errors import FundsError, OverBudget, RemoteProtocolError, UsageError
+from nosana_jupyter.errors import (
+    FundsError,
+    NetworkError,
+    OverBudget,
+    RemoteProtocolError,
+    UsageError,
+)
 from nosana_jupyter.line.control import Control
 from nosana_jupyter.money import vault
 from nosana_jupyter.money.deployments import OVER
 from nosana_jupyter.notebook.served import opened as told_of
 from nosana_jupyter.serving import deployed
 from nosana_jupyter.serving.offering import Offering
+from nosana_jupyter.units import Seconds
 
 MINT = Pubkey.from_string("devr1BGQndEW5k5zfvG5FsLyZv1Ap73vNgAHcQ9sUVP")
 
@@ -129,6 +136,35 @@ class TestTheWholePath:
             assert receipt.deposit == 180 * 68
 
         scene(story, within=180)
+
+    def test_what_lands_late_comes_back(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A gift whose answer was lost just before the stop is waited for, and fetched as well."""
+        give, later = vault._give, list[asyncio.Task[None]]()
+
+        async def lost(*given: Any) -> None:
+            async def land() -> None:
+                await asyncio.sleep(4)
+                await give(*given)
+
+            later.append(asyncio.create_task(land()))
+            raise NetworkError("the line is cut")
+
+        async def story(witness: Witness) -> None:
+            jobs = witness.client.jobs
+            async with serving(witness.client, through()) as served:
+                service = served.service
+                [place] = service.up
+                address = place.job.address
+                monkeypatch.setattr(vault, "_give", lost)
+                with pytest.raises(NetworkError, match="the line is cut"):
+                    await vault.add(jobs, address, Seconds(60), 0)
+            [landed] = later
+            await landed
+            [receipt] = service.receipts
+            assert receipt.deposit == 180 * 68 == receipt.paid + receipt.refunded
+            assert (await vault.holds(jobs, address))[0] == 0
+
+        scene(story, within=120)
 
     def test_a_schedule_is_kept_from_the_vault(self) -> None:
         """
