@@ -127,7 +127,7 @@ def line(text: str) -> str:
     What turns the direction of writing, has no width or is no character yet is left out, too.
     """
     words = " ".join(_COLOUR.sub("", terminal(text)).replace("\b", "").split())
-    return "".join(each for each in words if each.isprintable())
+    return words if words.isprintable() else "".join(filter(str.isprintable, words))
 
 
 def terminal(text: str) -> str:

@@ -52,6 +52,13 @@ def parse(source: str) -> tuple[ast.Module, dict[str, None]]:
     Raises:
         CellError: It is not Python; names the line, and shows the place in it.
     """
+    tree, bound = _parsed(source)
+    return tree, dict(bound)
+
+
+@lru_cache(maxsize=4)
+def _parsed(source: str) -> tuple[ast.Module, dict[str, None]]:
+    """Return the same, as one who reads it has it from the one before. Nobody changes the tree."""
     body, bound = strip_cell_magic(source)
     with _refused(source), warnings.catch_warnings():
         # A warning is the user's to see where the cell runs, and refuses nothing here.

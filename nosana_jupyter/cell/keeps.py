@@ -9,6 +9,7 @@ from __future__ import annotations
 import __future__
 
 import ast
+import copy
 import sys
 import types
 from collections import Counter
@@ -68,6 +69,8 @@ def own_definitions(source: str) -> dict[str, Definition]:
         CellError: It is not Python.
     """
     tree, bound = parse(source)
+    # Others read the same tree.
+    tree = copy.deepcopy(tree)
     ast.increment_lineno(tree, blank_lines(source))
     times = Counter(bound.keys())
     times.update(_bound_in(tree))

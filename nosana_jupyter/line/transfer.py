@@ -13,6 +13,7 @@ from ..errors import RemoteProtocolError
 from ..events import Event, Listed, Waiting
 from ..units import duration, size
 from ..wire import attest, pieces
+from ..wire.beside import Beside
 from ..wire.chunks import Assembly, Buffer, View, plain, split
 from ..wire.messages import CHUNK, Chunk, Have, Large, Missing
 from ..wire.shrink import Shrinker
@@ -89,6 +90,7 @@ class _Upload:
         self._views = views
         self._emit = emit
         self._shrinker = Shrinker(how)
+        self._hashing = Beside()
         self._total = sum(map(len, views))
         self._due = self._sent = 0
         """Bytes that are missing there, and how many of them have been sent."""
@@ -132,6 +134,7 @@ class _Upload:
         return await asyncio.to_thread(self._digests, have)
 
     def _digests(self, have: Sequence[Large]) -> list[bytes]:
+        self._hashing.wait()
         known = self._link.digests
         found = []
         for large, view in zip(have, self._views, strict=True):
@@ -158,6 +161,7 @@ class _Upload:
         ids = self._link.names.ids(memoryview(data))
         if ids != large.ids[first : first + len(ids)]:
             raise _Changed(buffer)
+        self._hashing.do(attest.learn, self._link.digests, ids, data)
         chunk = Chunk(buffer, large.size, begin, data)
         if self._shrinker.pays(buffer, self._arrived(), time.monotonic() - self._began):
             return await asyncio.to_thread(self._shrinker.shrink, chunk)

@@ -37,7 +37,7 @@ def cell_of(
     from . import setup
     from .sessions import session_of
 
-    settings.tell_unheeded()
+    chosen = settings.load(tell=True)
     if options.detach and options.verify:
         raise UsageError(
             "--verify compares results in this kernel, and --detach lets the cell go on without "
@@ -59,12 +59,12 @@ def cell_of(
             options.takes = tuple(dict.fromkeys((*options.takes, *links)))
     from ..links.keep import saves_of
 
-    often = settings.load().audit if options.audit is None else options.audit
+    often = chosen.audit if options.audit is None else options.audit
     return Cell(
         source=source,
         namespace=namespace,
         count=count,
-        timeout=options.timeout or parse_seconds(settings.load().timeout),
+        timeout=options.timeout or parse_seconds(chosen.timeout),
         limit=options.timeout,
         vram=options.vram,
         gpu=options.gpu,

@@ -33,7 +33,7 @@ from ..events import (
 )  # fmt: skip
 from ..sanitize import line
 from ..units import duration
-from . import drawing, model
+from . import drawing, model, sending
 from .notice import LONG, lasting
 from .widgets.outputs import VIEW
 
@@ -326,9 +326,7 @@ class Card:
         if self.buttons is not None:
             self.buttons.show(html)
             data[VIEW] = self.buttons.view
-        self._shell.display_pub.publish(
-            data=data, metadata={}, transient={"display_id": self._ident}, update=self._shown
-        )
+        sending.publish(self._shell, data, self._ident, update=self._shown)
         self._shown = True
 
     def _rows(self, receipt: Receipt) -> list[tuple[str, str]]:

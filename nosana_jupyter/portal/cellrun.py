@@ -107,6 +107,9 @@ class Following(Generic[T]):
         self._confirm = confirm
         self.story = story
         self._events: queue.SimpleQueue[Event | Question | Woken | None] = queue.SimpleQueue()
+        self._gathered: list[Event] = []
+        """What has happened in this turn of the loop: who follows the cell wakes up once for it."""
+
         self._control = Control()
         self._put = 0
         """Bytes of outputs that have come in. Counted on the loop."""
@@ -239,6 +242,7 @@ class Following(Generic[T]):
             event.answer(reply)
 
     def _end(self) -> None:
+        self._pass_on()
         self._over = True
         self._events.put(None)
 
@@ -251,7 +255,14 @@ class Following(Generic[T]):
         self._put += weight(event)
         if self._put - self._taken > PENDING:
             self._control.room.clear()
-        self._events.put(event)
+        if not self._gathered:
+            self._portal.loop.call_soon(self._pass_on)
+        self._gathered.append(event)
+
+    def _pass_on(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        for each in gathered:
+            self._events.put(each)
 
     async def _confirmed(self, quote: Quote, network: Network) -> bool:
         question = Question(quote, network, asyncio.get_running_loop().create_future())
@@ -263,6 +274,7 @@ class Following(Generic[T]):
         return agreed
 
     def _question(self, question: Question) -> None:
+        self._pass_on()
         self._events.put(question)
 
     def _tell(self, event: Event) -> None:

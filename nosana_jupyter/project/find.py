@@ -68,7 +68,7 @@ def find(option: str = AUTO, folder: Path | None = None) -> Pins:
     for place in _upwards(here):
         for name, reader in READERS.items():
             if os.path.isfile(f"{place}/{name}"):  # noqa: PTH113 - each cell asks for all of them
-                return _read(place / name, reader)
+                return _read(Path(place, name), reader)
     if option == ALL:
         raise UsageError(
             "--deps all: there is no file of a project here or above",
@@ -77,15 +77,19 @@ def find(option: str = AUTO, folder: Path | None = None) -> Pins:
     return Pins()
 
 
-def _upwards(folder: Path) -> Iterator[Path]:
+def _upwards(folder: Path) -> Iterator[str]:
     """Yield a folder and those above, as far as they are the project's."""
-    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - `Path.home` raises where there is none
-    for place in (folder, *folder.parents):
-        if place in (home, Path(place.anchor)) and place != folder:
-            return
+    # Not by methods of paths, here and above: each cell looks for all of these files.
+    ends = (os.path.normpath(os.path.expanduser("~")), folder.anchor)  # noqa: PTH111
+    place = str(folder)
+    while True:
         yield place
-        if os.path.exists(f"{place}/.git"):  # noqa: PTH110 - the same
+        if os.path.exists(f"{place}/.git"):  # noqa: PTH110
             return
+        above = os.path.dirname(place)  # noqa: PTH120
+        if not above or above in (place, *ends):
+            return
+        place = above
 
 
 def _reader(path: Path) -> Callable[[Path, str], Pins]:

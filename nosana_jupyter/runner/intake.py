@@ -14,7 +14,8 @@ from typing import Any, Optional
 
 from ..errors import RemoteProtocolError
 from ..units import size as size_of
-from ..wire.attest import digests, whole
+from ..wire.attest import digests, learn, whole
+from ..wire.beside import Beside
 from ..wire.chunks import BUFFERS, LARGE, Assembly, room
 from ..wire.messages import Chunk, Have, Large, Missing
 from ..wire.pieces import ID, PIECE, Names, bits, count, unpack
@@ -88,6 +89,7 @@ class Intake:
         self._digests: dict[bytes, bytes] = {}
         """Of pieces, by their ids: these do not bind who knows their key."""
 
+        self._hashing = Beside()
         self.digests: list[bytes] = []
         """Of the buffers that were taken last."""
 
@@ -194,7 +196,7 @@ class Intake:
             self._plain.add(chunk)
             return
         kept = self._wanted[chunk.buffer] if 0 <= chunk.buffer < len(self._wanted) else None
-        data = memoryview(unpack(bytes(chunk.data), chunk.packed))
+        data = memoryview(unpack(chunk.data, chunk.packed))
         first, rest = divmod(chunk.offset, PIECE)
         end = chunk.offset + len(data)
         if (
@@ -208,9 +210,10 @@ class Intake:
         indexes = range(first, count(end))
         if any((kept, index) not in self._due.get(kept.ids[index], ()) for index in indexes):
             raise RemoteProtocolError("a piece comes that nobody asked for")
+        names = b"".join(kept.ids[first : first + len(indexes)])
+        self._hashing.do(learn, self._digests, names, data)
         for index in indexes:
             piece = data[(index - first) * PIECE : (index - first + 1) * PIECE]
-            self._digests[kept.ids[index]] = sha256(piece).digest()
             # The same piece twice in one chunk: the first one went to both places.
             for other, place in self._due.pop(kept.ids[index], ()):
                 other.pages[place * PIECE : place * PIECE + len(piece)] = piece
@@ -231,6 +234,7 @@ class Intake:
             raise RemoteProtocolError(
                 f"{number} buffers are due, and {len(self._due)} pieces have yet to come"
             )
+        self._hashing.wait()
         self.digests = [
             whole(self._digests.get(name) or sha256(kept.piece(index)).digest()
                   for index, name in enumerate(kept.ids))

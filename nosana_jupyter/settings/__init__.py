@@ -48,13 +48,14 @@ def begin() -> None:
         _folder = Path.home()
 
 
-def load(folder: Path | None = None, notebook: str = "") -> Settings:
+def load(folder: Path | None = None, notebook: str = "", *, tell: bool = False) -> Settings:
     """
     Read the settings as they hold now.
 
     Args:
         folder: From which the project's file is looked for; by default where this process began.
         notebook: Whose settings hold, by the name that `notebook` returns; by default this one's.
+        tell: Whether to say on stderr what the project's files say in vain, once in a process.
 
     Raises:
         UsageError: A file is not TOML, or it or the environment names an unknown setting or a
@@ -69,7 +70,10 @@ def load(folder: Path | None = None, notebook: str = "") -> Settings:
                 f"there is no setting {name!r}, but {_path()} names it",
                 hint=f"Remove it: %nosana config {name} --unset",
             )
-    theirs = {name: value for each in _projects(own, folder) for name, value in each.values.items()}
+    projects = _projects(own, folder)
+    if tell:
+        tell_unheeded(projects)
+    theirs = {name: value for each in projects for name, value in each.values.items()}
     values = {**own, **theirs, **_of_notebook(notebook), **_environment()}
     for name, value in values.items():
         _check(name, value)
@@ -115,9 +119,9 @@ def unheeded(only: str = "") -> list[str]:
     ]
 
 
-def tell_unheeded() -> None:
+def tell_unheeded(projects: list[scoped.Project] | None = None) -> None:
     """Say on stderr what the project's file says in vain, once in a process."""
-    for found in _projects(_read_file()):
+    for found in _projects(_read_file()) if projects is None else projects:
         if not found.ignored or found in _told:
             continue
         _told.append(found)
@@ -130,9 +134,10 @@ def tell_unheeded() -> None:
 
 def _environment() -> dict[str, str]:
     # Few are set, and each that is asked for takes its time.
-    given = {key for key in os.environ if key.startswith("NOSANA_")}
-    found = [(name, variable(name)) for name in Settings.__dataclass_fields__] if given else []
-    return {name: os.environ[key] for name, key in found if key in given and os.environ[key]}
+    given = [key for key in os.environ if key.startswith("NOSANA_") and key.isupper()]
+    found = ((key.removeprefix("NOSANA_").lower(), os.environ[key]) for key in given)
+    every = Settings.__dataclass_fields__
+    return {name: value for name, value in found if value and name in every}
 
 
 def _of_notebook(other: str = "") -> dict[str, str]:

@@ -15,11 +15,15 @@ from typing import Any
 
 import msgspec
 
+from .beside import Beside
 from .chunks import View
 from .envelope import pack
 from .loads import Chunk
-from .messages import COMMS, AnyMessage, Execute, InputRequest, Reply, Stream
-from .pieces import PIECE, unpack
+from .messages import COMMS, AnyMessage, Execute, InputRequest, Octets, Reply, Stream
+from .pieces import ID, PIECE, unpack
+
+LONG = 1 << 20
+"""Bytes of a value from which on it is hashed beside the line."""
 
 MARK = "nosana-attested"
 """Begins the line of a runner's log that says what all it has signed ends in."""
@@ -57,6 +61,20 @@ def digests(buffer: View) -> Iterator[bytes]:
         yield sha256(buffer[begin : begin + PIECE]).digest()
 
 
+def learn(known: dict[bytes, bytes], names: bytes, data: Octets) -> None:
+    """
+    Note the digests of pieces in a row.
+
+    Args:
+        known: Takes them.
+        names: The ids of the pieces.
+        data: What is in them.
+    """
+    view = memoryview(data)
+    for number, digest in enumerate(digests(view)):
+        known[names[number * ID : (number + 1) * ID]] = digest
+
+
 def whole(pieces: Iterable[bytes]) -> bytes:
     """Return the digest of a buffer, from those of its pieces."""
     return sha256(b"".join(pieces)).digest()
@@ -90,15 +108,17 @@ class Transcript:
     def __init__(self, secret: bytes) -> None:
         self._said = sha256(salt_of(secret, "outputs"))
         self._values = sha256()
+        self._beside = Beside()
         self._text = sha256()
         self._name = ""
 
     def add(self, message: AnyMessage) -> None:
         """Take what comes next."""
         if isinstance(message, Chunk):
-            if not message.offset:
-                self._values.update(message.size.to_bytes(8, "big"))
-            self._values.update(unpack(bytes(message.data), message.packed))
+            if self._beside or message.size >= LONG:
+                self._beside.do(self._take, message)
+            else:
+                self._take(message)
         elif isinstance(message, Stream):
             if message.name != self._name:
                 self._end_text()
@@ -112,7 +132,13 @@ class Transcript:
 
     def digest(self) -> str:
         """Return what stands for all of it, its values included."""
+        self._beside.wait()
         return sha256(self._said.digest() + self._values.digest()).hexdigest()
+
+    def _take(self, chunk: Chunk) -> None:
+        if not chunk.offset:
+            self._values.update(chunk.size.to_bytes(8, "big"))
+        self._values.update(unpack(chunk.data, chunk.packed))
 
     def _end_text(self) -> None:
         if self._name:

@@ -118,7 +118,7 @@ class Assembly:
             or chunk.offset != self._size - self._due
         ):
             raise RemoteProtocolError("a chunk of a buffer is out of place")
-        data = unpack(bytes(chunk.data), chunk.packed)
+        data = unpack(chunk.data, chunk.packed)
         if chunk.size != self._size or len(data) != min(self._due, CHUNK):
             raise RemoteProtocolError("a chunk of a buffer has the wrong size")
         if begins:

@@ -11,8 +11,8 @@ import msgspec
 if TYPE_CHECKING:
     Octets = bytes | memoryview
 else:
-    # What comes in is bytes; what goes out may be a view, which the encoder takes without a copy.
-    Octets = bytes
+    # What comes in is a view of its frame; the encoder takes either. Neither is copied.
+    Octets = memoryview
 
 
 class Message(msgspec.Struct, frozen=True, tag=True):
