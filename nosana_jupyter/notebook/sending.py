@@ -1,7 +1,7 @@
 """
 A display on its way to the front end, without a wait for the kernel's sender.
 
-To publish one, `ipykernel` lets its sender flush what was printed before, and waits for that, twice:
+To publish one, `ipykernel` lets its sender flush what was printed before and waits for that, twice:
 each time another thread has to wake up, and this one after it. Where nothing was printed there is
 nothing to wait for.
 """

@@ -15,7 +15,6 @@ from nosana_jupyter.wire.beside import WAITING, Beside
 from nosana_jupyter.wire.chunks import split
 from nosana_jupyter.wire.pieces import ID, PIECE, Names
 
-
 FORKED = """
 import os
 from nosana_jupyter.wire.beside import begin
