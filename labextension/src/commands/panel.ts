@@ -23,8 +23,9 @@ export function addPanel({ app }: INosana): void {
     icon: args => (args['isPalette'] || args['section'] ? undefined : nosanaIcon),
     execute: async args => {
       // A palette or menu that it was chosen from gives the focus back first.
-      await new Promise(done => window.setTimeout(done));
+      await turn();
       app.shell.activateById(PANEL);
+      await turn();
       if (typeof args['section'] === 'string') {
         show(args['section']);
       }
@@ -38,6 +39,11 @@ export function addPanel({ app }: INosana): void {
       }
     }
   });
+}
+
+/** Wait until all is done that was begun, as to move the focus. */
+function turn(): Promise<void> {
+  return new Promise(done => window.setTimeout(done));
 }
 
 /** Open a section and go there. */
