@@ -12,7 +12,6 @@ from .. import settings
 from ..errors import NosanaError, UsageError
 from ..portal.cellrun import patience
 from ..travel import secret_store
-from . import served
 from .commands import confirming
 from .grammar import Grammar, chooses, lasts, split
 from .interrupts import Presses
@@ -88,6 +87,7 @@ class ServiceCommands(SessionCommands):
         words = split(rest)
         if words[:1] == [STOP]:
             return self._stop_services(words[1:])
+        from . import served
         from .card import Card
 
         terms, yes = terms_of(words)
@@ -105,6 +105,7 @@ class ServiceCommands(SessionCommands):
 
     def take_up_service(self, record: ServiceRecord) -> None:
         """Go on with a service that another kernel has left."""
+        from . import served
         from .card import Card
 
         card = Card(self.shell, text=f"looking for service {record.name}")
@@ -119,6 +120,8 @@ class ServiceCommands(SessionCommands):
 
     def do_services(self, _rest: str) -> Table:
         """Show the services."""
+        from . import served
+
         return served.table(self.portal.service_views(), self.portal.services_elsewhere())
 
     def do_down(self, rest: str) -> Table | None:
