@@ -18,7 +18,9 @@ from wheels import wheel
 
 import nosana_jupyter
 from nosana_jupyter import portal
+from nosana_jupyter.client import Client
 from nosana_jupyter.errors import HostFailed
+from nosana_jupyter.market.caches import Cached, Held
 
 pytestmark = [pytest.mark.engine, pytest.mark.network]
 
@@ -116,6 +118,29 @@ def test_a_cell_is_alone() -> None:
         [],
     )
     assert values["user"] == 1000
+
+
+@pytest.mark.usefixtures("here")
+def test_what_a_container_leaves_is_known() -> None:
+    """A model that one container fetched is named of the host, and the next container has it."""
+    source = """
+        import pathlib
+        place = pathlib.Path.home() / ".cache/huggingface/hub/models--me--boxed/snapshots/abc"
+        there = place.exists()
+        place.mkdir(parents=True, exist_ok=True)
+        _ = (place / "weights").write_bytes(b"w" * 2_000_000)
+    """
+
+    first = nosana_jupyter.run(textwrap.dedent(source))
+
+    async def held(client: Client) -> Held | None:
+        return client.hosts.kept(first.receipt.node)
+
+    found = portal.shared().call(held)
+    assert found is not None
+    assert Cached("hub", "me/boxed", 2_000_000) in found.things
+    second = nosana_jupyter.run(textwrap.dedent(source))
+    assert (first.values["there"], second.values["there"]) == (False, True)
 
 
 @pytest.mark.usefixtures("here")
