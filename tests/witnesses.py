@@ -99,7 +99,7 @@ async def _end(client: Client) -> None:
     """End what a story has left that went wrong: others are told on the same network."""
     with contextlib.suppress(NosanaError, httpx.HTTPError):
         for left in (await client.status()).running:
-            await client.stop(left.job)
+            await client.stop(left.intent.job)
 
 
 @asynccontextmanager

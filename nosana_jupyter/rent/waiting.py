@@ -130,10 +130,12 @@ def _check_deposit(job: Job, account: JobAccount) -> None:
 
 def _own(jobs: Jobs, job: Job) -> int:
     """Return how many other jobs of this wallet keep hosts of the market."""
+    # A host that stands in for other cards serves all markets at once.
+    everywhere = bool(jobs.network.stand_in)
     entries = jobs.journal.open_jobs(jobs.network.name, jobs.payer.account)
     return sum(
         each.state == "running"
-        and each.intent.market == job.intent.market
+        and (everywhere or each.intent.market == job.intent.market)
         and each.intent.job != job.address
         for each in entries
     )

@@ -236,20 +236,28 @@ def test_a_line_that_is_cut() -> None:
     scene(story)
 
 
-def test_a_host() -> None:
-    """Who waits in a queue hears the place in it, and that their own jobs keep the hosts."""
+@pytest.mark.parametrize("card", ["3070", "3090"])
+def test_a_host(card: str) -> None:
+    """
+    Who waits in a queue hears the place in it, and that their own jobs keep the hosts.
+
+    Where a host stands in for all cards, that holds whatever cards they asked for.
+    """
 
     async def story(witness: Witness) -> None:
-        queued = "waiting for a host of nvidia-3070: none is free, next in line; "
-        gate = told(witness, re.escape(queued) + f"{MOST} run jobs of yours, see %nosana jobs.*")
+        queued = rf"waiting for a host of nvidia-{card}[-a-z]*: none is free, next in line; "
+        gate = told(witness, queued + f"{MOST} run jobs of yours, see %nosana jobs.*")
         async with AsyncExitStack() as stack:
             for _ in range(MOST):
                 await stack.enter_async_context(witness.client.open_session(ORDER, lambda _: None))
-            waits = asyncio.ensure_future(witness.run(cell()))
+            waits = asyncio.ensure_future(witness.run(replace(cell(), gpu=card)))
             await passed(gate)
         assert (await waits).status == "ok"
         words = [each.text for each in witness.events if isinstance(each, Waiting)]
-        assert "waiting for a host of nvidia-3070: none is free" in words
+        assert any(
+            re.fullmatch(rf"waiting for a host of nvidia-{card}[-a-z]*: none is free", each)
+            for each in words
+        )
 
     scene(story)
 
