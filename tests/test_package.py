@@ -41,7 +41,8 @@ print(*sorted(set(sys.modules) - bare))
 
 OURS = {
     "", ".errors", ".units", ".notebook", ".notebook.ending", ".notebook.extension", ".settings",
-    ".settings.choices", ".settings.forms", ".settings.scoped", ".settings.teams",
+    ".settings.choices", ".settings.forms", ".settings.place", ".settings.scoped",
+    ".settings.teams",
 }  # fmt: skip
 """What knows that there are magics, and what is set; nothing of it knows what they do."""
 

@@ -1,6 +1,4 @@
-"""
-Where all is kept: the data folder.
-"""
+"""Where all is kept: the data folder."""
 
 from __future__ import annotations
 
