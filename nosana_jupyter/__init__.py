@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .api import attach, remote, run
     from .errors import NosanaError, RemoteError
     from .links.link import link
+    from .links.opened import open_saved
     from .money.receipt import Receipt
     from .pool.executor import Executor
     from .services import Service, langchain, openai, serve
@@ -29,6 +30,7 @@ _HOMES = {
     "attach": "api",
     "langchain": "services",
     "link": "links.link",
+    "open_saved": "links.opened",
     "openai": "services",
     "remote": "api",
     "run": "api",
@@ -46,6 +48,7 @@ __all__ = [
     "attach",
     "langchain",
     "link",
+    "open_saved",
     "openai",
     "remote",
     "run",

@@ -84,7 +84,8 @@ def run(
         data: Links that the host fetches by itself, by the names of their paths there.
         get: Files to bring back: `out/*`, or to another place: `out/*:results/`.
         get_limit: Most bytes of them, as text: `20GB`.
-        save: Where the host puts what it binds names to: `s3://BUCKET/KEY`, by name.
+        save: Where the host puts what it binds names to, by name: `s3://BUCKET/KEY`, or sealed
+            `ipfs://`, whose link the name then stands for.
         env: Environment of the cell.
         secrets: Names of variables whose values nothing shows: see `secret_store`.
         deps: File of the project that says versions; `auto`, `all` of it, or `none`.
@@ -264,6 +265,10 @@ def _request(
 ) -> Cell:
     settings.tell_unheeded()
     often = str(settings.load().audit or "none" if audit is None else audit)
+    places = [f"{name}={place}" for name, place in (save or {}).items()]
+    saves = saves_of(places, compared=bool(rest.get("verify", 1) > 1 or audit))
+    if saves is not None and saves.sealed:
+        often = "none"
     if data:
         links = named([f"{name}={text}" for name, text in data.items()])
         namespace = linked(links, {} if namespace is None else namespace)
@@ -280,7 +285,7 @@ def _request(
         files=_texts(files),
         gets=_texts(get),
         gets_limit=parse_size(get_limit) if get_limit is not None else None,
-        saves=saves_of([f"{name}={place}" for name, place in (save or {}).items()]),
+        saves=saves,
         environment=dict(env or {}),
         secrets=secret_store.find(_texts(secrets)),
         deps=deps,

@@ -40,7 +40,7 @@ OK, RAISED, USAGE, MONEY, NO_HOST, BUDGET = 0, 1, 2, 3, 4, 5
 TIMEOUT, INTERRUPTED, UNHEARD, ENDED = 124, 130, 141, 143
 
 LOOKS = (
-    "status", "sessions", "jobs", "receipts", "stop", "sweep", "markets", "hosts", "quote",
+    "status", "sessions", "jobs", "receipts", "open", "stop", "sweep", "markets", "hosts", "quote",
     "budget", "template", "stake", "swap", "fund", "wallet", "network", "governance",
 )  # fmt: skip
 """Commands of `%nosana` that print the same here."""

@@ -50,6 +50,9 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     pin: str
     """Pin service: `POST {pin}/pinning/pinJSONToIPFS`."""
 
+    uploads: str = ""
+    """Signs addresses for uploads: `POST {uploads}/files/sign`. Empty: nobody does."""
+
     gateway: str
     """IPFS gateway, with its trailing slash: `GET {gateway}{cid}`; or with `{cid}` in it."""
 
@@ -148,6 +151,7 @@ MAINNET = Network(
     rpc="https://api.mainnet-beta.solana.com",
     websocket="wss://api.mainnet-beta.solana.com",
     pin="https://api.pinata.cloud",
+    uploads="https://uploads.pinata.cloud/v3",
     gateway="https://nosana.mypinata.cloud/ipfs/",
     api="https://dashboard.k8s.prd.nos.ci",
     tunnel="https://{id}.node.k8s.prd.nos.ci",
@@ -313,6 +317,8 @@ def adapted(network: Network, chosen: settings.Settings) -> Network:
     for name in ("pin", "api"):
         if name in changes:
             changes[name] = getattr(chosen, name).rstrip("/")
+    if "pin" in changes:
+        changes["uploads"] = f"{changes['pin']}/v3"
     if chosen.gateway:
         # Who names a gateway may have content there that is nobody else's to know of.
         changes["mirrors"] = ()

@@ -132,6 +132,14 @@ class Wallet:
         """Return the ed25519 signature of a message."""
         return bytes(self._keypair.sign_message(message))
 
+    def derive(self, purpose: bytes) -> bytes:
+        """Return a secret of 32 bytes that only the holder of this key knows."""
+        from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+        made = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"nosana-jupyter|" + purpose)
+        return made.derive(self._keypair.secret())
+
     def __repr__(self) -> str:
         return f"Wallet({self.address})"
 

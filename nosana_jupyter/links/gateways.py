@@ -35,8 +35,12 @@ class Cid(NamedTuple):
     @property
     def text(self) -> str:
         """As gateways read it."""
-        raw = bytes([1, self.codec, 0x12, 0x20]) + self.digest
-        return "b" + base64.b32encode(raw).decode().lower().rstrip("=")
+        return "b" + base64.b32encode(self.raw).decode().lower().rstrip("=")
+
+    @property
+    def raw(self) -> bytes:
+        """As blocks have it."""
+        return bytes([1, self.codec, 0x12, 0x20]) + self.digest
 
 
 def parse(text: str) -> Cid:

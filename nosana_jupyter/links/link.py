@@ -16,13 +16,30 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from .. import settings
+from .. import network, settings
 from ..errors import NetworkError, UsageError
 from ..loopback import is_loopback
-from ..network import proxied, unreached
+from ..network import proxied, running, unreached
 from ..units import size
+from ..wire import packing
 from ..wire.packing import bare
-from . import arweave, blocks, buckets, download, gateways, hub, loading, saving
+from . import (
+    arweave,
+    blocks,
+    buckets,
+    contents,
+    download,
+    forms,
+    gateways,
+    hub,
+    loading,
+    saving,
+    sealing,
+    tree,
+    unsealing,
+    uploading,
+    vault,
+)
 
 SCHEMES = ("ipfs", "ar", "s3", "hf", "https", "http")
 KINDS = ", ".join(f"{scheme}://" for scheme in SCHEMES[:5])
@@ -30,8 +47,14 @@ KINDS = ", ".join(f"{scheme}://" for scheme in SCHEMES[:5])
 PATIENCE = 15.0
 """Seconds in which a server says what it has."""
 
-_PARTS = (download, gateways, blocks, arweave, loading, saving)
+_PARTS = (
+    download, gateways, blocks, arweave, sealing, contents, unsealing, forms, loading, tree,
+    uploading, saving,
+)  # fmt: skip
 """What goes along, in the order of their imports."""
+
+_OURS = __name__.partition(".")[0]
+_SEALED = re.compile(r"#sealed=([0-9a-f]{32})$")
 
 _BEGIN = """
 import sys, types
@@ -57,7 +80,7 @@ class Link:
 
     Args:
         text: `ipfs://CID`, `ar://ID`, `s3://BUCKET/KEY`, `hf://ORG/NAME`, `https://…`, with
-            `#sha256=…` where it is to be checked.
+            `#sha256=…` where it is to be checked; `ipfs://CID#sealed=…` of what was saved.
         name: What to call it while it is fetched.
 
     Raises:
@@ -74,6 +97,11 @@ class Link:
         if not found or scheme not in SCHEMES:
             raise UsageError(f"{line(text)!r} is no link", hint=f"Links begin with {KINDS}.")
         self._name = name
+        self._ident = b""
+        """Of a sealed object: what its key is made of."""
+
+        if scheme == "ipfs" and (mark := _SEALED.search(rest)):
+            rest, self._ident = rest[: mark.start()], bytes.fromhex(mark[1])
         self._bare, self._digest = _digest(rest)
         self._keys: buckets.Keys | None = None
         self._tag = ""
@@ -150,6 +178,8 @@ class Link:
 
     def spec(self) -> dict[str, Any]:
         """Return what a host is told of it."""
+        if self._spec.get("kind") == "ipfs":
+            return {"title": self.title, **self._spec, **self._near(), **self._opened()}
         if self._spec:
             return {"title": self.title, "source": self.source, **self._spec}
         files = self._files
@@ -164,6 +194,22 @@ class Link:
             "title": self.title, "source": self.source, "kind": "files", "files": files,
             "size": self.size, "alone": self._single, "identity": [self._single, *identity],
         }  # fmt: skip
+
+    def _near(self) -> dict[str, Any]:
+        """Return the gateways of this machine's network, if that is chosen, before the others."""
+        local = running() if settings.load().network == "local" else None
+        return {"gateways": [local.gateway, *self._spec["gateways"]]} if local else {}
+
+    def _opened(self) -> dict[str, Any]:
+        """Return what opens a sealed object, and nothing else: one of these keys is its own."""
+        if not self._ident:
+            return {}
+        found = vault.candidates(network.load(settings.load().network), self._ident)
+        return {
+            "keys": list(found),
+            "forms": _forms(),
+            "identity": [*self._spec["identity"], self._ident.hex()],
+        }
 
     def __reduce__(self) -> tuple[Any, ...]:
         return text_of("package.loading.fetch(spec)", self.spec())
@@ -315,6 +361,19 @@ def _client(url: str) -> Any:
         timeout=PATIENCE, follow_redirects=True, trust_env=proxied(url),
         headers={"User-Agent": f"nosana-jupyter/{__version__}", "Accept-Encoding": "identity"},
     )  # fmt: skip
+
+
+@cache
+def _forms() -> dict[str, str]:
+    """Return what reads values, which a host's own sources do not."""
+    folder = Path(packing.__file__).parent
+    return {
+        # Of all else they read only what a host has.
+        name[:-3]: bare((folder / name).read_text(encoding="utf-8")).replace(
+            "from ..", f"from {_OURS}."
+        )
+        for name in packing.FORMS
+    }
 
 
 @cache

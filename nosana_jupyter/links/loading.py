@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from . import arweave, blocks
+from . import arweave, blocks, contents, forms, unsealing
 from .download import CannotFetch, Meter, Wanted, download, fail, room
 
 FEW = 4
@@ -32,24 +32,25 @@ FRESH = 86400.0
 """Seconds in which what was used is not removed for something else."""
 
 
-def fetch(spec: dict[str, Any]) -> Path:
+def fetch(spec: dict[str, Any]) -> Any:
     """
-    Return the file or folder that a link names, fetched and checked unless it is here.
+    Return the file or folder that a link names, fetched and checked unless it is here; of what was
+    sealed here as a value, that.
 
     Raises:
         CannotFetch: It cannot be had, or is not what it is to be.
     """
     title = spec["title"]
-    store = _store()
+    kept = store()
     key = hashlib.sha256(json.dumps(spec["identity"]).encode()).hexdigest()[:32]
-    place, part = store / key, store / f"{key}.part"
-    with _alone(store / f"{key}.lock"):
+    place, part = kept / key, kept / f"{key}.part"
+    with _alone(kept / f"{key}.lock"):
         if (found := _here(place)) is not None:
             sys.stderr.write(f"{title}: on this host already\n")
-            return found
+            return _made(spec, place, found)
         meter = Meter(title)
         try:
-            _tidy(store, spec.get("size") or 0, keep=key)
+            _tidy(kept, spec.get("size") or 0, keep=key)
             part.mkdir(exist_ok=True)
             room(part, spec.get("size") or 0, title)
             _bring(spec, part, meter)
@@ -63,12 +64,21 @@ def fetch(spec: dict[str, Any]) -> Path:
         (place.with_suffix(".lock")).touch()
         found = _here(place)
         assert found is not None
+        return _made(spec, place, found)
+
+
+def _made(spec: dict[str, Any], place: Path, found: Path) -> Any:
+    """Return what a cell is given."""
+    about = place / "about.json"
+    if not about.exists():
         return found
+    return contents.value(contents.recall(about), found, forms.reader(spec["forms"]))
 
 
 def _bring(spec: dict[str, Any], part: Path, meter: Meter) -> None:
     if spec["kind"] == "ipfs":
         blocks.bring(spec, part, meter)
+        unsealing.after(spec, part, meter)
     elif spec["kind"] == "ar":
         arweave.bring(spec, part, meter)
     else:
@@ -101,7 +111,7 @@ def _below(folder: Path, path: str) -> Path:
     return folder.joinpath("data", *pure.parts)
 
 
-def _store() -> Path:
+def store() -> Path:
     """Return where this host keeps what links name: with its cache, if it gives one."""
     for parent in (os.environ.get(CACHE, ""), tempfile.gettempdir()):
         place = Path(parent, "links")

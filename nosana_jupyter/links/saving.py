@@ -18,14 +18,18 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
-from .download import PATIENCE, PAUSE, PIECE, TRIES, Meter, shown, size
+from . import contents, sealing, uploading
+from .contents import NotSaved
+from .download import PATIENCE, PAUSE, PIECE, TRIES, CannotFetch, Meter, room, shown, size
+from .gateways import parse
+from .loading import store
+from .tree import Tree
 
 LARGEST = 5 << 30
 """Most bytes of an object that is put at once, as Amazon has it."""
 
-
-class NotSaved(RuntimeError):
-    """What a cell has made is not where it was to be kept."""
+LARGEST_SEALED = 24_900_000_000
+"""Most bytes of what is sealed: pin services take 25 GB."""
 
 
 def arm(specs: list[dict[str, Any]], shell: Any = None) -> None:
@@ -40,7 +44,7 @@ def arm(specs: list[dict[str, Any]], shell: Any = None) -> None:
         for spec in specs:
             try:
                 save(spec, shell.user_ns)
-            except (NotSaved, OSError) as error:
+            except (NotSaved, CannotFetch, OSError) as error:
                 sys.stderr.write(f"{spec['name']} is not saved: {error}\n")
 
     shell.events.register("post_run_cell", ended)
@@ -48,7 +52,7 @@ def arm(specs: list[dict[str, Any]], shell: Any = None) -> None:
 
 def save(spec: dict[str, Any], namespace: dict[str, Any]) -> None:
     """
-    Put away what a name stands for: bytes, a file, or a folder as a tar.
+    Put away what a name stands for: bytes, a file, or a folder as a tar; on IPFS any plain data.
 
     Raises:
         NotSaved: It is none of these, or the server does not take it.
@@ -57,6 +61,10 @@ def save(spec: dict[str, Any], namespace: dict[str, Any]) -> None:
     if name not in namespace:
         raise NotSaved("the cell has not bound it")
     value = namespace[name]
+    if spec.get("sealed"):
+        # What is large goes away from here as well: the link stands for it from now on.
+        namespace[name] = _seal(spec, value)
+        return
     with tempfile.TemporaryFile() as spool:
         if isinstance(value, (str, os.PathLike)):
             path = Path(value)
@@ -77,6 +85,36 @@ def save(spec: dict[str, Any], namespace: dict[str, Any]) -> None:
                 f"it is of type {type(value).__name__}: write it to a file, and bind the name to "
                 "its path"
             )
+
+
+def _seal(spec: dict[str, Any], value: Any) -> str:
+    """Put a value on IPFS, sealed; return its link."""
+    name, ident, place = spec["name"], spec["ident"], store()
+    meter, began, tree = Meter(name), time.monotonic(), Tree()
+    with tempfile.TemporaryFile(dir=place) as archive, tempfile.TemporaryFile(dir=place) as spool:
+        content = contents.of(name, value, archive)
+        whole = sum(content.about.sizes)
+        if whole > LARGEST_SEALED:
+            raise NotSaved(f"it has {size(whole)}, and a pin service takes 25 GB")
+        room(place, whole, name)
+        # It is sealed once, and what is sent again after a cut is the same.
+        for piece in sealing.seal(contents.packed(content), spec["key"], bytes.fromhex(ident)):
+            spool.write(piece)
+            tree.add(piece)
+        ours = tree.end().text
+        said = uploading.upload(spec["url"], spool, spool.tell(), meter)
+    cid = ours
+    if said and said != ours:
+        try:
+            cid = parse(said).text
+        except ValueError:
+            raise NotSaved(f"its pin service says that it is {said[:60]!r}") from None
+        if cid != ours:
+            meter.say(f"its pin service has cut it otherwise than {ours}: open it before you trust")
+    link = f"ipfs://{cid}#sealed={ident}"
+    took = time.monotonic() - began
+    meter.say(f"{size(whole)} sealed and saved to {link} in {took:.1f} s")
+    return link
 
 
 def _put(spec: dict[str, Any], file: BinaryIO) -> None:

@@ -117,6 +117,7 @@ def describe(
         rpc=base["rpc"],
         websocket=base["websocket"].replace("http", "ws"),
         pin=services,
+        uploads=f"{services}/v3",
         gateway=f"{services}/ipfs/",
         api=services,
         rates=rates_at(services, services),
@@ -190,6 +191,7 @@ async def serve(folder: Path, state: State, *, count: int, executor: str) -> Non
             deployments,
             folder=folder / "pins",
             fee=state.fee,
+            base=network.api,
             tunnel=network.tunnel,
         ).listen(state.ports["services"], "127.0.0.1", max_buffer_size=64 << 20),
     ]

@@ -15,9 +15,10 @@ from solders.pubkey import Pubkey
 
 from ..chain.accounts import Market, QueueType
 from ..ipfs import cid_of, cid_to_hash
+from ..links.gateways import parse
 from ..network import MAINNET
 from ..sources import SOL_MINT
-from . import deployment_routes, pools, tokens
+from . import deployment_routes, pools, tokens, uploads
 from .admission import Refused
 from .authority import Authority, Report
 from .catalogue import CATALOGUE, PRICED_ON, USD_PER_NOS, USD_PER_SOL, Listing
@@ -91,8 +92,12 @@ class Gateway(Guarded):
     def initialize(self, folder: Path) -> None:
         self.folder = folder
 
-    def get(self, cid: str) -> None:
-        """Give back what was pinned."""
+    async def get(self, cid: str) -> None:
+        """Give back what was pinned: all of it, or one block."""
+        found = uploads.block(self.folder, cid)
+        if found is not None:
+            await self._uploaded(cid, found)
+            return
         path = self.folder / cid
         if not valid_cid(cid) or not path.is_file():
             self.fail(404, "nothing is pinned under this id")
@@ -104,6 +109,21 @@ class Gateway(Guarded):
             self.set_header("Content-Type", "application/octet-stream")
         self.set_header("X-Content-Type-Options", "nosniff")
         self.finish(content)
+
+    async def _uploaded(self, cid: str, found: bytes) -> None:
+        self.set_header("X-Content-Type-Options", "nosniff")
+        raw = "application/vnd.ipld.raw"
+        if (
+            self.get_query_argument("format", "") == "raw"
+            or self.request.headers.get("Accept") == raw
+        ):
+            self.set_header("Content-Type", raw)
+            self.finish(found)
+            return
+        self.set_header("Content-Type", "application/octet-stream")
+        for piece in uploads.content(self.folder, parse(cid)):
+            self.write(piece)
+            await self.flush()
 
 
 class Markets(Guarded):
@@ -275,6 +295,7 @@ def application(
     *,
     folder: Path,
     fee: int,
+    base: str,
     tunnel: str,
 ) -> tornado.web.Application:
     """
@@ -288,6 +309,7 @@ def application(
         deployments: What keeps deployments going.
         folder: Where pinned documents lie.
         fee: Network fee, in percent.
+        base: Where the services are, as those on this machine reach them.
         tunnel: Address of a service, with `{id}` where its name goes.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -297,6 +319,8 @@ def application(
         [
             (r"/pinning/pinJSONToIPFS", PinJson, pins),
             (r"/pinning/pinFileToIPFS", PinFile, pins),
+            (r"/v3/files/sign", uploads.Sign, {**pins, "base": base}),
+            (r"/v3/files/([\w-]{36})", uploads.Upload, pins),
             (r"/ipfs/(\w+)", Gateway, pins),
             (r"/api/markets/price/?|/markets/price/?", Price),
             (r"/api/v3/simple/price", Coins),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -46,6 +46,7 @@ class Told:
 
     ran_by: str = ""
     cell_seconds: float = 0.0
+    saved: dict[str, str] = field(default_factory=dict)
     peak_memory: float = 0.0
     peak_card: float = 0.0
     started: float = 0.0
@@ -104,6 +105,7 @@ async def read(rpc: Rpc, intent: Intent, account: JobAccount | None, told: Told)
         status=_status(names, account, told),
         seconds=money.seconds,
         cell_seconds=told.cell_seconds,
+        saved=told.saved,
         price=MicroNos(money.price),
         deposit=MicroNos(money.deposit),
         paid=MicroNos(money.paid),
@@ -162,6 +164,7 @@ def provisional(intent: Intent, told: Told) -> Receipt:
         ended_as=told.status,
         seconds=0,
         cell_seconds=told.cell_seconds,
+        saved=told.saved,
         price=intent.price,
         deposit=MicroNos(intent.price * intent.timeout),
         paid=MicroNos(0),

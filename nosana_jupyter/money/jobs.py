@@ -61,6 +61,9 @@ class Job:
     """Time of its only cell, by the clock here: a host says what it likes."""
 
     cell_seconds: float = 0.0
+    saved: dict[str, str] = field(default_factory=dict)
+    """Links to what its cells have sealed, by name."""
+
     peak_memory: float = 0.0
     peak_card: float = 0.0
     keeps: Report | None = None
@@ -74,6 +77,11 @@ class Job:
     @property
     def address(self) -> str:
         return self.intent.job
+
+    def peaked(self, *, memory: float, card: float) -> None:
+        """Note what a cell has used, in GiB: the most of all of them counts."""
+        self.peak_memory = max(self.peak_memory, memory)
+        self.peak_card = max(self.peak_card, card)
 
 
 class Jobs:
@@ -333,6 +341,7 @@ class Jobs:
             node=job.node,
             ran_by=self.who(job.intent.gpu),
             cell_seconds=job.cell_seconds,
+            saved=job.saved,
             peak_memory=job.peak_memory,
             peak_card=job.peak_card,
             started=job.started,
@@ -374,5 +383,6 @@ class Jobs:
             started=entry.created,
             status=known.ended_as if known else "stopped",
             cell_seconds=known.cell_seconds if known else 0.0,
+            saved=known.saved if known else {},
             peak_memory=known.peak_memory if known else 0.0,
         )

@@ -57,6 +57,9 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     cell_seconds: float = 0.0
     """Time the cell itself ran, in seconds."""
 
+    saved: dict[str, str] = {}
+    """Links to what its cells have sealed and put on IPFS, by name."""
+
     price: MicroNos
     deposit: MicroNos
     paid: MicroNos
@@ -194,6 +197,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
             *(("compared", _compared(each)) for each in self.compared),
             ("time paid", f"{duration(self.seconds)} at {nos(self.price)}/s"),
             ("GPU used", f"up to {self.peak_card:.1f} GiB of memory" if self.peak_card else ""),
+            *((f"saved {name}", link) for name, link in self.saved.items()),
             *([("money", self.story)] if self.is_open else money),
             ("differs", self._difference()),
         ]

@@ -60,6 +60,10 @@ def cell_of(
     from ..links.keep import saves_of
 
     often = chosen.audit if options.audit is None else options.audit
+    saves = saves_of(options.save, compared=bool((options.verify or 1) > 1 or options.audit))
+    if saves is not None and saves.sealed:
+        # Each host would seal its own, and they would differ.
+        often = "none"
     return Cell(
         source=source,
         namespace=namespace,
@@ -77,7 +81,7 @@ def cell_of(
         files=tuple(options.files),
         gets=tuple(options.gets),
         gets_limit=options.get_limit,
-        saves=saves_of(options.save),
+        saves=saves,
         environment=dict(options.env),
         secrets=secret_store.find(options.secret, setup.unseen),
         deps=options.deps or find.AUTO,

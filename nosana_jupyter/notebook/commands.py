@@ -124,6 +124,12 @@ class Commands:
             return tables.receipt(found[0], self.portal.cells_of(job), self.portal.session_of(job))
         return tables.receipts(self.portal.receipts(_number(rest)), spent=self.portal.spent(DAYS))
 
+    def do_open(self, rest: str) -> Any:
+        """Bring here what a cell has sealed, and open it."""
+        from . import opening
+
+        return opening.command(self.shell, rest)
+
     def do_stop(self, rest: str) -> Any:
         """End a job."""
         from . import tables

@@ -232,6 +232,8 @@ def _of_line(words: list[str]) -> Iterable[str]:
             return [*_jobs(), *_kept(), *_left()]
         case ["attach", _]:
             return ["--peek"]
+        case ["open", _]:
+            return ["--to"]
         case ["down"]:
             return ["--all", *_sessions(), *_services()]
         case ["extend", _]:

@@ -124,5 +124,5 @@ def links(grammar: argparse.ArgumentParser) -> None:
     grammar.add_argument(
         "--save", action="append", default=[], metavar="NAME=PLACE",
         help="where the host puts what the cell binds NAME to, the path of a file or folder, or "
-        "bytes: s3://BUCKET/KEY; repeatable",
+        "bytes: s3://BUCKET/KEY; or any plain data, sealed, on IPFS: ipfs://; repeatable",
     )  # fmt: skip

@@ -16,6 +16,7 @@ COMMANDS = {
     "serve": "a model that answers requests: serve vllm|ollama MODEL, serve IMAGE --port 8000, "
     "each [--vram 16] [--for 2h] [--idle 10m] [--replicas 2]; to end it: down [NAME]",
     "services": "what is served: address, state, requests, cost so far",
+    "open": "what --save has sealed: open LINK|CID|NAME [--to NAME|PATH]",
     "stop": "end a job, session or service: stop JOB|NAME",
     "extend": "give a job more time: extend JOB 30m [--yes]",
     "sweep": "settle everything this wallet left behind",

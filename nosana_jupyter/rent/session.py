@@ -23,6 +23,7 @@ from ..line.control import Control
 from ..line.hearing import Bookmark, Ended
 from ..line.installing import Environment
 from ..line.link import Link
+from ..links.keep import links_in
 from ..market.markets import Quote
 from ..money.jobs import Job
 from ..node import Node
@@ -368,8 +369,8 @@ class Session:
             control.soft = None
         self.job.keeps = ended.keeps or self.job.keeps
         self.job.cell_seconds += ended.seconds
-        self.job.peak_memory = max(self.job.peak_memory, ended.peak_memory)
-        self.job.peak_card = max(self.job.peak_card, ended.peak_card)
+        self.job.saved |= links_in(ended.values)
+        self.job.peaked(memory=ended.peak_memory, card=ended.peak_card)
         return ended
 
     async def _ready(self, load: Load, emit: Emit, control: Control) -> list[bytes]:

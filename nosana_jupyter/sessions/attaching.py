@@ -21,6 +21,7 @@ from ..line import conversation, patience, stored
 from ..line.control import Control
 from ..line.hearing import Bookmark, Ended
 from ..line.link import Link
+from ..links.keep import links_in
 from ..money.jobs import Job
 from ..money.journal import DETACHED, owner_of
 from ..node import Node
@@ -240,6 +241,7 @@ async def _followed(
                 await link.goodbye()
         job.cell_seconds, job.peak_memory = ended.seconds, ended.peak_memory
         job.peak_card, job.status = ended.peak_card, ended.closes_as
+        job.saved = links_in(ended.values)
         await collect(host, within=FINISH)
     return ended
 

@@ -165,6 +165,9 @@ def _prepare(cell: Cell, settings: Settings, held: Held | None) -> Prepared:
         indexed=any("INDEX" in name for name in cell.secrets),
     )  # fmt: skip
     returns = find_returns(cell, names, values, packed.brought)
+    if cell.saves is not None:
+        # The link to what is sealed takes the place of its value.
+        returns = tuple(dict.fromkeys((*returns, *cell.saves.sealed)))
     changes = tuple(name for name in returns if name not in names.binds and name in cell.namespace)
     notes += overlap.notes(changes, values, cell.namespace)
     if held is not None:

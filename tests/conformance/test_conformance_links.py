@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import base64
+import io
 import random
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from file_server import FileServer, serving
+from pin_store import pinning
 from strangers import Node
 
 from nosana_jupyter import settings
-from nosana_jupyter.links import arweave, blocks, download, gateways, loading
+from nosana_jupyter.links import (
+    arweave,
+    blocks,
+    contents,
+    download,
+    gateways,
+    loading,
+    saving,
+    sealing,
+    tree,
+    uploading,
+)  # fmt: skip
 from nosana_jupyter.links.download import CannotFetch
 from nosana_jupyter.links.link import Link
 
@@ -30,7 +45,8 @@ WAYS = {
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A host's cache, and short waits."""
     monkeypatch.setenv(loading.CACHE, str(tmp_path))
-    for module in (download, gateways):
+    monkeypatch.setenv("NOSANA_JUPYTER_HOME", str(tmp_path / "home"))
+    for module in (download, gateways, uploading):
         monkeypatch.setattr(module, "PAUSE", 0.01)
     return tmp_path
 
@@ -120,6 +136,65 @@ def test_a_folder_of_ipfs(node: Node, gateway: FileServer, ask: Setting, *, shar
     assert fetched(f"ipfs://{cid}/in/07.txt").read_bytes() == b"7" * 7
     with pytest.raises(CannotFetch, match=r"there is no 'nine' in it"):
         fetched(f"ipfs://{cid}/in/nine")
+
+
+@pytest.mark.parametrize("size", [1, 63, 64, 65, 64 * 3, 64 * 3 + 1, 64 * 27, 64 * 27 + 1, 9999])
+def test_our_blocks_are_those_of_ipfs(
+    node: Node, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is saved is cut and linked as the reference implementation does it, block by block, of
+    every depth; and its own reader makes the file of it again."""
+    monkeypatch.setattr(tree, "CHUNK", 64)
+    monkeypatch.setattr(tree, "LINKS", 3)
+    body, ours = BODY[:size], dict[str, bytes]()
+
+    def keep(cid: gateways.Cid, block: bytes) -> None:
+        ours[cid.text] = block
+
+    made_of = tree.Tree(keep)
+    for at in range(0, size, 50):
+        made_of.add(body[at : min(at + 50, size)])
+    root = made_of.end().text
+
+    theirs, found = made(node, {"data.bin": body}, version=1, raw=True, chunk=64, links=3)
+
+    assert root == gateways.parse(theirs).text
+    assert all(found[cid] == block for cid, block in ours.items())
+    assert len({*found.values()}) == len(ours)
+    assert read_by_them(node, root, ours) == body
+
+
+def test_what_lies_in_the_pin_store_is_read_by_them(node: Node, tmp_path: Path) -> None:
+    """An upload through a line that breaks leaves the blocks and the id that the reference
+    implementation makes with its defaults; its reader makes the sealed object of them, which
+    opens."""
+    (tmp_path / "m.bin").write_bytes(BODY)
+    key, ident = bytes(32), bytes(16)
+    with pinning(tmp_path / "pins") as store:
+        store.cuts = [300_000]
+        asked = {"date": int(time.time()), "expires": 60}
+        url = httpx.post(f"{store.signed}/files/sign", json=asked).json()["data"]
+        names: dict[str, object] = {"m": tmp_path / "m.bin"}
+        saving.save(
+            {"name": "m", "sealed": True, "ident": ident.hex(), "key": key, "url": url}, names
+        )
+    cid = str(names["m"]).removeprefix("ipfs://").partition("#")[0]
+    lies = {each.name: each.read_bytes() for each in (tmp_path / "pins" / "blocks").iterdir()}
+
+    body = read_by_them(node, cid, lies)
+    theirs, _ = made(node, {"m": body}, **WAYS["as Kubo does by default"])
+
+    assert theirs == cid
+    about = contents.unpack(sealing.Opening(io.BytesIO(body), key), tmp_path / "out")
+    assert about.name == "m.bin"
+    assert ((tmp_path / "out").read_bytes() == BODY) is True
+
+
+def read_by_them(node: Node, root: str, found: dict[str, bytes]) -> bytes:
+    """Return the file that the reference implementation reads."""
+    asked = {cid: base64.b64encode(block).decode() for cid, block in found.items()}
+    told = node.tell("reading.mjs", root=root, blocks=asked)
+    return base64.b64decode(told["body"])
 
 
 @pytest.mark.parametrize("fault", ["a lie", "a cut", "a refusal", "nobody there"])

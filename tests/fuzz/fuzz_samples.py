@@ -23,6 +23,7 @@ from solders.pubkey import Pubkey
 from nosana_jupyter.chain import accounts as kinds
 from nosana_jupyter.chain.authorization import authorize
 from nosana_jupyter.chain.wallet import Wallet
+from nosana_jupyter.links import contents
 from nosana_jupyter.wire import definition, envelope, parcel, seal, values
 from nosana_jupyter.wire import messages as say
 
@@ -115,6 +116,12 @@ def blocks() -> list[bytes]:
         b"\x0a\x04\x08\x02\x18\x00",
         b"QmNLfbof5rLekrACjeuLk9JmGZD2HDBHCU4z16iYKmx5SE",
     ]
+
+
+def descriptions() -> list[bytes]:
+    """What sealed objects hold: a file, and a value."""
+    made = [contents.About("file", "m.bin", (3,)), contents.About("value", "x", (1, 2))]
+    return [b"".join(contents.packed(contents.Content(each, iter([b"abc"])))) for each in made]
 
 
 def openings() -> list[bytes]:

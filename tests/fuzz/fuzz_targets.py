@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import re
 import tempfile
@@ -31,7 +32,7 @@ from nosana_jupyter.lan import invite
 from nosana_jupyter.lan.invite import HEADER
 from nosana_jupyter.lan.line import PIECE, Broken, Line, head_of
 from nosana_jupyter.line import hearing, stored
-from nosana_jupyter.links import blocks, gateways
+from nosana_jupyter.links import blocks, contents, gateways, sealing
 from nosana_jupyter.market import listing, markets, rates
 from nosana_jupyter.money import prepaid
 from nosana_jupyter.node import Node
@@ -445,7 +446,19 @@ def block(data: bytes) -> None:
         blocks.read(gateways.Cid(gateways.NODE, b""), data)
 
 
+def description(data: bytes) -> None:
+    """What a sealed object says that it holds, and the content behind it."""
+    sealed = b"".join(sealing.seal([data], bytes(32), bytes(16)))
+    with tempfile.TemporaryDirectory() as folder:
+        opening = sealing.Opening(io.BytesIO(sealed), bytes(32))
+        about = contents.unpack(opening, Path(folder) / "content")
+        assert "/" not in about.name
+
+
 TARGETS: dict[str, Target] = {
+    "description": Target(
+        read=description, samples=samples.descriptions(), raises=(sealing.Unopened,)
+    ),
     "block": Target(read=block, samples=samples.blocks(), raises=(ValueError, KeyError)),
     "frame": Target(read=frame, samples=samples.frames(), raises=WIRE),
     "opening": Target(read=opening, samples=samples.openings(), raises=WIRE),

@@ -21,6 +21,7 @@ from nosana_jupyter.local import deployment_requests, endpoint, services
 PROJECT = "the wallet that posted the job, by signature"
 KEY = "an account of the credits service, by its API key"
 OWNER = "a wallet by signature, or an account by its API key, of what is its own"
+SIGNED = "who has an address that the pin store has signed, for one object"
 LOOPBACK = "programs of this machine: play money and public data of the local chain"
 
 JOB = r"/job/(\w{32,44})"
@@ -44,6 +45,8 @@ LOCAL = {
     ("POST", r"/pinning/pinJSONToIPFS"): LOOPBACK,
     ("POST", r"/pinning/pinFileToIPFS"): LOOPBACK,
     ("GET", r"/ipfs/(\w+)"): LOOPBACK,
+    ("POST", r"/v3/files/sign"): LOOPBACK,
+    **{(verb, r"/v3/files/([\w-]{36})"): SIGNED for verb in ("POST", "HEAD", "PATCH")},
     ("GET", r"/api/markets/price/?|/markets/price/?"): LOOPBACK,
     ("GET", r"/api/v3/simple/price"): LOOPBACK,
     ("GET", r"/api/v2/simple/networks/solana/token_price/(\w+)"): LOOPBACK,
@@ -117,7 +120,7 @@ def stand(what: str, folder: Path) -> tornado.web.Application:
     if what == "rpc":
         return endpoint.rpc_application(anything)
     pins = folder / "local" / "pins"
-    return services.application(*[anything] * 5, folder=pins, fee=0, tunnel="")
+    return services.application(*[anything] * 5, folder=pins, fee=0, base="", tunnel="")
 
 
 @pytest.mark.parametrize(("what", "table"), [("host", HOST), ("local", LOCAL), ("rpc", RPC)])
@@ -163,7 +166,13 @@ def test_no_handler_lets_pages_in(what: str, tmp_path: Path) -> None:
     """
     for _, handler in routes(stand(what, tmp_path)):
         first = handler.prepare
-        while first.__qualname__.split(".")[0] in ("JobDefinition", "Account", "Asked", "Vaults"):
+        while first.__qualname__.split(".")[0] in (
+            "JobDefinition",
+            "Account",
+            "Asked",
+            "Upload",
+            "Vaults",
+        ):
             assert "super" in first.__code__.co_names, handler
             (handler,) = handler.__bases__
             first = handler.prepare
