@@ -203,6 +203,10 @@ def _jobs(*, ended: bool = False, node: str = "") -> dict[str, str]:
         journal.close()
 
 
+def _plain(names: Iterable[str]) -> dict[str, str]:
+    return dict.fromkeys(names, KIND)
+
+
 def _of_line(words: list[str]) -> Iterable[str]:
     match words:
         case []:
@@ -225,11 +229,11 @@ def _of_line(words: list[str]) -> Iterable[str]:
         case ["config", _, _]:
             return [grammar.NOTEBOOK, grammar.PROJECT]
         case ["stop"]:
-            return [*_jobs(), *_sessions(), *_services()]
+            return {**_jobs(), **_plain([*_sessions(), *_services()])}
         case ["extend"] | ["receipts"]:
             return _jobs(ended=words[0] == "receipts")
         case ["attach"]:
-            return [*_jobs(), *_kept(), *_left()]
+            return {**_jobs(), **_plain([*_kept(), *_left()])}
         case ["attach", _]:
             return ["--peek"]
         case ["open", _]:
