@@ -72,7 +72,7 @@ def _bind(shell: InteractiveShell | None, found: Opened, to: str) -> None:
         raise UsageError(f"{name} is something else here", hint="Say which name: --to NAME")
     value = found.value()
     shell.push({name: value})
-    sys.stdout.write(f"{name}: a {line(type(value).__name__)}, {size(found.size)}\n")
+    sys.stdout.write(f"{name}: {line(type(value).__name__)}, {size(found.size)}\n")
 
 
 def _tell(text: str) -> None:

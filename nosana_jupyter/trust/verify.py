@@ -44,7 +44,10 @@ def verify(
             f"{path} cannot be read: {error.strerror}",
             hint="Write one with nosana-jupyter receipt JOB.",
         ) from None
-    deed, document = parse(data)
+    try:
+        deed, document = parse(data)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}", hint=error.hint) from None
     checks = [*signatures(deed, document), *inputs(deed, files)]
     if offline:
         text = "--offline: signatures were checked, and neither the job nor its result"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import deeds
@@ -17,6 +18,7 @@ from nosana_jupyter.errors import UsageError
 from nosana_jupyter.rent.attesting import words
 from nosana_jupyter.trust.checking import signatures
 from nosana_jupyter.trust.deed import parse, render
+from nosana_jupyter.trust.verify import verify
 
 MADE = deeds.made()
 
@@ -261,6 +263,13 @@ def test_what_is_no_receipt_is_refused(text: str) -> None:
     """A file that is none, or says something twice or in another way, is no receipt."""
     with pytest.raises(UsageError, match="no receipt"):
         parse(text.encode())
+
+
+def test_a_file_that_is_no_receipt_is_named(tmp_path: Path) -> None:
+    """Which of several files is none can be read off the error."""
+    (tmp_path / "other.json").write_text('{"a": 1}')
+    with pytest.raises(UsageError, match=r"other\.json: this is no receipt: "):
+        verify(tmp_path / "other.json", offline=True)
 
 
 def test_salts_keep_small_values_hidden() -> None:
