@@ -8,6 +8,7 @@ import ast
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import sys
 import time
@@ -37,6 +38,11 @@ TWICE = 0.3
 
 SETTLING = 90
 """Seconds for ending the sessions that a notebook left open."""
+
+FIGURES_EVERY = 30.0
+"""Seconds after which a line of state is told again whose figures alone have changed."""
+
+_FIGURES = re.compile(r"[\d.,:]+")
 
 END = "get_ipython().run_line_magic('nosana', 'down --all')"
 
@@ -90,18 +96,42 @@ class Ended:
         return sum(each.state == "passed" for each in self.ran)
 
 
+class News:
+    """What of a line of state is told: other words at once, other figures by and by."""
+
+    def __init__(self) -> None:
+        self._words = self._text = ""
+        self._at = 0.0
+
+    def new(self, text: str, now: float) -> bool:
+        """
+        Say whether to tell a text.
+
+        Args:
+            text: What the line of state says.
+            now: When, in seconds.
+        """
+        words = _FIGURES.sub("#", text)
+        if text == self._text or (words == self._words and now - self._at < FIGURES_EVERY):
+            return False
+        self._words, self._text, self._at = words, text, now
+        return True
+
+
 class _Client(NotebookClient):
     """Tells on stderr what the outputs say while they come."""
 
-    said = ""
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._news = News()
 
     def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
         kind, content = msg["msg_type"], msg["content"]
         if kind == "stream":
             sys.stderr.write(shown(content["text"]))
         card = content.get("data", {}).get(MIME) if isinstance(content.get("data"), dict) else None
-        if isinstance(card, dict) and (text := line(str(card.get("text", "")))) != self.said:
-            self.said = text
+        text = line(str(card.get("text", ""))) if isinstance(card, dict) else ""
+        if text and self._news.new(text, time.monotonic()):
             prefix = "" if text.startswith("nosana: ") else "nosana: "
             sys.stderr.write(f"{prefix}{text}\n")
         sys.stderr.flush()

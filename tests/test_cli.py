@@ -346,3 +346,14 @@ def test_a_parameter_is_what_it_looks_like(text: str, value: object) -> None:
     Literals of Python, words of JSON, else the text.
     """
     assert batch.value(text) == value
+
+
+def test_the_log_of_a_run_stays_short() -> None:
+    """Other words are told at once, and what only counts on is told twice a minute."""
+    news = batch.News()
+    said = [at for at in range(3600) if news.new(f"running: {at} s, 0.{at:06} NOS", at)]
+
+    assert said == list(range(0, 3600, 30))
+    assert news.new("running: 3600 s · settling the job", 3600)
+    assert not news.new("running: 3600 s · settling the job", 3700)
+    assert news.new("running: 3600 s", 3700)
