@@ -23,6 +23,9 @@ from .keep import SEALED
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+SHORTEST = 46
+"""Characters of a content id."""
+
 HINT = "Write %nosana open ipfs://CID, as its cell and its receipt have it."
 
 
@@ -177,4 +180,8 @@ def _cid(text: str) -> str:
     try:
         return gateways.parse(name).text
     except ValueError as error:
+        if len(name) < SHORTEST:
+            raise UsageError(
+                f"{name[:120]!r} is no content id, and no name of a link here", hint=HINT
+            ) from None
         raise UsageError(str(error), hint=HINT) from None

@@ -418,6 +418,8 @@ def test_what_cannot_be_meant() -> None:
         nosana_jupyter.open_saved("ipfs://abc#sha256=00")
     with pytest.raises(UsageError, match="no content id"):
         nosana_jupyter.open_saved("../../etc")
+    with pytest.raises(UsageError, match="'big' is no content id, and no name of a link here"):
+        nosana_jupyter.open_saved("big")
     assert links_in({"a": "ipfs://x", "b": 1, "c": None}) == {}
 
 
