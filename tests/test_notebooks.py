@@ -58,7 +58,7 @@ def test_stored_outputs_of_ones_own_are_compared(
         "%%nosana\n# NBVAL_CHECK_OUTPUT\nanswer += 1\n[answer, {'a': 1}]",
         "%nosana down",
     ])  # fmt: skip
-    environment = session_network.environment
+    environment = {**session_network.environment, "PYTEST_ADDOPTS": ""}
     stored = subprocess.run(
         [sys.executable, "-m", "jupyter", "execute", "--inplace", str(path)],
         env=environment, capture_output=True, text=True, timeout=240,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from pathlib import Path
 
@@ -16,18 +15,16 @@ def home() -> Path:
     Return the folder that holds everything kept between sessions, and make it.
 
     Raises:
-        UsageError: It cannot be made, or not be written to.
+        UsageError: It cannot be made. Where it may only be read, each file says so itself: what was
+            paid for goes on without what cannot be noted.
     """
     path = Path(os.environ.get(HOME_VARIABLE) or _usual())
     try:
         if not path.is_dir():
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not os.access(path, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise UsageError(
-            f"{path} cannot be written to ({error.strerror}): wallet and journal are kept there. "
-            "Nothing was spent",
+            f"{path} cannot be made ({error.strerror}): wallet and journal are kept there",
             hint=f"Name a folder of yours in the environment, as {HOME_VARIABLE}, and start again.",
         ) from None
     return path
