@@ -468,8 +468,8 @@ def test_a_forked_child_works_too(session_network: Any, tmp_path: Path) -> None:
 LONG = """
 source = r'''
 import time
-print("begun", flush=True)
 try:
+    print("begun", flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
     print("cleaned up", flush=True)

@@ -100,6 +100,7 @@ def test_hidden_section_looks_at_no_cell(page: LabPage) -> None:
     gpus.locator("h2 button").click()
     page.asked.clear()
     page.cell(0).locator(".cm-content").click()
+    page.page.keyboard.press("Control+Home")
     page.page.keyboard.type("y = 2\n")
     page.page.wait_for_timeout(1000)  # Longer than a pause in typing lasts.
     assert not [each for each in page.asked if "needs" in each]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -67,6 +69,19 @@ def fresh(notebook_home: Path, tmp_path: Path) -> Iterator[Fresh]:
         yield start
 
 
+@pytest.fixture(autouse=True)
+def _over(notebook_home: Path, tmp_path: Path) -> Iterator[None]:
+    """End what a test has left that went wrong: its job keeps the host from all others."""
+    yield
+    with closing(Journal(notebook_home / "journal.sqlite")) as journal:
+        left = [each.intent.job for each in journal.unsettled("local")]
+    for job in left:
+        subprocess.run(
+            [sys.executable, "-m", "nosana_jupyter.cli", "stop", job],
+            env=environment(str(notebook_home), str(tmp_path)), timeout=120, check=False,
+        )  # fmt: skip
+
+
 def kill(kernel: Kernel) -> None:
     """Kill a kernel, with no time to say anything."""
     provisioner = kernel.manager.provisioner
@@ -118,7 +133,8 @@ def test_one_that_ends_badly(
     gate = tmp_path / "gate"
     first = fresh()
     first.run(f"gate = {str(gate)!r}")
-    source = f"%%nosana\nimport os, time\nprint('said', gate)\n{does}"
+    # What it says is nowhere in its source, which a card may show before it runs.
+    source = f"%%nosana\nimport os, time\nprint('sa', 'id', sep='')\n{does}"
     first.follow(first.begin(source), until="said")
     kill(first)
 
