@@ -22,8 +22,11 @@ __all__ = ["Interrupted", "Presses"]
 MOMENT = 0.003
 """Seconds after the signal in which the question comes, where the processors are not busy."""
 
-LONGEST = 0.05
-"""The same where they are."""
+LONGEST = 0.1
+"""The same where they are: to interrupt a cell in vain costs more than a wait for Ctrl-C."""
+
+BUSY = 0.75
+"""Threads that want to run, for each processor, from which on they are busy."""
 
 
 class Presses(portal.Presses):
@@ -39,9 +42,9 @@ class Presses(portal.Presses):
 
 
 def _moment() -> float:
-    """Return how long the question may take, the longer the more others want to run."""
-    busy = os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else 1.0
-    return min(LONGEST, MOMENT * max(1.0, busy))
+    """Return how long the question may take: longer where others want to run as well."""
+    busy = os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else BUSY
+    return LONGEST if busy >= BUSY else MOMENT
 
 
 class Interrupted(KeyboardInterrupt):
